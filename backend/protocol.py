@@ -1,11 +1,126 @@
-"""What both sides of the pipe agree on. Standard library only: Blender imports this file."""
+"""What both sides of the pipe agree on: JSON-RPC 2.0, one message per line. Standard library only: Blender imports it.
+
+Client to backend: requests ``generate {picture, folder, options}``, ``rework {folder, options}``, ``shutdown {}``;
+notification ``cancel {id}``. Backend to client: first the notification ``hello {protocol, backend, python, pid}``, then
+notifications ``progress {id, stage, fraction, text, preview}``, and exactly one result or error for every request.
+"""
 
 from __future__ import annotations
 
+import errno
+import json
+from dataclasses import dataclass
+from typing import Any
+
+PROTOCOL = 1
+"""Raised whenever an old side would misunderstand a new one."""
+BACKEND_VERSION = "0.1.0"
+PARTIAL = ".partial"
+"""Folder inside a job's folder where files stand until the job is done; whatever is in it is not a result."""
+
+_USER_ERROR = -32000
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL_TEXTS = ("no space left on device", "os error 28", "disk quota exceeded")
+_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "cannot allocate memory")
+
 
 class UserError(Exception):
-    """Something a person can act on: one clear sentence (what is wrong, what to do) and a short machine-readable code."""
+    """Something a person can act on: one clear sentence (what is wrong, what to do) and a short machine code."""
 
-    def __init__(self, code: str, message: str):
+    def __init__(self, code: str, message: str, log: str | None = None):
         super().__init__(message)
         self.code = code
+        self.log = log
+        """Path of the log that tells more, if there is one."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is."""
+
+    id: int
+    stage: str
+    """The room: ``picture``, ``foreground``, ``views``, ``elevation``, ``surface``, ``mesh``, ``texture``, ``export``."""
+    fraction: float
+    """0..1 of the whole job."""
+    text: str
+    """One line for a person."""
+    preview: str | None = None
+    """A picture file to show, if a new one is there."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A job's good end."""
+
+    id: int
+    value: dict
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job's bad end; ``error.code`` is ``cancelled`` when it was asked for."""
+
+    id: int
+    error: UserError
+
+
+def encode(message: dict) -> bytes:
+    """One message as one line; pure ASCII, so no encoding on the way can break it."""
+    return json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> dict | None:
+    """The message of one line, or None when the line is none (a stray print)."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) and message.get("jsonrpc") == "2.0" else None
+
+
+def request(id: int, method: str, params: dict) -> dict:
+    return {"id": id, "method": method, "params": params}
+
+
+def notification(method: str, params: dict) -> dict:
+    return {"method": method, "params": params}
+
+
+def result(id: int, value: Any) -> dict:
+    return {"id": id, "result": value}
+
+
+def failure(id: int, error: UserError) -> dict:
+    data = {"code": error.code, "log": error.log}
+    return {"id": id, "error": {"code": _USER_ERROR, "message": str(error), "data": data}}
+
+
+def event(message: dict) -> Progress | Result | Failure | None:
+    """A backend's message as what it means to the client; None for messages that end or move no job."""
+    if message.get("method") == "progress":
+        return Progress(**message["params"])
+    if "result" in message:
+        return Result(message["id"], message["result"])
+    if "error" in message:
+        told = message["error"]
+        data = told.get("data", {})
+        return Failure(message["id"], UserError(data.get("code", "internal"), told["message"], data.get("log")))
+    return None
+
+
+def explain(error: BaseException, log: str | None) -> UserError:
+    """Any exception as one clear sentence. The traceback belongs into the log, which the sentence names."""
+    if isinstance(error, UserError):
+        error.log = error.log or log
+        return error
+    text = str(error).lower()
+    if (isinstance(error, OSError) and error.errno in _DISK_FULL) or any(each in text for each in _DISK_FULL_TEXTS):
+        return UserError("disk_full", "The disk is full: free some space and try again.", log)
+    if isinstance(error, MemoryError) or any(each in text for each in _MEMORY_TEXTS):
+        advice = "close other programs, or choose the fast preset, fewer faces or a smaller texture"
+        return UserError("out_of_memory", f"There is not enough memory for this job: {advice}.", log)
+    if isinstance(error, PermissionError):
+        return UserError("no_permission", f"No permission for {error.filename}: choose another folder.", log)
+    where = f"; the log tells more: {log}" if log else ""
+    return UserError("internal", f"Something went wrong inside the backend ({type(error).__name__}){where}", log)

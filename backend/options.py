@@ -1,0 +1,153 @@
+"""Every option once: the command line's flags, Blender's properties and all checks derive from this file.
+
+Standard library only: Blender imports it.
+"""
+
+from __future__ import annotations
+
+import math
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from .protocol import UserError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What one word of quality means; the names are the choices of ``Options.preset``."""
+
+    steps: int
+    """Sampler steps of a stage-1 view; a stage-2 view takes two thirds of them."""
+    guidance: float
+    """Classifier-free guidance scale."""
+    views: int
+    """Generated views given to the surface: 8 (stage 1 only) or 40 (with every view's neighbours)."""
+    resolution: int
+    """Cells along one side of the grid that the mesh is extracted from."""
+
+
+PRESETS = {
+    "fast": Preset(steps=20, guidance=3.0, views=8, resolution=128),
+    "standard": Preset(steps=30, guidance=3.0, views=40, resolution=192),
+    "high": Preset(steps=75, guidance=3.0, views=40, resolution=256),
+}
+
+
+def _option(default: Any, kind: type, label: str, help: str, minimum=None, maximum=None, choices=()) -> Any:
+    metadata = {
+        "kind": kind,
+        "label": label,
+        "help": help,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": tuple(choices),
+    }
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person can choose for one job. ``fields(Options)`` carries each option's metadata:
+
+    ``kind`` (``str``, ``int`` or ``float``), ``label``, ``help``, ``minimum`` and ``maximum`` (both allowed values
+    themselves), ``choices`` (empty: free). A ``None`` default means "may be left open". Making one checks every value
+    and raises UserError (code ``bad_option``).
+    """
+
+    weights: str = _option("starter", str, "Weights", "Networks to use: starter (bundled), a name or a folder")
+    preset: str = _option(
+        "auto",
+        str,
+        "Quality",
+        "Views, sampler steps and grid size; auto is fast on a CPU and standard on a GPU",
+        choices=("auto", *PRESETS),
+    )
+    elevation: float | None = _option(
+        None,
+        float,
+        "Elevation",
+        "Degrees that the camera stood above the object's horizon; left out, it is estimated from the picture",
+        minimum=-30.0,
+        maximum=75.0,
+    )
+    seed: int = _option(0, int, "Seed", "Another seed invents another unseen side", minimum=0, maximum=2**31 - 1)
+    faces: int = _option(20_000, int, "Faces", "Triangles of the mesh, kept to 2 %", minimum=500, maximum=200_000)
+    texture_size: int = _option(
+        1024, int, "Texture Size", "Width and height of the texture in pixels", minimum=256, maximum=4096
+    )
+    device: str = _option(
+        "auto",
+        str,
+        "Device",
+        "Where the networks run; auto takes a GPU if there is one",
+        choices=("auto", "cpu", "cuda", "mps"),
+    )
+
+    def __post_init__(self):
+        for each in fields(self):
+            object.__setattr__(self, each.name, _checked(each, getattr(self, each.name)))
+
+    @classmethod
+    def from_dict(cls, values: dict) -> Options:
+        """Options from plain values; what is left out keeps its default. Raises UserError (code ``bad_option``)."""
+        unknown = sorted(set(values) - {each.name for each in fields(cls)})
+        if unknown:
+            known = ", ".join(each.name for each in fields(cls))
+            raise UserError("bad_option", f"There is no option “{unknown[0]}”; the options are {known}.")
+        return cls(**values)
+
+    def to_dict(self) -> dict:
+        """Plain values for JSON; ``from_dict`` reads them back."""
+        return asdict(self)
+
+    def quality(self, device: str) -> Preset:
+        """The preset that holds on ``device`` (a resolved one: ``cpu``, ``cuda`` or ``mps``)."""
+        name = self.preset if self.preset != "auto" else ("fast" if device == "cpu" else "standard")
+        return PRESETS[name]
+
+
+def _checked(option, value):
+    """The value as the option's kind, or UserError."""
+    about = option.metadata
+    if value is None and option.default is None:
+        return None
+    if about["kind"] is str:
+        right = isinstance(value, str) and value.strip() != ""
+    else:
+        right = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        right = right and about["kind"](value) == value
+    if not right:
+        wanted = {str: "a text", int: "a whole number", float: "a number"}[about["kind"]]
+        raise UserError("bad_option", f"{about['label']} must be {wanted}, but is {value!r}.")
+    value = about["kind"](value)
+    if about["choices"] and value not in about["choices"]:
+        raise UserError(
+            "bad_option", f"{about['label']} must be one of {', '.join(about['choices'])}, but is “{value}”."
+        )
+    low, high = about["minimum"], about["maximum"]
+    if low is not None and not low <= value <= high:
+        raise UserError("bad_option", f"{about['label']} must be between {low} and {high}, but is {value}.")
+    return value
+
+
+def add_flags(parser: ArgumentParser) -> None:
+    """One flag per option, with its help and default; numbers and ranges are checked by ``from_flags``."""
+    for each in fields(Options):
+        about = each.metadata
+        shown = "" if each.default is None else f" (default: {each.default})"
+        span = "" if about["minimum"] is None else f", {about['minimum']:g} to {about['maximum']:g}"
+        parser.add_argument(
+            f"--{each.name.replace('_', '-')}",
+            dest=each.name,
+            choices=about["choices"] or None,
+            type=about["kind"],
+            metavar=None if about["choices"] else about["kind"].__name__.upper(),
+            help=f"{about['help']}{span}{shown}".replace("%", "%%"),
+        )
+
+
+def from_flags(flags: Namespace) -> Options:
+    """Options from parsed flags; a flag not given keeps the default. Raises UserError."""
+    given = {each.name: getattr(flags, each.name) for each in fields(Options)}
+    return Options.from_dict({name: value for name, value in given.items() if value is not None})
