@@ -102,7 +102,7 @@ class Backend:
         return self._dead is None and self._process.poll() is None
 
     def generate(self, picture: Path | str, folder: Path | str, options: dict) -> int:
-        """Ask for picture -> textured mesh, files into ``folder``; ``options`` as ``Options.to_dict``. The request's id."""
+        """Ask for picture -> textured mesh, files into ``folder``; ``options`` as of ``Options.to_dict``. Its id."""
         return self._request("generate", {"picture": str(picture), "folder": str(folder), "options": options})
 
     def rework(self, folder: Path | str, options: dict) -> int:

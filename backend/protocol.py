@@ -40,7 +40,7 @@ class Progress:
 
     id: int
     stage: str
-    """The room: ``picture``, ``foreground``, ``views``, ``elevation``, ``surface``, ``mesh``, ``texture``, ``export``."""
+    """The room at work: ``picture``, ``foreground``, ``views``, ``elevation``, ``surface``, ``mesh``, ``texture``..."""
     fraction: float
     """0..1 of the whole job."""
     text: str

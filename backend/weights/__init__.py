@@ -1,0 +1,1 @@
+"""Weight files: where they are found and how they are stored."""
