@@ -44,7 +44,7 @@ def load_parts(folder: Path) -> dict:
     Raises UserError for missing, broken or mismatched files.
     """
     if not folder.is_dir():
-        raise UserError("weights-missing", f"There are no view weights at {folder}: choose another folder.")
+        raise UserError("weights_missing", f"There are no view weights at {folder}: choose another folder.")
     ours = _read_json(folder / "view.json") if (folder / "view.json").exists() else None
     unet = _build(UNet2DConditionModel.from_config, folder / "unet")
     vae = _build(AutoencoderKL.from_config, folder / "vae")
@@ -62,7 +62,7 @@ def load_parts(folder: Path) -> dict:
     }
     if unet.config.in_channels != 2 * vae.config.latent_channels:
         raise UserError(
-            "weights-mismatch",
+            "weights_mismatch",
             f"The view weights at {folder} do not belong together: the UNet takes {unet.config.in_channels} channels, "
             f"the VAE makes {vae.config.latent_channels}. Install them again.",
         )
@@ -82,13 +82,13 @@ def _build(make, folder: Path) -> nn.Module:
         with torch.device("meta"):
             return make(config)
     except (TypeError, ValueError, KeyError) as error:
-        raise UserError("weights-broken", f"{folder / 'config.json'} does not describe a model: {error}.") from error
+        raise UserError("weights_broken", f"{folder / 'config.json'} does not describe a model: {error}.") from error
 
 
 def _load_projection(folder: Path, inputs: int, outputs: int) -> nn.Linear:
     home = next((folder / name for name in PROJECTIONS if (folder / name).is_dir()), None)
     if home is None:
-        raise UserError("weights-missing", f"{folder} lacks the camera projection: install these weights again.")
+        raise UserError("weights_missing", f"{folder} lacks the camera projection: install these weights again.")
     tensors = _read_weights(home, "diffusion_pytorch_model")
     with torch.device("meta"):
         projection = nn.Linear(inputs, outputs)
@@ -107,8 +107,8 @@ def _read_weights(folder: Path, stem: str) -> dict[str, torch.Tensor]:
             try:
                 return torch.load(path, map_location="cpu", weights_only=True)
             except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-                raise UserError("weights-broken", f"{path} is damaged: install these weights again.") from error
-    raise UserError("weights-missing", f"{folder} has no weight file: install these weights again.")
+                raise UserError("weights_broken", f"{path} is damaged: install these weights again.") from error
+    raise UserError("weights_missing", f"{folder} has no weight file: install these weights again.")
 
 
 def _modern_names(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -128,7 +128,7 @@ def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], source: Path) -> 
         module.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise UserError(
-            "weights-mismatch", f"The weights in {source} do not fit their config.json: install them again."
+            "weights_mismatch", f"The weights in {source} do not fit their config.json: install them again."
         ) from error
     for name, buffer in module.named_buffers():
         if buffer.is_meta and name.endswith("position_ids"):
@@ -140,10 +140,10 @@ def _read_json(path: Path) -> dict:
     try:
         return json.loads(_existing(path).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError("weights-broken", f"{path} is damaged: install these weights again.") from error
+        raise UserError("weights_broken", f"{path} is damaged: install these weights again.") from error
 
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise UserError("weights-missing", f"{path} is missing: install these weights again.")
+        raise UserError("weights_missing", f"{path} is missing: install these weights again.")
     return path

@@ -58,8 +58,10 @@ class Zero123(nn.Module):
         model = cls(**load_parts(Path(folder))).requires_grad_(False).eval().to(device, dtype)
         if dtype == torch.bfloat16:
             model.vae.float()
-        model.unet.to(memory_format=torch.channels_last)
-        model.vae.to(memory_format=torch.channels_last)
+        if model.device.type == "cuda":
+            # Not on the CPU: no faster there, and PyTorch's group norm loses four digits in this layout.
+            model.unet.to(memory_format=torch.channels_last)
+            model.vae.to(memory_format=torch.channels_last)
         return model
 
     @property
