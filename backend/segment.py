@@ -128,7 +128,7 @@ def _background(lab: np.ndarray, ring: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _shadow(small: np.ndarray, background: np.ndarray, different: np.ndarray) -> np.ndarray:
-    """Where the picture is only a smoothly darkened background (h, w); nowhere if most of the object looks like that."""
+    """Where the picture is only a smoothly darkened background (h, w); nowhere if most of the object looks so too."""
     ratio = (small + 0.02) / (cv2.cvtColor(background, cv2.COLOR_Lab2RGB) + 0.02)
     ratio = cv2.GaussianBlur(ratio, (0, 0), 1.5)
     level = ratio.mean(-1)
