@@ -1,7 +1,7 @@
 """The procedural shapes behind the starter weights: families of scenes for training, three more held out.
 
-A scene is (P, 32) float32, P <= 20 primitives in object space (z up, front to -Y, free units); ``backend.evaluate.scene``
-evaluates it. The builders are in ``training.families.parts``.
+A scene is (P, 32) float32, P <= 20 primitives in object space (z up, front to -Y, free units).
+``backend.evaluate.scene`` evaluates it; the builders are in ``training.families.parts``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.families import furniture, people, vessels
+from training.families import aircraft, animals, birds_and_fish, boats, furniture, household, people, vehicles, vessels
 
 Family = Callable[[np.random.Generator], np.ndarray]
 
@@ -22,8 +22,25 @@ FAMILIES: dict[str, Family] = {
     "chair": furniture.chair,
     "table": furniture.table,
     "sofa": furniture.sofa,
-    "lamp": furniture.lamp,
+    "lamp": household.lamp,
+    "hat": household.hat,
+    "camera": household.camera,
+    "radio": household.radio,
+    "umbrella": household.umbrella,
+    "quadruped": animals.quadruped,
+    "bird": birds_and_fish.bird,
+    "fish": birds_and_fish.fish,
+    "car": vehicles.car,
+    "truck": vehicles.truck,
+    "locomotive": vehicles.locomotive,
+    "boat": boats.boat,
+    "airplane": aircraft.airplane,
+    "helicopter": aircraft.helicopter,
+    "rocket": aircraft.rocket,
     "snowman": people.snowman,
+    "robot": people.robot,
+    "person": people.person,
+    "teddy": people.teddy,
 }
 """Families the weights are trained on."""
 

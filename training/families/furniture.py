@@ -1,11 +1,11 @@
-"""Chairs, tables, sofas and lamps; the back of a seat is on +Y."""
+"""Chairs, tables and sofas; the back of a seat is on +Y."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .parts import CARVE, IN_BOTH, IN_X, box, cone, ellipsoid, limb, prism, ring, rod, scene, turned
-from .skins import METAL, WHITE, WOOD, YELLOW, colours, of, painted, plain, tint
+from .parts import IN_BOTH, IN_X, box, cone, ellipsoid, limb, ring, rod, scene, turned
+from .skins import METAL, WOOD, colours, of, painted, plain
 
 
 def _legs(rng, half_x, half_y, top, length, paint, thick) -> list:
@@ -198,56 +198,4 @@ def sofa(rng: np.random.Generator) -> np.ndarray:
                 turned(-18, side * 8, 0),
             )
         )
-    return scene(rows)
-
-
-def lamp(rng: np.random.Generator) -> np.ndarray:
-    """Table or floor lamp with a hollow shade, or a jointed desk lamp."""
-    u = rng.uniform
-    first, second, third = colours(rng, 3)
-    metal = plain(of(rng, METAL) if rng.random() < 0.5 else second)
-    bulb = plain(tint(rng, YELLOW))
-    if rng.random() < 0.3:
-        knee, head = (0, u(0.3, 0.5), u(0.6, 0.9)), (0, u(-0.5, -0.3), u(1.2, 1.5))
-        tip = (0, head[1] - u(0.25, 0.4), head[2] - u(0.3, 0.5))
-        shade, flare = plain(first), u(0.3, 0.42)
-        middle = [(a + b) / 2 for a, b in zip(head, tip, strict=True)]
-        inner = [b + (b - a) * 0.1 for a, b in zip(head, tip, strict=True)]
-        return scene(
-            [
-                rod(head, tip, 0.12, flare, shade),
-                rod(middle, inner, 0.08, flare * 0.85, plain(WHITE), op=CARVE),
-                ellipsoid(middle, 0.15, bulb),
-                cone((0, 0, 0), u(0.35, 0.5), u(0.25, 0.35), 0.07, shade if rng.random() < 0.5 else metal),
-                limb((0, 0, 0.05), knee, 0.055, 0.055, metal),
-                limb(knee, head, 0.055, 0.055, metal),
-                ellipsoid(knee, 0.09, plain(third)),
-                ellipsoid(head, 0.13, shade),
-            ]
-        )
-    height = u(0.6, 1.2) if rng.random() < 0.7 else u(1.6, 2.3)
-    low, half = u(0.45, 0.75), u(0.25, 0.45)
-    high = low * u(0.45, 1.0)
-    shade = painted(rng, first, third, 0.5)
-    rows = [
-        cone((0, 0, height + half * 0.7), low, high, half, shade, 0.02),
-        cone((0, 0, height + half * 0.7), low - 0.06, high - 0.06, half * 1.1, plain(tint(rng, WHITE)), 0.0, op=CARVE),
-        ellipsoid((0, 0, height + 0.12), 0.15, bulb),
-        box((0, 0, height + half * 0.7), (high * 0.5 + low * 0.5 - 0.03, 0.035, 0.035), metal),
-        rod((0, 0, -0.05), (0, 0, height + half * 0.75), 0.05, 0.05, metal),
-        cone((0, 0, 0), u(0.3, 0.5), u(0.15, 0.4), u(0.05, 0.1), metal, 0.03),
-    ]
-    if height < 1.3:
-        body, style = painted(rng, second, third, 0.4), int(rng.integers(4))
-        if style == 0:
-            rows.append(ellipsoid((0, 0, height * 0.4), (u(0.25, 0.4), u(0.25, 0.4), height * 0.42), body))
-        elif style == 1:
-            rows.append(cone((0, 0, height * 0.4), u(0.25, 0.4), 0.1, height * 0.4, body, 0.03))
-        elif style == 2:
-            rows += [
-                ellipsoid((0, 0, height * z), (u(0.16, 0.28), u(0.16, 0.28), height * 0.18), body)
-                for z in (0.2, 0.5, 0.78)
-            ]
-        else:
-            rows.append(prism((0, 0, height * 0.4), u(0.2, 0.35), u(0.1, 0.3), height * 0.4, u(0.15, 0.25), body))
     return scene(rows)

@@ -29,6 +29,22 @@ def turned(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> tuple:
     )
 
 
+PROFILE = turned(z=90)
+"""Turn of a prism whose trapezoid shows from the side: local x runs along +Y (cabins, hoods, roofs)."""
+FIN = turned(z=-90)
+"""Turn of an upright prism that is thin in X: local x runs along -Y (fins, sails)."""
+BACKWARD = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+"""Turn of a prism that is thin in X and whose local z runs along +Y (tail fins)."""
+SIDEWAYS = turned(y=90)
+"""Turn of a cylinder whose axis runs along X (wheels)."""
+
+
+def wing(sweep: float = 0.0) -> tuple:
+    """Turn of a flat prism whose local z (root to tip) runs along +X, swept towards +Y by some degrees."""
+    sin, cos = math.sin(math.radians(sweep)), math.cos(math.radians(sweep))
+    return (-sin, cos, 0.0, 0.0, 0.0, 1.0, cos, sin, 0.0)
+
+
 def _along(p, q) -> tuple:
     """Middle, half length and world-to-local matrix of a part whose local z axis runs from p to q."""
     dx, dy, dz = q[0] - p[0], q[1] - p[1], q[2] - p[2]
