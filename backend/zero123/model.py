@@ -20,6 +20,17 @@ from .conditioning import ELEVATION_UNIT, clip_pixels
 from .loading import load_parts
 
 
+class SingleToken:
+    """Cross-attention to one token. A softmax over one key is 1, so queries and keys do not matter (exact, not an
+    approximation) and every pixel receives the same value."""
+
+    def __call__(
+        self, attn: nn.Module, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor, **_
+    ) -> torch.Tensor:
+        value = attn.to_out[0](attn.to_v(encoder_hidden_states))
+        return value.expand(-1, hidden_states.shape[1], -1)
+
+
 class Zero123(nn.Module):
     """UNet, VAE, CLIP tower and camera projection, with what training and inference both need of them."""
 
@@ -45,6 +56,12 @@ class Zero123(nn.Module):
         self.latent_size: int = unet.config.sample_size
         self.image_size: int = self.latent_size * 2 ** (len(vae.config.block_out_channels) - 1)
         self.scaling_factor: float = vae.config.scaling_factor
+        unet.set_attn_processor(
+            {
+                name: SingleToken() if name.endswith("attn2.processor") else processor
+                for name, processor in unet.attn_processors.items()
+            }
+        )
 
     @classmethod
     def load(
