@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from .protocol import PARTIAL
+import numpy as np
+import torch
+
+from .data import Cutout, Field, Views
+from .protocol import PARTIAL, UserError
+from .surface import VolumeField, load_field
+from .weights.store import write_tensors
 
 
 @contextlib.contextmanager
@@ -29,3 +36,46 @@ def partial(folder: Path) -> Iterator[Path]:
         if not existed:
             with contextlib.suppress(OSError):  # with results in it, it stays
                 folder.rmdir()
+
+
+def keep(place: Path, field: Field, views: Views, cutout: Cutout) -> None:
+    """Write what rework starts from: ``field.safetensors`` and ``views.npz`` (pictures in 8 bits)."""
+    write_tensors(place / "field.safetensors", field.tensors(), quantise=False)
+    np.savez_compressed(
+        place / "views.npz",
+        images=_to_8_bit(views.images),
+        masks=_to_8_bit(views.masks),
+        camera_to_world=views.camera_to_world,
+        names=np.array(views.names),
+        cutout=_to_8_bit(cutout.image),
+        method=np.array(cutout.method),
+        canvas=np.array(cutout.canvas),
+    )
+
+
+def kept(folder: Path, device: torch.device) -> tuple[VolumeField, Views, Cutout, dict]:
+    """What ``keep`` wrote and the report of the earlier job. Raises UserError (``nothing_kept``)."""
+    try:
+        with np.load(folder / "views.npz") as arrays:
+            views = Views(
+                _from_8_bit(arrays["images"]),
+                _from_8_bit(arrays["masks"]),
+                arrays["camera_to_world"],
+                tuple(arrays["names"].tolist()),
+            )
+            cutout = Cutout(_from_8_bit(arrays["cutout"]), str(arrays["method"]), tuple(arrays["canvas"].tolist()))
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        field = load_field(folder / "field.safetensors", device)
+    except (OSError, ValueError, KeyError, EOFError, UserError) as error:
+        raise UserError(
+            "nothing_kept", f"The earlier result in {folder} is gone or damaged: generate the object again."
+        ) from error
+    return field, views, cutout, report
+
+
+def _to_8_bit(values: np.ndarray) -> np.ndarray:
+    return np.round(values * 255).astype(np.uint8)
+
+
+def _from_8_bit(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32) / 255

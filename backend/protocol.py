@@ -122,5 +122,8 @@ def explain(error: BaseException, log: str | None) -> UserError:
         return UserError("out_of_memory", f"There is not enough memory for this job: {advice}.", log)
     if isinstance(error, PermissionError):
         return UserError("no_permission", f"No permission for {error.filename}: choose another folder.", log)
+    if isinstance(error, ImportError):
+        advice = "repair it in the extension's preferences or with “python3 -m backend setup”"
+        return UserError("environment_broken", f"The backend's environment is incomplete ({error}): {advice}.", log)
     where = f"; the log tells more: {log}" if log else ""
     return UserError("internal", f"Something went wrong inside the backend ({type(error).__name__}){where}", log)
