@@ -1,0 +1,1 @@
+"""How good a result is, measured on shapes whose true surface is known."""

@@ -1,0 +1,113 @@
+"""A held-out scene made tangible: its true mesh, pictures of it, and what the input camera can see of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .. import camera, raycast
+from ..data import Mesh, TexturedMesh
+from ..mesh.extraction import isosurface
+from ..mesh.grid import sample as sample_grid
+from . import metrics
+from .scene import Scene
+
+RESOLUTION = 192
+"""Grid cells along a side for the true mesh."""
+NOVEL = [(90.0 - elevation, 15.0 + 30.0 * k) for elevation in (30.0, 0.0) for k in range(12)]
+"""Polar angle and azimuth of the 24 views that appearance is judged on; none is the input's own."""
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What the rays of some pictures meet, for all pixels in one row."""
+
+    hit: np.ndarray
+    """(P,) bool."""
+    points: np.ndarray
+    """(hits, 3) float32 world points."""
+    normals: np.ndarray
+    """(hits, 3) float32 outward unit normals."""
+
+
+class Truth:
+    """A scene with its true surface; ``view_size``: pixels along a side of the judged views."""
+
+    def __init__(self, scene: Scene, resolution: int = RESOLUTION, view_size: int = 256):
+        self.scene, self.view_size = scene, view_size
+        self.pose = camera.camera_to_world(90.0 - scene.elevation, 0.0)
+        values = sample_grid(scene, resolution)
+        vertices, faces = isosurface(values)
+        cell = 2 * scene.half_side / (len(values) - 1)
+        self.mesh = Mesh((vertices * cell - scene.half_side).astype(np.float32), faces)
+
+    def picture(self, pose: np.ndarray, size: int, samples: int = 2) -> np.ndarray:
+        """What a camera (4, 4) sees, lit as the scene is: (size, size, 4) float32 RGBA, straight alpha."""
+        hits = self._hits(pose[None], size * samples)
+        fine = np.zeros((len(hits.hit), 4), np.float32)
+        fine[hits.hit, :3], fine[hits.hit, 3] = self._lit(hits), 1
+        small = fine.reshape(size, samples, size, samples, 4).mean((1, 3))
+        small[..., :3] /= np.maximum(small[..., 3:], 1e-6)
+        return small
+
+    @cached_property
+    def novel(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The 24 judged views: poses (24, 4, 4), pictures on white (24, S, S, 3), and which pixels show object that the
+        input camera sees, and object that it does not, both (24, S, S) bool."""
+        poses = camera.camera_to_world(*np.transpose(NOVEL))
+        hits = self._hits(poses, self.view_size)
+        shape = (len(poses), self.view_size, self.view_size)
+        pictures = np.ones((len(hits.hit), 3), np.float32)
+        pictures[hits.hit] = self._lit(hits)
+        seen, unseen = np.zeros((2, len(hits.hit)), bool)
+        seen[hits.hit] = metrics.visible(self.mesh, hits.points, hits.normals, self.pose[:3, 3])
+        unseen[hits.hit] = ~seen[hits.hit]
+        return poses, pictures.reshape(*shape, 3), seen.reshape(shape), unseen.reshape(shape)
+
+    def _hits(self, poses: np.ndarray, size: int) -> Hits:
+        rays = [camera.rays(pose, size) for pose in poses]
+        origins = np.concatenate([origin.reshape(-1, 3) for origin, _ in rays])
+        directions = np.concatenate([direction.reshape(-1, 3) for _, direction in rays])
+        hit, distance, face, _ = raycast.cast(self.mesh, origins, directions)
+        points = origins[hit] + distance[hit, None] * directions[hit]
+        return Hits(hit, points, self._normals(points, face[hit]))
+
+    def _normals(self, points: np.ndarray, face: np.ndarray) -> np.ndarray:
+        """The true normals, by differences of the distance over a tetrahedron; the face's own where those vanish."""
+        corners = np.float32([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+        normals = sum(corner * self.scene.distance(points + 5e-4 * corner)[:, None] for corner in corners)
+        length = np.linalg.norm(normals, axis=-1, keepdims=True)
+        a, b, c = np.moveaxis(self.mesh.vertices[self.mesh.faces[face]], 1, 0)
+        flat = np.cross(b - a, c - a)
+        flat /= np.maximum(np.linalg.norm(flat, axis=-1, keepdims=True), 1e-20)
+        return np.where(length > 1e-5, normals / np.maximum(length, 1e-20), flat)
+
+    def _lit(self, hits: Hits) -> np.ndarray:
+        return self.scene.shade(self.scene.colour(hits.points), hits.normals).clip(0, 1)
+
+
+def score(truth: Truth, textured: TexturedMesh) -> dict[str, float | None]:
+    """Every number of one prediction, already in the truth's world frame. The prediction is shown unlit: its texture
+    carries the picture's light."""
+    result = metrics.surface(truth.mesh, textured.mesh, truth.pose[:3, 3])
+    result["volume_iou"] = metrics.volume_iou(truth.mesh, textured.mesh)
+    outlines = [_silhouette(mesh, truth.pose, 2 * truth.view_size) for mesh in (truth.mesh, textured.mesh)]
+    result["silhouette_iou"] = metrics.mask_iou(*outlines)
+    poses, pictures, seen, unseen = truth.novel
+    shown = np.stack([on_white(raycast.render(textured, pose, truth.view_size)) for pose in poses])
+    result["psnr"] = float(np.mean([metrics.psnr(*pair) for pair in zip(pictures, shown, strict=True)]))
+    result["psnr_seen"] = metrics.psnr(pictures, shown, seen)
+    result["psnr_unseen"] = metrics.psnr(pictures, shown, unseen)
+    return result
+
+
+def on_white(rgba: np.ndarray) -> np.ndarray:
+    """RGBA (H, W, 4), straight alpha -> (H, W, 3) on white."""
+    return rgba[..., :3] * rgba[..., 3:] + (1 - rgba[..., 3:])
+
+
+def _silhouette(mesh: Mesh, pose: np.ndarray, size: int) -> np.ndarray:
+    origins, directions = camera.rays(pose, size)
+    return raycast.cast(mesh, origins.reshape(-1, 3), directions.reshape(-1, 3))[0]
