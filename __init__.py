@@ -1,0 +1,18 @@
+"""Image to Mesh: a picture becomes a textured 3D object."""
+
+from __future__ import annotations
+
+from .operators import generate, job, rework, setup
+from .panels import image_editor, preferences, properties, sidebar
+
+_PARTS = (properties, preferences, job, setup, generate, rework, sidebar, image_editor)
+
+
+def register() -> None:
+    for part in _PARTS:
+        part.register()
+
+
+def unregister() -> None:
+    for part in reversed(_PARTS):
+        part.unregister()

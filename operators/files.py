@@ -1,0 +1,45 @@
+"""The extension's own places: its files, which are never in its own folder, its preferences and its panels."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import bpy
+
+PACKAGE = __package__.rpartition(".")[0]
+"""The extension's own package, which is also its name in Blender's preferences."""
+
+
+def user_folder() -> Path:
+    """The folder Blender gives this extension; it survives an upgrade and goes when the extension is removed."""
+    return Path(bpy.utils.extension_path_user(PACKAGE, create=True))
+
+
+def new_job_folder() -> Path:
+    """A new, empty folder for one job's files. Raises OSError."""
+    parent = user_folder() / "jobs"
+    parent.mkdir(exist_ok=True)
+    moment = time.strftime("%Y-%m-%d %H-%M-%S")
+    names = (moment if count == 1 else f"{moment} ({count})" for count in range(1, 1000))
+    folder = next(parent / name for name in names if not (parent / name).exists())
+    folder.mkdir()
+    return folder
+
+
+def log_file() -> Path:
+    """The backend's log; error messages name it."""
+    return user_folder() / "backend.log"
+
+
+def preferences():
+    """The extension's own preferences."""
+    return bpy.context.preferences.addons[PACKAGE].preferences
+
+
+def redraw() -> None:
+    """Draw the panels anew."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in {"VIEW_3D", "IMAGE_EDITOR", "PREFERENCES"}:
+                area.tag_redraw()

@@ -1,0 +1,123 @@
+"""Image to Mesh: a picture becomes an object in the scene."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import bpy
+
+from ..backend.protocol import BACKEND_VERSION
+from ..panels.properties import options_of
+from . import job as jobs
+from . import picture, scene, setup
+from .files import log_file, new_job_folder
+from .follow import FollowsJob
+
+
+class IMAGE_TO_MESH_OT_generate(FollowsJob, bpy.types.Operator):
+    bl_idname = "image_to_mesh.generate"
+    bl_label = "Image to Mesh"
+    bl_description = (
+        "Turn the active picture into a textured object at the 3D cursor. "
+        "Takes a minute or two without a graphics card; Esc cancels"
+    )
+    # Without REGISTER: redoing from the panel or by Repeat Last would generate again, with Blender frozen.
+    bl_options = {"UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if jobs.is_running():
+            cls.poll_message_set("Image to Mesh is already at work")
+            return False
+        if picture.active_image(context) is None:
+            cls.poll_message_set("Pick a picture in the Image to Mesh panel, or open one in an Image Editor")
+            return False
+        return True
+
+    def start(self, context) -> jobs.Job:
+        python, variables = setup.backend()
+        image = picture.active_image(context)
+        options = options_of(context.scene)
+        folder = new_job_folder()
+        try:
+            path = picture.as_file(image, folder)
+            job = jobs.Job(
+                folder=folder,
+                name=picture.picture_name(image),
+                provenance={
+                    "picture": picture.picture_name(image),
+                    "options": options,
+                    "version": BACKEND_VERSION,
+                    "time": time.strftime("%Y-%m-%d %H:%M:%S"),
+                },
+                camera=context.scene.image_to_mesh.camera,
+            )
+            jobs.start(job, lambda backend: backend.generate(path, folder, options), python, log_file(), variables)
+        except Exception:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return job
+
+    def finish(self, context, job: jobs.Job) -> None:
+        scene.place(context, job.folder, job.name, job.provenance, job.camera)
+
+
+class IMAGE_TO_MESH_OT_place(bpy.types.Operator):
+    bl_idname = "image_to_mesh.place"
+    bl_label = "Add Result to Scene"
+    bl_description = "Add the object that was finished while another file was opened"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        return jobs.current is not None and jobs.current.waits_for_scene
+
+    def execute(self, context):
+        job = jobs.current
+        try:
+            scene.place(context, job.folder, job.name, job.provenance, job.camera)
+        except jobs.UserError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        job.placed = True
+        return {"FINISHED"}
+
+
+class IMAGE_TO_MESH_OT_cancel(bpy.types.Operator):
+    bl_idname = "image_to_mesh.cancel"
+    bl_label = "Cancel"
+    bl_description = "Stop the running job; the scene stays as it is"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        return jobs.is_running()
+
+    def execute(self, context):
+        jobs.cancel()
+        return {"FINISHED"}
+
+
+def _menu(self, context) -> None:
+    self.layout.separator()
+    self.layout.operator_context = "INVOKE_DEFAULT"
+    self.layout.operator(IMAGE_TO_MESH_OT_generate.bl_idname, icon="MESH_MONKEY")
+
+
+_CLASSES = (IMAGE_TO_MESH_OT_generate, IMAGE_TO_MESH_OT_place, IMAGE_TO_MESH_OT_cancel)
+_MENUS = ("VIEW3D_MT_mesh_add", "VIEW3D_MT_object", "IMAGE_MT_image")  # operator search (F3) looks through menus
+
+
+def register() -> None:
+    for each in _CLASSES:
+        bpy.utils.register_class(each)
+    for name in _MENUS:
+        getattr(bpy.types, name).append(_menu)
+
+
+def unregister() -> None:
+    for name in _MENUS:
+        getattr(bpy.types, name).remove(_menu)
+    for each in reversed(_CLASSES):
+        bpy.utils.unregister_class(each)

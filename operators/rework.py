@@ -1,0 +1,57 @@
+"""Rework: a new face budget or texture size from the kept field, without generating again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..backend.protocol import UserError
+from ..panels.properties import options_of
+from . import job as jobs
+from . import scene, setup
+from .files import log_file
+from .follow import FollowsJob
+
+
+class IMAGE_TO_MESH_OT_rework(FollowsJob, bpy.types.Operator):
+    bl_idname = "image_to_mesh.rework"
+    bl_label = "Rework Mesh"
+    bl_description = (
+        "Give the active object the face count and texture size of the settings, "
+        "from what was kept when it was generated"
+    )
+    bl_options = {"UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if jobs.is_running():
+            cls.poll_message_set("Image to Mesh is already at work")
+            return False
+        active = context.active_object
+        if active is None or scene.PROVENANCE not in active or active.mode != "OBJECT":
+            cls.poll_message_set("Select an object made by Image to Mesh, in Object Mode")
+            return False
+        return True
+
+    def start(self, context) -> jobs.Job:
+        python, variables = setup.backend()
+        thing = context.active_object
+        provenance = thing[scene.PROVENANCE].to_dict()
+        folder = Path(provenance["folder"])
+        if not (folder / "field.safetensors").is_file():
+            raise UserError("no_field", f"What was kept of “{thing.name}” is gone ({folder}): generate it again.")
+        options = options_of(context.scene)
+        provenance["options"] = options
+        job = jobs.Job(folder=folder, name=thing.name, provenance=provenance, target=thing.name)
+        jobs.start(job, lambda backend: backend.rework(folder, options), python, log_file(), variables)
+        return job
+
+    def finish(self, context, job: jobs.Job) -> None:
+        thing = bpy.data.objects.get(job.target)
+        if thing is None or thing.type != "MESH":
+            raise UserError("object_gone", f"“{job.target}” is gone: undo its removal, then rework it again.")
+        scene.replace(thing, job.folder, job.provenance)
+
+
+register, unregister = bpy.utils.register_classes_factory((IMAGE_TO_MESH_OT_rework,))

@@ -1,0 +1,30 @@
+"""The same panel in the Image Editor, where the open image is the picture."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import sidebar
+
+
+class IMAGE_PT_image_to_mesh(sidebar.MainPanel, bpy.types.Panel):
+    bl_space_type = "IMAGE_EDITOR"
+
+    def draw_picture(self, context, layout):
+        if context.space_data.image is None:
+            super().draw_picture(context, layout)
+
+
+class IMAGE_PT_image_to_mesh_settings(sidebar.SettingsPanel, bpy.types.Panel):
+    bl_space_type = "IMAGE_EDITOR"
+    bl_parent_id = "IMAGE_PT_image_to_mesh"
+
+
+class IMAGE_PT_image_to_mesh_result(sidebar.ResultPanel, bpy.types.Panel):
+    bl_space_type = "IMAGE_EDITOR"
+    bl_parent_id = "IMAGE_PT_image_to_mesh"
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (IMAGE_PT_image_to_mesh, IMAGE_PT_image_to_mesh_settings, IMAGE_PT_image_to_mesh_result)
+)

@@ -1,0 +1,164 @@
+"""The panel in the 3D View's sidebar; the Image Editor shows the same (image_editor.py)."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from dataclasses import fields
+
+import bpy
+
+from ..backend.options import Options
+from ..operators import job as jobs
+from ..operators import picture, setup
+from ..operators.scene import PROVENANCE
+from .properties import switch_of
+
+_REPORT = (("vertices", "Vertices"), ("faces", "Faces"), ("watertight", "Closed"), ("manifold", "Manifold"))
+
+
+class MainPanel:
+    """Picture, the one button, and what is happening."""
+
+    bl_label = "Image to Mesh"
+    bl_category = "Image to Mesh"
+    bl_region_type = "UI"
+
+    def draw(self, context):
+        layout = self.layout
+        if setup.is_running():
+            draw_setup(layout)
+        elif not setup.is_ready():
+            _draw_install(context, layout)
+        else:
+            self._draw_job(context, layout)
+
+    def _draw_job(self, context, layout):
+        job = jobs.current
+        self.draw_picture(context, layout)
+        if jobs.is_running():
+            _draw_progress(layout, job)
+            return
+        column = layout.column()
+        column.scale_y = 1.5
+        column.operator("image_to_mesh.generate", icon="MESH_MONKEY")
+        if job is not None and job.waits_for_scene:
+            layout.operator("image_to_mesh.place", icon="IMPORT")
+        if job is not None:
+            _draw_error(context, layout, job.error)
+
+    def draw_picture(self, context, layout):
+        """The picture to be used, and where to pick another."""
+        layout.template_ID(context.scene.image_to_mesh, "image", open="image.open")
+        _draw_thumbnail(layout, picture.active_image(context))
+
+
+class SettingsPanel:
+    bl_label = "Settings"
+    bl_category = "Image to Mesh"
+    bl_region_type = "UI"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = context.scene.image_to_mesh
+        for option in fields(Options):
+            switch = switch_of(option)
+            if switch is None:
+                layout.prop(settings, option.name)
+                continue
+            row = layout.row(heading=option.metadata["label"])
+            row.prop(settings, switch, text="")
+            value = row.row()
+            value.active = getattr(settings, switch)
+            value.prop(settings, option.name, text="")
+        layout.prop(settings, "camera")
+
+
+class ResultPanel:
+    """The measured report of the active object, and its rework."""
+
+    bl_label = "Result"
+    bl_category = "Image to Mesh"
+    bl_region_type = "UI"
+
+    @classmethod
+    def poll(cls, context):
+        return context.active_object is not None and PROVENANCE in context.active_object
+
+    def draw(self, context):
+        layout = self.layout
+        about = context.active_object[PROVENANCE]
+        column = layout.column(align=True)
+        for key, label in _REPORT:
+            if key in about:
+                row = column.row()
+                row.label(text=label)
+                value = about[key]
+                row.label(text=("Yes" if value else "No") if isinstance(value, bool) else f"{value:,}")
+        layout.operator("image_to_mesh.rework", icon="MOD_DECIM")
+
+
+def _draw_install(context, layout):
+    layout.label(text="The backend is not installed yet", icon="INFO")
+    if not bpy.app.online_access and not bpy.app.online_access_override:
+        layout.prop(context.preferences.system, "use_online_access")
+    column = layout.column()
+    column.scale_y = 1.5
+    column.operator("image_to_mesh.install", icon="IMPORT")
+    if setup.current is not None:
+        _draw_error(context, layout, setup.current.error)
+
+
+def draw_setup(layout):
+    """The running installation."""
+    layout.progress(factor=setup.current.fraction, text=setup.current.text)
+    layout.operator("image_to_mesh.cancel_install", icon="CANCEL")
+
+
+def _draw_progress(layout, job):
+    seconds = int(time.monotonic() - job.started)
+    layout.progress(factor=job.fraction, text=f"{job.text}  {seconds // 60}:{seconds % 60:02}")
+    layout.operator("image_to_mesh.cancel", icon="CANCEL")
+
+
+def _draw_thumbnail(layout, image):
+    if image is None:
+        layout.label(text="No picture yet", icon="IMAGE_DATA")
+        return
+    preview = image.preview_ensure()
+    if preview is not None and preview.icon_id:
+        layout.template_icon(preview.icon_id, scale=6)
+    layout.label(text=image.name, icon="IMAGE_DATA")
+
+
+def _draw_error(context, layout, error):
+    """What went wrong, in lines as wide as the region."""
+    if error is None or error.code == "cancelled":
+        return
+    room = max(16, int(context.region.width / (7 * context.preferences.system.ui_scale)))
+    column = layout.box().column(align=True)
+    for line in textwrap.wrap(str(error), room):
+        column.label(text=line)
+    layout.operator("image_to_mesh.open_log", icon="TEXT")
+
+
+class VIEW3D_PT_image_to_mesh(MainPanel, bpy.types.Panel):
+    bl_space_type = "VIEW_3D"
+
+
+class VIEW3D_PT_image_to_mesh_settings(SettingsPanel, bpy.types.Panel):
+    bl_space_type = "VIEW_3D"
+    bl_parent_id = "VIEW3D_PT_image_to_mesh"
+
+
+class VIEW3D_PT_image_to_mesh_result(ResultPanel, bpy.types.Panel):
+    bl_space_type = "VIEW_3D"
+    bl_parent_id = "VIEW3D_PT_image_to_mesh"
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (VIEW3D_PT_image_to_mesh, VIEW3D_PT_image_to_mesh_settings, VIEW3D_PT_image_to_mesh_result)
+)

@@ -1,0 +1,114 @@
+"""Which image is taken, and what of it reaches the backend as a file; no datablock changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+from common import arguments, counts, install, part, run
+
+WIDTH, HEIGHT = 6, 4
+
+
+def read(path: Path) -> np.ndarray:
+    """The pixels of a picture file as bytes, bottom row first, by Blender itself."""
+    image = bpy.data.images.load(str(path))
+    values = np.empty(WIDTH * HEIGHT * image.channels, np.float32)
+    image.pixels.foreach_get(values)
+    channels = image.channels
+    bpy.data.images.remove(image)
+    return (values.reshape(HEIGHT, WIDTH, channels) * 255 + 0.5).astype(np.uint8)
+
+
+def generated(name: str, pixels: np.ndarray, **options) -> bpy.types.Image:
+    image = bpy.data.images.new(name, WIDTH, HEIGHT, alpha=True, **options)
+    image.pixels.foreach_set(pixels.astype(np.float32).ravel())
+    return image
+
+
+def state(image: bpy.types.Image) -> tuple:
+    return (
+        image.name, image.filepath, image.source, image.is_dirty, image.users, image.packed_file is None,
+        image.colorspace_settings.name, tuple(image.pixels),
+    )  # fmt: skip
+
+
+def test() -> None:
+    package, folder = arguments()
+    install(package)
+    check_files(part("operators.picture"), folder)
+    check_choice(part("operators.picture"))
+
+
+def check_files(picture, folder: Path) -> None:
+    bytes_ = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 4), np.uint8)
+    bytes_[0, 0] = (200, 100, 50, 0)  # colour under a transparent pixel stays
+    image = generated("generated", bytes_ / 255)
+    before = state(image)
+    assert (read(picture.as_file(image, folder)) == bytes_).all()
+    assert state(image) == before
+
+    path = folder / "Größe mit Leerzeichen.png"
+    image.filepath_raw, image.file_format = str(path), "PNG"
+    image.save()
+    loaded = bpy.data.images.load(str(path))
+    assert picture.as_file(loaded, folder) == path and picture.picture_name(loaded) == path.stem
+    loaded.pack()
+    path.unlink()
+    before = state(loaded)
+    assert (read(picture.as_file(loaded, folder)) == bytes_).all(), "a packed image without its file"
+    assert state(loaded) == before
+    loaded.pixels[0:4] = (1, 1, 1, 1)
+    assert tuple(read(picture.as_file(loaded, folder))[0, 0]) == (255, 255, 255, 255), "unsaved changes are lost"
+
+    linear = np.tile(np.float32((0.5, 0.25, 0.0, 0.5)), (HEIGHT, WIDTH, 1))  # alpha multiplied in
+    image = generated("float", linear, float_buffer=True)
+    assert tuple(read(picture.as_file(image, folder))[0, 0]) == (255, 188, 0, 128)
+
+    gone = bpy.data.images.load(str(_write(folder / "gone.png")))
+    (folder / "gone.png").unlink()
+    before = counts()
+    try:
+        picture.as_file(gone, folder)
+    except part("backend.protocol").UserError as error:
+        assert error.code == "bad_image" and "gone.png" in str(error)
+    else:
+        raise AssertionError("a missing picture was taken")
+    assert counts() == before
+
+
+def _write(path: Path) -> Path:
+    image = generated("short-lived", np.ones((HEIGHT, WIDTH, 4)))
+    image.filepath_raw, image.file_format = str(path), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+    return path
+
+
+def check_choice(picture) -> None:
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    bpy.ops.mesh.primitive_cube_add()
+    cube = bpy.context.active_object
+    assert picture.active_image(bpy.context) is None
+    try:
+        bpy.ops.image_to_mesh.generate()
+    except RuntimeError as error:
+        assert "Pick a picture" in str(error)
+    else:
+        raise AssertionError("no picture, and yet it ran")
+
+    material = bpy.data.materials.new("Painted")
+    material.use_nodes = True
+    node = material.node_tree.nodes.new("ShaderNodeTexImage")
+    node.image = bpy.data.images.new("on the cube", WIDTH, HEIGHT)
+    cube.data.materials.append(material)
+    assert picture.active_image(bpy.context) == node.image
+    cube["image_to_mesh"] = {"picture": "ours"}
+    assert picture.active_image(bpy.context) is None, "a result's own texture is no picture"
+    del cube["image_to_mesh"]
+    picked = bpy.context.scene.image_to_mesh.image = bpy.data.images.new("picked", WIDTH, HEIGHT)
+    assert picture.active_image(bpy.context) == picked
+
+
+run(test)

@@ -1,0 +1,70 @@
+"""The extension in every Blender at hand.
+
+IMAGE_TO_MESH_BPY names Pythons with the bpy package, BLENDER names Blender programs; both may hold several, separated
+like PATH. Without them, this Python's own bpy and the ``blender`` on the path are taken.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ROOT / "tests" / "blender"
+PATIENCE = 180
+"""Seconds for one script."""
+
+
+def _named(variable: str) -> list[str]:
+    return [each for each in os.environ.get(variable, "").split(os.pathsep) if each]
+
+
+def _hosts() -> list[list[str]]:
+    """The commands that run a Python script with bpy."""
+    pythons = _named("IMAGE_TO_MESH_BPY") or ([sys.executable] if find_spec("bpy") else [])
+    programs = _named("BLENDER") or ([found] if (found := shutil.which("blender")) else [])
+    return [[each] for each in pythons] + [[each, "--background", "--factory-startup", "--python"] for each in programs]
+
+
+NONE = pytest.param(
+    [], marks=pytest.mark.skip(reason="no Blender: pip install bpy, or set IMAGE_TO_MESH_BPY or BLENDER")
+)
+HOSTS = _hosts() or [NONE]
+
+
+def run(
+    host: list[str], script: Path, *arguments: object, profile: Path, **variables: str
+) -> subprocess.CompletedProcess:
+    """Run a script in a Blender with a profile of its own; its output is text."""
+    separator = ["--"] if len(host) > 1 else []
+    environment = {**os.environ, "BLENDER_USER_RESOURCES": str(profile), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    command = [*host, str(script), *separator, *map(str, arguments)]
+    return subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE
+    )
+
+
+@pytest.fixture(scope="session")
+def package() -> Path:
+    """The extension's zip, built and validated by Blender's own tool."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "wheels" / "build.py")], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return ROOT / done.stdout.splitlines()[-1].rpartition(":")[0]
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=lambda host: Path(host[0]).parent.parent.name if host else "")
+@pytest.mark.parametrize("script", ["place", "register", "picture", "failure"])
+def test_in_blender(host, script, package, tmp_path):
+    profile, folder = tmp_path / "profile", tmp_path / "files"
+    profile.mkdir()
+    folder.mkdir()
+    done = run(host, SCRIPTS / f"{script}.py", package, folder, profile=profile)
+    assert done.returncode == 0 and "PASSED" in done.stdout, done.stdout
