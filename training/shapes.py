@@ -11,7 +11,23 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.families import aircraft, animals, birds_and_fish, boats, furniture, household, people, vehicles, vessels
+from training.families import (
+    aircraft,
+    animals,
+    birds_and_fish,
+    boats,
+    buildings,
+    composite,
+    food,
+    furniture,
+    held_out,
+    household,
+    people,
+    plants,
+    tools,
+    vehicles,
+    vessels,
+)
 
 Family = Callable[[np.random.Generator], np.ndarray]
 
@@ -41,10 +57,24 @@ FAMILIES: dict[str, Family] = {
     "robot": people.robot,
     "person": people.person,
     "teddy": people.teddy,
+    "house": buildings.house,
+    "tower": buildings.tower,
+    "block": buildings.block,
+    "tree": plants.tree,
+    "mushroom": plants.mushroom,
+    "potted_plant": plants.potted_plant,
+    "tool": tools.tool,
+    "sweet": food.sweet,
+    "meal": food.meal,
+    "composite": composite.composite,
 }
 """Families the weights are trained on."""
 
-HELD_OUT: dict[str, Family] = {}
+HELD_OUT: dict[str, Family] = {
+    "teapot": held_out.teapot,
+    "guitar": held_out.guitar,
+    "windmill": held_out.windmill,
+}
 """Families no training run ever sees."""
 
 
