@@ -135,7 +135,7 @@ def add_flags(parser: ArgumentParser) -> None:
     for each in fields(Options):
         about = each.metadata
         shown = "" if each.default is None else f" (default: {each.default})"
-        span = "" if about["minimum"] is None else f", {about['minimum']:g} to {about['maximum']:g}"
+        span = "" if about["minimum"] is None else f", {about['minimum']} to {about['maximum']}"
         parser.add_argument(
             f"--{each.name.replace('_', '-')}",
             dest=each.name,

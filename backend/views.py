@@ -15,6 +15,7 @@ from . import camera
 from .data import Cutout, Elevation, Views
 from .foreground import resize, resize_mask
 from .options import Preset
+from .zero123.masks import mask_on_white
 from .zero123.model import Zero123
 from .zero123.sampler import sample
 
@@ -34,7 +35,7 @@ class ViewPlan:
         self._images = {"input": resize(cutout, model.image_size)}
         self._moves = {"input": (0.0, 0.0)}
         self._done = 0
-        # The picture's own height is known (given) or measured from the neighbours of view 0: those come always.
+        # Where the elevation is given, eight views need no neighbours and the last of this is skipped.
         neighbours = 4 if quality.views == 8 else 32
         self._total = 8 * quality.steps + neighbours * self._neighbour_steps
 
@@ -42,17 +43,27 @@ class ViewPlan:
         """Stage 1: the four views of one of ``camera``'s rings, all from the picture."""
         self._sample([("input", name, (polar, azimuth)) for name, polar, azimuth in ring], self._quality.steps)
 
-    def add_neighbours(self, names: Sequence[str]) -> None:
-        """Stage 2: the four neighbours of each of these stage-1 views, from that view."""
-        plan = [(name, f"{name}_{index}", move) for name in names for index, move in enumerate(camera.NEIGHBOURS)]
-        self._sample(plan, self._neighbour_steps)
+    def add_neighbours(self, names: Sequence[str]) -> np.ndarray:
+        """Stage 2: the four neighbours of each of these stage-1 views, from that view, where they are not there yet.
 
-    def posed(self, elevation: Elevation, names: Sequence[str] | None = None) -> Views:
-        """The views made so far (or those named), with cameras for a picture seen from ``elevation``."""
-        names = tuple(names or self._images)
+        The neighbours of all of them, (4 * len(names), H, W, 3).
+        """
+        plan = [(name, f"{name}_{index}", move) for name in names for index, move in enumerate(camera.NEIGHBOURS)]
+        missing = [each for each in plan if each[1] not in self._images]
+        if missing:
+            self._sample(missing, self._neighbour_steps)
+        return np.stack([self._images[name] for _, name, _ in plan])
+
+    def image(self, name: str) -> np.ndarray:
+        """One view (H, W, 3)."""
+        return self._images[name]
+
+    def posed(self, elevation: Elevation, views: int) -> Views:
+        """The picture and the stage-1 views (``views`` 8) or all (40), with cameras for a picture seen from there."""
+        names = ("input", *self.stage_1) if views == 8 else tuple(self._images)
         moves = np.array([self._moves[name] for name in names])
         images = np.stack([self._images[name] for name in names])
-        masks = np.stack([self._mask if name == "input" else _mask(self._images[name]) for name in names])
+        masks = np.concatenate([self._mask[None], mask_on_white(images[1:])])
         poses = camera.camera_to_world(90 - elevation.degrees + moves[:, 0], moves[:, 1])
         return Views(images, masks, poses, names)
 
@@ -93,8 +104,3 @@ class ViewPlan:
 def _clean(image: np.ndarray) -> np.ndarray:
     """A view as a source: what is nearly white is white, as in the original between its stages."""
     return np.where(image * 255 > 252.5, np.float32(1), image)
-
-
-def _mask(image: np.ndarray) -> np.ndarray:
-    """(H, W, 3) on white -> (H, W) float32, 1 where something stands before the white."""
-    return (image.min(-1) * 255 < 252.5).astype(np.float32)

@@ -1,0 +1,162 @@
+"""The command line: ``python -m backend --help``.
+
+Only the standard library is imported at the top: where torch and the others are missing, the backend's own environment
+is made first and this program runs again inside it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - this is where an older Python is told
+    sys.exit("error: Image to Mesh needs Python 3.11 to 3.14, and this is older: start it with a newer one.")
+
+import argparse
+import importlib.util
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import environment, options
+from .accelerator import ACCELERATORS
+from .client import START
+from .folders import data_folder
+from .protocol import UserError, explain
+
+_log = logging.getLogger(__name__)
+_NEEDED = ("torch", "diffusers", "transformers", "safetensors", "PIL", "cv2", "scipy", "trimesh")
+_INSIDE = "IMAGE_TO_MESH_INSIDE"
+"""Set for the run inside the backend's own environment, so that a broken one is told of instead of tried for ever."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; the exit status: 0 good, 1 with one sentence on what a person can do, 130 interrupted."""
+    flags = _parser().parse_args(arguments)
+    log = data_folder() / "logs" / "command-line.log"
+    try:
+        if flags.command == "serve":
+            return flags.run(flags)
+        if flags.needs_environment and _missing():
+            return _run_inside(arguments)
+        _log_to(log)
+        return flags.run(flags)
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        _log.exception("%s failed", flags.command)
+        told = explain(error, str(log))
+        print(f"\nerror: {told}\nlog: {told.log}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m backend", description="A picture becomes a textured 3D object.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    mesh = commands.add_parser("mesh", help="turn a picture into NAME.glb and a turntable preview NAME.png")
+    mesh.add_argument("picture", type=Path, metavar="PICTURE")
+    mesh.add_argument("-o", "--output", type=Path, metavar="OUT.glb", help="default: NAME.glb in the current folder")
+    options.add_flags(mesh)
+    mesh.set_defaults(run=_mesh, needs_environment=True)
+
+    serve = commands.add_parser("serve", help="answer requests on stdin and stdout (what Blender talks to)")
+    serve.add_argument("--log", help="the file that stderr goes to, named in error messages")
+    serve.set_defaults(run=_serve)
+
+    setup = commands.add_parser("setup", help="make the backend's own Python environment")
+    setup.add_argument("--accelerator", choices=ACCELERATORS, help="default: what this computer has")
+    setup.add_argument("--repair", action="store_true", help="delete what is there and make it anew")
+    setup.set_defaults(run=_setup, needs_environment=False)
+
+    doctor = commands.add_parser("doctor", help="say what is installed and whether it works")
+    doctor.set_defaults(run=_doctor, needs_environment=True)
+
+    benchmark = commands.add_parser("benchmark", help="measure quality on held-out shapes", add_help=False)
+    benchmark.add_argument("rest", nargs=argparse.REMAINDER)
+    benchmark.set_defaults(run=_benchmark, needs_environment=True)
+    return parser
+
+
+def _missing() -> list[str]:
+    return [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+
+
+def _run_inside(arguments: Sequence[str]) -> int:
+    """Make the backend's own environment where it is missing, and run this program in it."""
+    if _INSIDE in os.environ:
+        raise UserError(
+            "environment_broken",
+            f"The backend's environment lacks {', '.join(_missing())}: repair it with "
+            "“python3 -m backend setup --repair”.",
+        )
+    python = environment.ensure(_Report())
+    command = [str(python), "-I", "-X", "utf8", "-c", START, str(Path(__file__).resolve().parents[1]), *arguments]
+    variables = {**os.environ, _INSIDE: "1"}
+    if os.name == "posix":
+        os.execve(python, command, variables)
+    process = subprocess.Popen(command, env=variables)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other one hears it too, and cleans up
+    return process.wait()
+
+
+class _Report:
+    """Progress of making the environment: a line that renews itself in a terminal, else a line per step."""
+
+    def __init__(self):
+        self._last = ""
+
+    def __call__(self, text: str, fraction: float, megabytes: float) -> None:
+        if sys.stderr.isatty():
+            end = "\n" if fraction >= 1 else ""
+            print(f"\r\033[K{fraction:4.0%} {megabytes:6.0f} MB  {text[:90]}", end=end, file=sys.stderr, flush=True)
+        elif text != self._last:
+            print(f"{fraction:4.0%} {megabytes:6.0f} MB  {text}", file=sys.stderr, flush=True)
+        self._last = text
+
+
+def _log_to(log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    form = "%(asctime)s %(name)s %(levelname)s %(message)s"
+    logging.basicConfig(filename=log, filemode="w", level=logging.INFO, format=form, encoding="utf-8")
+    logging.captureWarnings(True)
+
+
+def _mesh(flags: argparse.Namespace) -> int:
+    from .commands import mesh
+
+    mesh(flags.picture, flags.output, options.from_flags(flags))
+    return 0
+
+
+def _serve(flags: argparse.Namespace) -> int:
+    from .server import serve
+
+    serve(flags.log)
+    return 0
+
+
+def _setup(flags: argparse.Namespace) -> int:
+    if flags.repair:
+        environment.remove()
+    print(environment.ensure(_Report(), accelerator=flags.accelerator))
+    return 0
+
+
+def _doctor(flags: argparse.Namespace) -> int:
+    from .commands import doctor
+
+    return doctor(_NEEDED)
+
+
+def _benchmark(flags: argparse.Namespace) -> int:
+    from .evaluate import benchmark
+
+    return benchmark.main(flags.rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

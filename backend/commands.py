@@ -1,0 +1,92 @@
+"""What the commands ``mesh`` and ``doctor`` do, once the environment is there."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import device
+from .options import Options
+from .pipeline import Pipeline
+from .protocol import BACKEND_VERSION, UserError
+from .weights.store import locate
+
+
+def mesh(picture: Path, output: Path | None, options: Options) -> None:
+    """Write OUT.glb (default: the picture's name in the current folder) and its preview beside it; print the report.
+
+    Raises UserError. Each file is complete or not there; a picture that has the preview's name is never overwritten.
+    """
+    target = _target(picture, output)
+    preview = target.with_suffix(".png")
+    if preview.exists() and (not target.exists() or preview.samefile(picture)):
+        preview = target.with_name(f"{target.stem}-preview.png")
+    with tempfile.TemporaryDirectory(prefix="image-to-mesh-") as folder:
+        result = Pipeline().generate(picture, Path(folder), options, _Meter(), lambda: False)
+        _put(Path(folder) / "mesh.glb", target)
+        _put(Path(folder) / "preview.png", preview)
+    _print_report(result["report"])
+    print(f"\n{target}\n{preview}")
+
+
+def doctor(packages: Sequence[str]) -> int:
+    """Print what is installed; 0 when a picture could be turned into a mesh now."""
+    print(f"Image to Mesh {BACKEND_VERSION}, Python {platform.python_version()}: {sys.executable}")
+    versions = importlib.metadata.packages_distributions()
+    for name in packages:
+        owner = versions.get(name, [name])[0]
+        print(f"  {owner} {importlib.metadata.version(owner)}")
+    print(f"device: {device.choose('auto')}")
+    print(f"weights: {locate('starter')}")
+    return 0
+
+
+class _Meter:
+    """Progress on stderr: a line that renews itself in a terminal, else a line per stage."""
+
+    def __init__(self):
+        self._stage = None
+
+    def __call__(self, stage: str, fraction: float, text: str, preview: Path | None = None) -> None:
+        if sys.stderr.isatty():
+            end = "\n" if fraction >= 1 else ""
+            print(f"\r\033[K{fraction:4.0%}  {text}", end=end, file=sys.stderr, flush=True)
+        elif stage != self._stage:
+            print(f"{fraction:4.0%}  {text}", file=sys.stderr, flush=True)
+        self._stage = stage
+
+
+def _target(picture: Path, output: Path | None) -> Path:
+    target = (output or Path(picture.stem + ".glb")).absolute()
+    if target.suffix.lower() != ".glb":
+        raise UserError("bad_output", f"{target.name} does not end in .glb: name the result NAME.glb.")
+    if not target.parent.is_dir():
+        raise UserError("bad_output", f"There is no folder {target.parent}: make it first, or choose another.")
+    return target
+
+
+def _put(source: Path, target: Path) -> None:
+    partial = target.with_name(target.name + ".partial")
+    try:
+        shutil.copyfile(source, partial)
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _print_report(report: dict) -> None:
+    height = report["elevation"]
+    print(f"\nelevation {height['degrees']:.0f} degrees: {height['source']}, confidence {height['confidence']:.2f}")
+    print("\nseconds")
+    for stage, seconds in report["seconds"].items():
+        print(f"  {stage:<12} {seconds:7.1f}")
+    print(f"  {'together':<12} {sum(report['seconds'].values()):7.1f}")
+    print("\nmesh")
+    for name, value in report["mesh"].items():
+        print(f"  {name:<12} {value:.4g}" if isinstance(value, float) else f"  {name:<12} {value}")

@@ -1,0 +1,130 @@
+"""The story in one screen: a picture becomes views, a field, a mesh and a textured object in a job's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from . import camera, elevation, export, foreground, mesh, picture, surface, texture
+from .data import Cutout, Elevation, Field, Views
+from .device import choose, precision
+from .jobfolder import keep, kept, partial
+from .options import Options
+from .progress import OnProgress, Stages
+from .protocol import BACKEND_VERSION
+from .views import ViewPlan
+from .weights.store import locate
+from .zero123.model import Zero123
+
+GENERATE = {"picture": 1, "load": 6, "views": 60, "surface": 6, "mesh": 8, "texture": 12, "export": 7}
+REWORK = {"load": 1, "mesh": 8, "texture": 12, "export": 7}
+"""Each stage's usual share of the time."""
+
+
+class Pipeline:
+    """The networks, kept loaded from job to job, and the two things that can be done with them.
+
+    Both return ``{"folder", "files", "report"}`` and raise UserError; nothing half-written is left in either case.
+    """
+
+    def __init__(self):
+        self._loaded: tuple[Path, torch.device] | None = None
+        self._view_model: Zero123 | None = None
+        self._surface: surface.SurfaceNetwork | None = None
+
+    def generate(
+        self, path: Path, folder: Path, options: Options, on_progress: OnProgress, cancelled: Callable[[], bool]
+    ) -> dict:
+        """A picture file -> a textured mesh in ``folder``."""
+        job = Stages(GENERATE, on_progress, cancelled)
+        with partial(folder) as place:
+            with job.stage("picture", "Reading the picture"):
+                image = picture.load_picture(path)
+                cutout = foreground.cut_out(image)
+            with job.stage("load", "Loading the networks"):
+                device = choose(options.device)
+                self._load(locate(options.weights), device)
+            with job.stage("views", "Looking at the object from all sides"):
+                views, height = self._see(cutout, options, job)
+            with job.stage("surface", "Finding the surface"):
+                field = self._surface.lift(views)
+            keep(place, field, views, cutout)
+            report = {
+                "version": BACKEND_VERSION,
+                "picture": path.name,
+                "device": device.type,
+                "foreground": cutout.method,
+                "elevation": asdict(height),
+                "camera": _camera(views, cutout, *image.shape[:2]),
+                "views": len(views.names),
+            }
+            return self._finish(place, folder, job, field, views, cutout, options, report)
+
+    def rework(self, folder: Path, options: Options, on_progress: OnProgress, cancelled: Callable[[], bool]) -> dict:
+        """A new face budget or texture size from what an earlier job left in ``folder``, whose files are replaced."""
+        job = Stages(REWORK, on_progress, cancelled)
+        with partial(folder) as place:
+            with job.stage("load", "Loading the earlier result"):
+                device = choose(options.device)
+                field, views, cutout, report = kept(folder, device)
+                earlier = Options.from_dict(report["options"])
+                options = replace(earlier, faces=options.faces, texture_size=options.texture_size)
+            return self._finish(place, folder, job, field, views, cutout, options, report)
+
+    def _load(self, folder: Path, device: torch.device) -> None:
+        if self._loaded != (folder, device):
+            self._loaded = self._view_model = self._surface = None
+            self._view_model = Zero123.load(folder / "view", device, precision(device))
+            self._surface = surface.load(folder / "surface", device)
+            self._loaded = (folder, device)
+
+    def _see(self, cutout: Cutout, options: Options, job: Stages) -> tuple[Views, Elevation]:
+        """The views around the object; how high the camera stood decides where the second ring lies."""
+        quality = options.quality(self._view_model.device.type)
+        plan = ViewPlan(self._view_model, cutout, quality, options.seed, job.step)
+        plan.add_ring(camera.FIRST_RING)
+        if options.elevation is not None:
+            height = Elevation(options.elevation, 1.0, "given")
+        else:
+            predicted = self._view_model.predict_elevation(plan.image("input"))
+            height = elevation.estimate(plan.add_neighbours(["0"]), predicted)
+        plan.add_ring(camera.second_ring(90 - height.degrees))
+        if quality.views == 40:
+            plan.add_neighbours(plan.stage_1)
+        return plan.posed(height, quality.views), height
+
+    def _finish(
+        self,
+        place: Path,
+        folder: Path,
+        job: Stages,
+        field: Field,
+        views: Views,
+        cutout: Cutout,
+        options: Options,
+        report: dict,
+    ) -> dict:
+        """Field -> files, the part that generate and rework share."""
+        with job.stage("mesh", "Building the mesh"):
+            resolution = options.quality(report["device"]).resolution
+            shape = mesh.extract(field, resolution, options.faces, lambda done, total: job.step(done / total))
+        with job.stage("texture", "Painting the texture"):
+            textured = texture.bake(shape, field, views, cutout, options.texture_size)
+        with job.stage("export", "Writing the files"):
+            report |= {"options": options.to_dict(), "mesh": mesh.measure(shape), "seconds": job.seconds}
+            files = export.write_result(place, textured, report)
+        return {"folder": str(folder), "files": files, "report": report}
+
+
+def _camera(views: Views, cutout: Cutout, height: int, width: int) -> dict:
+    """The picture's own camera, for placing a matching one in a scene."""
+    return {
+        "camera_to_world": views.camera_to_world[0].tolist(),
+        "focal": camera.FOCAL,
+        "canvas": list(cutout.canvas),
+        "width": width,
+        "height": height,
+    }
