@@ -22,11 +22,14 @@ PATIENCE = 3.0
 LOG_LIMIT = 1_000_000
 """Bytes after which a log is put aside as ``NAME.1`` when the next backend starts."""
 
-# The package is started by its place, not by its name: in Blender it is bl_ext.REPOSITORY.image_to_mesh.backend.
-_START = (
+START = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
     "runpy.run_module('backend', run_name='__main__', alter_sys=True)"
 )
+"""Program text for ``python -c``, followed by the folder that holds this package and the command's arguments.
+
+The package is started by its place, not by its name: in Blender that is bl_ext.REPOSITORY.image_to_mesh.backend.
+"""
 
 
 class Backend:
@@ -63,7 +66,7 @@ class Backend:
             "-X",
             "utf8",
             "-c",
-            _START,
+            START,
             str(Path(__file__).resolve().parents[1]),
             "serve",
         ]
