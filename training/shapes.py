@@ -82,3 +82,11 @@ def sample(family: str, seed: int) -> np.ndarray:
     """One shape of a family: (P, 32) float32, the same for the same name and seed on every machine."""
     build = FAMILIES.get(family) or HELD_OUT[family]
     return build(np.random.default_rng((zlib.crc32(family.encode()), seed)))
+
+
+def draw_family(rng: np.random.Generator) -> str:
+    """The name of a training family; one in six is ``composite``, which has no shape of its own."""
+    if rng.random() < 1 / 6:
+        return "composite"
+    names = list(FAMILIES)
+    return names[int(rng.integers(len(names)))]

@@ -45,14 +45,14 @@ def house(rng: np.random.Generator) -> np.ndarray:
     style, slab = int(rng.integers(3)), 0.05
     if style == 0:
         slope = math.atan2(rise, wide)
-        rows.append(prism((0, 0, tall + rise / 2 - 0.03), wide - 0.01, 0.0, rise / 2, deep - 0.01, walls, 0.0))
+        rows.append(prism((0, 0, tall + rise / 2 - 0.03), wide - 0.01, 0.0, rise / 2, deep, walls, 0.0))
         half = math.hypot(wide, rise) / 2 + over
         at = (wide / 2 + over * 0.4, 0, tall + rise / 2 + 0.01)
         rows.append(box(at, (half, deep + over, slab), roof, turn=turned(y=math.degrees(slope)), mirror=IN_X))
     elif style == 1:
         slope = math.atan2(rise, deep)
         rows.append(
-            prism((0, 0, tall + rise / 2 - 0.03), deep - 0.01, 0.0, rise / 2, wide - 0.01, walls, 0.0, turned(z=90))
+            prism((0, 0, tall + rise / 2 - 0.03), deep - 0.01, 0.0, rise / 2, wide, walls, 0.0, turned(z=90))
         )
         half = math.hypot(deep, rise) / 2 + over
         at = (0, deep / 2 + over * 0.4, tall + rise / 2 + 0.01)

@@ -1,0 +1,154 @@
+"""The starter surface network: posed views -> feature volume -> signed distance and colour.
+
+Sparse-view reconstruction as in One-2-3-45 (arXiv 2306.16928, section 3.3): 2D features are back-projected into a
+volume, pooled over the views and read by a 3D U-Net. Ours differs in a volume fitted to the object, in exact distances
+as supervision instead of volume rendering, and in keeping the picture's own features apart from the pooled ones,
+because only the picture is certain.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..camera import FOCAL
+from ..data import Views
+from ..protocol import UserError
+from ..weights.store import read_tensors
+from .field import Decoder, VolumeField
+
+
+def _block(dimensions: int, inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    convolution = (nn.Conv2d, nn.Conv3d)[dimensions - 2]
+    return nn.Sequential(convolution(inputs, outputs, 3, stride, 1), nn.GroupNorm(8, outputs), nn.SiLU())
+
+
+class Features(nn.Module):
+    """2D U-Net: pictures with masks (N, 4, S, S) -> features (N, C, S, S)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.level0 = nn.Sequential(_block(2, 4, channels), _block(2, channels, channels))
+        self.level1 = nn.Sequential(_block(2, channels, 2 * channels, 2), _block(2, 2 * channels, 2 * channels))
+        self.level2 = nn.Sequential(_block(2, 2 * channels, 4 * channels, 2), _block(2, 4 * channels, 4 * channels))
+        self.level3 = nn.Sequential(_block(2, 4 * channels, 4 * channels, 2), _block(2, 4 * channels, 4 * channels))
+        self.join2 = _block(2, 8 * channels, 2 * channels)
+        self.join1 = _block(2, 4 * channels, channels)
+        self.join0 = nn.Sequential(_block(2, 2 * channels, channels), nn.Conv2d(channels, channels, 3, 1, 1))
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        level0 = self.level0(pictures)
+        level1 = self.level1(level0)
+        level2 = self.level2(level1)
+        up = _double(self.level3(level2))
+        up = _double(self.join2(torch.cat([up, level2], 1)))
+        up = _double(self.join1(torch.cat([up, level1], 1)))
+        return self.join0(torch.cat([up, level0], 1))
+
+
+class VolumeUNet(nn.Module):
+    """3D U-Net: pooled features (B, inputs, R, R, R) -> volume (B, channels[0], R, R, R)."""
+
+    def __init__(self, inputs: int, channels: list[int]):
+        super().__init__()
+        self.inlet = nn.Conv3d(inputs, channels[0], 1)
+        self.level0 = _block(3, channels[0], channels[0])
+        self.downs = nn.ModuleList(
+            nn.Sequential(_block(3, a, b, 2), _block(3, b, b)) for a, b in zip(channels[:-1], channels[1:], strict=True)
+        )
+        self.narrows = nn.ModuleList(
+            nn.Conv3d(b, a, 1) for a, b in zip(channels[:-1], channels[1:], strict=True)
+        )  # fmt: skip
+        self.joins = nn.ModuleList(_block(3, a, a) for a in channels[:-1])
+        self.outlet = nn.Conv3d(channels[0], channels[0], 1)
+
+    def forward(self, pooled: torch.Tensor) -> torch.Tensor:
+        levels = [self.level0(self.inlet(pooled))]
+        for down in self.downs:
+            levels.append(down(levels[-1]))
+        up = levels.pop()
+        for narrow, join in zip(reversed(self.narrows), reversed(self.joins), strict=True):
+            up = join(_double(narrow(up)) + levels.pop())
+        return self.outlet(up)
+
+
+def _double(x: torch.Tensor) -> torch.Tensor:
+    return F.interpolate(x, scale_factor=2, mode="trilinear" if x.dim() == 5 else "bilinear")
+
+
+class SurfaceNetwork(nn.Module):
+    """Any number of views of one object; the first is the picture itself."""
+
+    def __init__(self, image_size: int, features: int, channels: list[int], resolution: int, half_side: float, hidden: int):
+        """``image_size``: side of the views in pixels; ``resolution``: cells along a side of the volume;
+        ``half_side``: the volume is [-half_side, half_side]^3 in world units; the rest are layer widths."""
+        super().__init__()
+        self.image_size, self.resolution, self.half_side = image_size, resolution, half_side
+        self.features = Features(features)
+        self.unet = VolumeUNet(3 * (features + 1) + 1 + 3, channels)
+        self.decoder = Decoder(channels[0], hidden)
+
+    def cells(self, device) -> torch.Tensor:
+        """Centres of the volume's cells (R^3, 3) in world units, x slowest."""
+        steps = ((torch.arange(self.resolution, device=device) + 0.5) / self.resolution * 2 - 1) * self.half_side
+        return torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+
+    def pool(self, pictures: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
+        """Pictures with masks (B, V, 4, S, S), cameras (B, V, 4, 4) -> pooled features (B, channels, R, R, R)."""
+        batch, views = pictures.shape[:2]
+        maps = self.features(pictures.flatten(0, 1) * 2 - 1)
+        # "Background" instead of "mask": outside the frame nothing is known, and sampling there gives zero.
+        maps = torch.cat([maps, 1 - pictures.flatten(0, 1)[:, 3:].to(maps.dtype)], 1).unflatten(0, (batch, views))
+        cells = self.cells(pictures.device)
+        total = square = background = first = None
+        for view in range(views):
+            local = (cells - cameras[:, view, None, :3, 3]) @ cameras[:, view, :3, :3]
+            plane = 2 * FOCAL * local[..., :2] / -local[..., 2:].clamp_max(-1e-3)
+            plane = (plane * plane.new_tensor([1.0, -1.0])).unsqueeze(2).to(maps.dtype)
+            seen = F.grid_sample(maps[:, view], plane, align_corners=False)[..., 0]
+            if view == 0:
+                total, square, background, first = seen, seen.square(), seen[:, -1:], seen
+            else:
+                total, square = total + seen, square + seen.square()
+                background = torch.maximum(background, seen[:, -1:])
+        mean = total / views
+        variance = square / views - mean.square()
+        place = (cells / self.half_side).t().expand(batch, -1, -1).to(mean.dtype)
+        pooled = torch.cat([mean, variance, first, background, place], 1)
+        return pooled.unflatten(2, (self.resolution,) * 3)
+
+    def forward(self, pictures: torch.Tensor, cameras: torch.Tensor, points: torch.Tensor):
+        """Views and world points (B, P, 3) -> signed distances (B, P) and colours (B, P, 3)."""
+        volume = self.unet(self.pool(pictures, cameras))
+        return self.decoder(volume, points / self.half_side)
+
+    @torch.inference_mode()
+    def lift(self, views: Views) -> VolumeField:
+        """The field of an object seen in ``views`` (the first is the picture itself)."""
+        device = next(self.parameters()).device
+        pictures = torch.from_numpy(np.concatenate([views.images, views.masks[..., None]], -1)).to(device)
+        pictures = pictures.permute(0, 3, 1, 2).float()
+        if pictures.shape[-1] != self.image_size:
+            pictures = F.interpolate(pictures, (self.image_size,) * 2, mode="bilinear", antialias=True).clamp(0, 1)
+        cameras = torch.from_numpy(views.camera_to_world).to(device)
+        volume = self.unet(self.pool(pictures[None], cameras[None]))[0]
+        return VolumeField(volume, self.decoder, self.half_side)
+
+
+def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceNetwork:
+    """The network in ``folder`` (``config.json`` and ``model.safetensors``). Raises UserError."""
+    config = Path(folder) / "config.json"
+    tensors = read_tensors(Path(folder) / "model.safetensors")
+    try:
+        network = SurfaceNetwork(**json.loads(config.read_text(encoding="utf-8")))
+        network.load_state_dict(tensors)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise UserError(
+            "weights_broken", f"The surface weights in {folder} do not fit their config.json: install them again."
+        ) from error
+    return network.requires_grad_(False).eval().to(device)

@@ -1,0 +1,52 @@
+"""Pictures painted by the view model on the GPU: what the surface network will meet in use."""
+
+from __future__ import annotations
+
+import torch
+
+from backend.camera import LOWER_RING_UP_TO, NEIGHBOURS
+
+STEPS, GUIDANCE, BATCH = 12, 2.0, 512
+
+
+def plan_angles(elevation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Input elevations (B,) -> elevations and azimuths (B, 41): the input, the 8 ring views, their 32 neighbours."""
+    device = elevation.device
+    second = torch.where((90 - elevation) <= LOWER_RING_UP_TO, elevation - 30, elevation + 30)
+    quarter = torch.arange(4, device=device) * 90.0
+    rings_e = torch.cat([elevation[:, None].expand(-1, 4), second[:, None].expand(-1, 4)], 1)
+    rings_a = torch.cat([quarter, quarter + 30]).expand(len(elevation), -1)
+    change = torch.tensor(NEIGHBOURS, device=device)
+    around_e = (rings_e[:, :, None] - change[:, 0]).flatten(1)
+    around_a = (rings_a[:, :, None] + change[:, 1]).flatten(1)
+    first = elevation[:, None]
+    return torch.cat([first, rings_e, around_e], 1), torch.cat([torch.zeros_like(first), rings_a, around_a], 1)
+
+
+@torch.inference_mode()
+def paint(
+    model: Zero123, inputs: torch.Tensor, elevations: torch.Tensor, azimuths: torch.Tensor, guidance: float = GUIDANCE
+) -> torch.Tensor:
+    """Paint the views after the first from input pictures (B, S, S, 4) uint8, angles (B, V) with the input's first.
+
+    Returns (B, V - 1, S, S, 4) uint8: colour on white and mask, as the pipeline would see them.
+    """
+    batch, views = elevations.shape[0], elevations.shape[1] - 1
+    pixels = inputs[..., :3].permute(0, 3, 1, 2).float() / 127.5 - 1
+    condition, embedding = model.encode_condition(pixels)
+    polar = torch.deg2rad(elevations[:, :1] - elevations[:, 1:])
+    azimuth = torch.deg2rad(azimuths[:, 1:])
+    pose = torch.stack([polar, azimuth.sin(), azimuth.cos(), torch.zeros_like(polar)], -1).flatten(0, 1)
+    owner = torch.arange(batch, device=pose.device).repeat_interleave(views)
+    painted = []
+    for part in torch.arange(len(pose), device=pose.device).split(BATCH):
+        tokens = model.tokens(embedding[owner[part]], pose[part])
+        noise = torch.randn(len(part), model.latent_channels, model.latent_size, model.latent_size, device=pose.device)
+        scheduler = fast_scheduler(model.schedule, STEPS)
+        latents = denoise(model, scheduler, noise, condition[owner[part]], tokens, guidance, None, iter(()), int)
+        painted.append(((model.decode(latents) + 1) / 2).clamp(0, 1))
+    pictures = torch.cat(painted).permute(0, 2, 3, 1)
+    with ThreadPoolExecutor() as pool:
+        masks = torch.cat([torch.from_numpy(m) for m in pool.map(mask_on_white, pictures.cpu().numpy()[:, None])])
+    joined = torch.cat([pictures, masks.to(pictures.device)[..., None]], -1)
+    return (joined * 255 + 0.5).byte().unflatten(0, (batch, views))

@@ -1,0 +1,85 @@
+"""Scenes and their pictures in GPU memory, drawn, placed and rendered as training goes on: no disk, no loader."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from backend.camera import camera_to_world
+from training import shapes
+from training.placement import bounding_radius, place
+from training.render import Scenes
+
+MOST_ROWS = 20
+CHUNK = 64
+COMPOSITE_SHARE = 0.12
+
+
+def draw(seed: int) -> tuple[np.ndarray, float, float, np.ndarray]:
+    """One random scene before it is placed: rows (P, 32), yaw in radians, elevation in degrees, light (4,)."""
+    rng = np.random.default_rng((20261122, seed))
+    names = [name for name in shapes.FAMILIES if name != "composite"]
+    family = "composite" if rng.random() < COMPOSITE_SHARE else str(rng.choice(names))
+    rows = shapes.sample(family, seed)
+    return rows, *draw_stand(rng)
+
+
+def draw_stand(rng: np.random.Generator) -> tuple[float, float, np.ndarray]:
+    """How a scene is photographed: yaw (most pictures show the front), elevation, light."""
+    yaw = rng.uniform(-np.pi, np.pi) if rng.random() < 0.4 else rng.normal(0, 0.6)
+    elevation = -8 + 53 * rng.beta(1.6, 2.0)
+    azimuth, height = rng.uniform(-2.2, 2.2), np.radians(rng.uniform(15, 80))
+    toward = [np.sin(azimuth) * np.cos(height), -np.cos(azimuth) * np.cos(height), np.sin(height)]
+    return yaw, elevation, np.array([*toward, rng.uniform(0.55, 0.9)], np.float32)
+
+
+def _draw_chunk(start: int) -> tuple[np.ndarray, ...]:
+    drawn = [draw(start + i) for i in range(CHUNK)]
+    rows = np.zeros((CHUNK, MOST_ROWS, 32), np.float32)
+    for i, (mine, *_) in enumerate(drawn):
+        rows[i, : len(mine)] = mine
+    counts = np.array([len(mine) for mine, *_ in drawn], np.int32)
+    radius = np.array([bounding_radius(mine) for mine, *_ in drawn], np.float32)
+    yaw, elevation = (np.array([each[i] for each in drawn], np.float32) for i in (1, 2))
+    return rows, counts, radius, yaw, elevation, np.stack([each[3] for each in drawn])
+
+
+def placed_scenes(start: int, workers: int, device) -> Iterator[tuple[Scenes, torch.Tensor]]:
+    """An endless stream of CHUNK placed scenes with their input elevations (CHUNK,) in degrees, from seed ``start``."""
+    ahead = threading.Semaphore(8 * workers)  # the workers would otherwise draw without end
+
+    def seeds():
+        for seed in itertools.count(start, CHUNK):
+            ahead.acquire()
+            yield seed
+
+    with multiprocessing.get_context("fork").Pool(workers) as pool:
+        for rows, counts, radius, yaw, elevation, light in pool.imap(_draw_chunk, seeds()):
+            ahead.release()
+            whole = np.tile(np.array([1, 0, 0, 0, 1, 0], np.float32), (CHUNK, 1))
+            scenes = Scenes(rows, counts, whole, light, device)
+            tensors = [torch.from_numpy(each).to(device) for each in (radius, yaw, elevation)]
+            placement, good = place(scenes.distance, *tensors)
+            if not good.all():  # an empty scene (a cut that took everything) is replaced by its neighbour
+                keep = torch.where(good, torch.arange(CHUNK, device=device), good.int().argmax())
+                scenes, placement, tensors[2] = scenes[keep], placement[keep], tensors[2][keep]
+            scenes.placement = placement.contiguous()
+            yield scenes, tensors[2]
+
+
+def cameras(elevations: torch.Tensor, azimuths: torch.Tensor) -> torch.Tensor:
+    """Angles (...,) in degrees -> (..., 4, 4) on the same device."""
+    return torch.from_numpy(camera_to_world(90 - elevations.cpu().numpy(), azimuths.cpu().numpy())).to(elevations.device)
+
+
+def render(scenes: Scenes, elevations: torch.Tensor, azimuths: torch.Tensor, size: int) -> torch.Tensor:
+    """Every scene from its own V cameras, angles (B, V) -> (B, V, size, size, 4) uint8."""
+    batch, number = elevations.shape
+    owner = torch.arange(batch, device=elevations.device).repeat_interleave(number)
+    pictures = scenes.render(cameras(elevations, azimuths).reshape(-1, 4, 4), owner, size)
+    return pictures.view(batch, number, size, size, 4)

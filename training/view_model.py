@@ -1,0 +1,96 @@
+"""The starter view model's shape, and its folder in diffusers' layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from backend.weights.store import write_tensors
+from backend.zero123.conditioning import elevation_head
+from backend.zero123.model import Zero123
+
+SIZE = 128
+"""Pictures of 128 x 128, latents of 4 x 32 x 32."""
+EMBEDDING = 256
+ELEVATION_WIDTHS = [EMBEDDING, 128, 2]
+
+UNET = {
+    "sample_size": 32,
+    "in_channels": 8,
+    "out_channels": 4,
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+    "block_out_channels": [64, 128, 192],
+    "layers_per_block": 1,
+    "cross_attention_dim": 192,
+    "attention_head_dim": 4,
+    "norm_num_groups": 16,
+}
+VAE = {
+    "down_block_types": ["DownEncoderBlock2D"] * 3,
+    "up_block_types": ["UpDecoderBlock2D"] * 3,
+    "block_out_channels": [32, 64, 128],
+    "layers_per_block": 1,
+    "latent_channels": 4,
+    "sample_size": SIZE,
+    "norm_num_groups": 16,
+    "scaling_factor": 1.0,
+}
+TOWER = {
+    "hidden_size": 224,
+    "intermediate_size": 896,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 7,
+    "image_size": SIZE,
+    "patch_size": 16,
+    "projection_dim": EMBEDDING,
+}
+SCHEDULE = {
+    "_class_name": "DPMSolverMultistepScheduler",
+    "num_train_timesteps": 1000,
+    "beta_schedule": "squaredcos_cap_v2",
+    "prediction_type": "v_prediction",
+}
+
+
+def build() -> Zero123:
+    """An untrained starter view model."""
+    return Zero123(
+        UNet2DConditionModel(**UNET),
+        AutoencoderKL(**VAE),
+        CLIPVisionModelWithProjection(CLIPVisionConfig(**TOWER)),
+        nn.Linear(EMBEDDING + 4, UNET["cross_attention_dim"]),
+        SCHEDULE,
+        elevation_head(ELEVATION_WIDTHS),
+    )
+
+
+def _write_json(path: Path, value: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def save(model: Zero123, folder: Path, quantise: bool) -> None:
+    """Write the folder that ``Zero123.load`` reads; ``quantise`` stores matrices as int8, else everything as float16."""
+    parts = {
+        "unet": (model.unet, "diffusion_pytorch_model.safetensors", {"_class_name": "UNet2DConditionModel", **UNET}),
+        "vae": (model.vae, "diffusion_pytorch_model.safetensors", {"_class_name": "AutoencoderKL", **VAE}),
+        "image_encoder": (model.image_encoder, "model.safetensors", TOWER),
+        "clip_camera_projection": (model.projection, "diffusion_pytorch_model.safetensors", None),
+    }
+    for name, (module, file, config) in parts.items():
+        write_tensors(folder / name / file, _halved(module), quantise)
+        if config:
+            _write_json(folder / name / "config.json", config)
+    write_tensors(folder / "elevation.safetensors", _halved(model.elevation_head), False)
+    _write_json(folder / "view.json", {"elevation_head": ELEVATION_WIDTHS})
+    _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULE)
+
+
+def _halved(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.half() for name, tensor in module.state_dict().items() if tensor.is_floating_point()}
