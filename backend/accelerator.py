@@ -1,0 +1,134 @@
+"""Which build of PyTorch fits this computer. Standard library only: Blender imports it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from .protocol import UserError
+
+WHEELS = Path(__file__).resolve().parents[1] / "wheels"
+ACCELERATORS = ("cpu", "cuda", "rocm", "mps")
+_PLATFORMS = {
+    ("linux", "x86_64"): "linux_x86_64",
+    ("win32", "amd64"): "win_amd64",
+    ("darwin", "arm64"): "macosx_arm64",
+}
+
+
+@dataclass(frozen=True)
+class Build:
+    """What one environment consists of; read from ``wheels/accelerators.toml``."""
+
+    accelerator: str
+    locks: tuple[Path, ...]
+    """Requirement files with a hash for every package."""
+    version: str | None
+    """torch's exact version where none of ``locks`` pins it (a build that the package registry does not carry)."""
+    index: str | None
+    """Where that build is published, if the user's own pip configuration does not know it."""
+    megabytes: int
+    """What the finished environment takes on disk."""
+    modules: tuple[str, ...]
+    """What must be importable in it."""
+    wheelhouse: Path | None
+    """A folder of wheels made by ``wheels/fetch.py``: nothing is downloaded where there is one."""
+
+
+def platform_tag() -> str:
+    """This computer as the lock files name it. Raises UserError (``bad_platform``)."""
+    tag = _PLATFORMS.get((sys.platform, platform.machine().lower()))
+    if tag is None:
+        raise UserError(
+            "bad_platform",
+            f"The backend does not run on {platform.system()} {platform.machine()}: it needs Linux or Windows on "
+            "x86-64, or macOS on Apple silicon.",
+        )
+    return tag
+
+
+def detect_accelerator(wheels: Path = WHEELS) -> str:
+    """``cuda``, ``rocm``, ``mps`` or ``cpu``, by asking the hardware: up to a few seconds."""
+    if sys.platform == "darwin":
+        return "mps" if platform.machine() == "arm64" else "cpu"
+    if _cuda_answers(_read(wheels)["cuda"]):
+        return "cuda"
+    if sys.platform == "linux" and os.access("/dev/kfd", os.R_OK) and shutil.which("rocminfo"):
+        return "rocm"
+    return "cpu"
+
+
+def chosen_accelerator(given: str | None) -> str | None:
+    """What the user wants: ``given``, else the variable IMAGE_TO_MESH_ACCELERATOR, else None (no wish).
+
+    Raises UserError (``bad_option``).
+    """
+    wish = given or os.environ.get("IMAGE_TO_MESH_ACCELERATOR") or None
+    if wish not in (None, *ACCELERATORS):
+        raise UserError("bad_option", f"There is no accelerator “{wish}”: choose one of {', '.join(ACCELERATORS)}.")
+    return wish
+
+
+def find_build(accelerator: str, wheels: Path = WHEELS, python: str | None = None, tag: str | None = None) -> Build:
+    """The build for ``accelerator`` on this computer, or for another ``python`` (``cp311``) and platform ``tag``.
+
+    Raises UserError (``bad_platform``, ``bad_python`` or ``bad_option``).
+    """
+    tag = tag or platform_tag()
+    python = python or python_tag()
+    facts = _read(wheels)
+    entry = facts["build"].get(f"{tag}-{accelerator}")
+    if entry is None:
+        raise UserError("bad_option", f"PyTorch has no {accelerator} build for {tag}: choose another accelerator.")
+    common = wheels / f"{python}-{tag}.lock"
+    if not common.is_file():
+        raise UserError(
+            "bad_python", f"The backend needs Python 3.11 to 3.14, and this is {platform.python_version()}: use one."
+        )
+    wheelhouse = wheels / accelerator
+    return Build(
+        accelerator=accelerator,
+        locks=(common, wheels / entry["lock"]) if "lock" in entry else (common,),
+        version=entry.get("version"),
+        index=entry.get("index"),
+        megabytes=entry["megabytes"],
+        modules=tuple(facts["modules"]),
+        wheelhouse=wheelhouse if wheelhouse.is_dir() else None,
+    )
+
+
+def python_tag() -> str:
+    """The running Python as wheels name it, for example ``cp311``."""
+    return f"cp{sys.version_info.major}{sys.version_info.minor}"
+
+
+def _read(wheels: Path) -> dict:
+    return tomllib.loads((wheels / "accelerators.toml").read_text(encoding="utf-8"))
+
+
+def _cuda_answers(needed: dict) -> bool:
+    """Whether there is an NVIDIA card with a driver that are both new enough."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return False
+    try:
+        answer = subprocess.run(
+            [program, "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        cards = [line.split(",") for line in answer.stdout.splitlines()] if answer.returncode == 0 else []
+        return any(
+            int(driver.split(".")[0]) >= needed["driver"] and float(capability) >= needed["capability"]
+            for driver, capability in cards
+        )
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return False

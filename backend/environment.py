@@ -1,0 +1,177 @@
+"""The backend's own Python environment: complete or absent, never half made. Standard library only: Blender imports it.
+
+It is a venv beside whatever Python or Blender a person has, whose packages are never touched. Its folder is named after
+all it depends on (Python, platform, accelerator, locks), so a new version makes a new one. It is made under another
+name, tested, and renamed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .accelerator import WHEELS, chosen_accelerator, detect_accelerator, find_build, platform_tag, python_tag
+from .folders import data_folder
+from .installer import Report, install, python_of
+from .protocol import UserError
+
+__all__ = ["detect_accelerator", "ensure", "environment_folder", "python_path", "remove"]
+
+_MARGIN = 1.33
+"""Free disk asked for, relative to the finished environment: downloads lie beside it while it is made."""
+
+
+def environment_folder(base: Path | None = None) -> Path:
+    """The folder that holds the environments, in ``base``, else in the user's data folder.
+
+    The variable IMAGE_TO_MESH_HOME comes before both.
+    """
+    return (data_folder() if base is None or os.environ.get("IMAGE_TO_MESH_HOME") else Path(base)) / "env"
+
+
+def python_path(base: Path | None = None, accelerator: str | None = None, wheels: Path = WHEELS) -> Path | None:
+    """The python of a complete environment, or None; takes a few milliseconds.
+
+    Any accelerator's environment will do where none is asked for (``accelerator`` or IMAGE_TO_MESH_ACCELERATOR), and
+    one made by another Python too, since the backend is a process of its own. Raises UserError (``bad_option``).
+    """
+    wish = chosen_accelerator(accelerator)
+    folders = environment_folder(base).glob(f"cp*-{platform_tag()}-{wish or '*'}-{_lock_hash(wheels)}")
+    fitting = [folder for folder in folders if _base_python(folder).is_file()]
+    best = max(
+        fitting, key=lambda folder: (folder.name.startswith(python_tag() + "-"), folder.stat().st_mtime), default=None
+    )
+    return best and python_of(best)
+
+
+def ensure(report: Report, base: Path | None = None, accelerator: str | None = None, wheels: Path = WHEELS) -> Path:
+    """Make the environment if there is none; its python. Instant when it is there.
+
+    ``report(text, fraction, megabytes)`` is called from this thread, a few times a second at most while a large file
+    comes; what it raises (a cancellation, say) leaves nothing behind. ``accelerator`` is one of ``cpu``, ``cuda``,
+    ``rocm``, ``mps``; None takes what the user wished for or else what the hardware offers. Safe to interrupt at any
+    point and to run in several processes at once. Raises UserError with the setup log's path.
+    """
+    if python := python_path(base, accelerator, wheels):
+        return python
+    home = environment_folder(base)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with _alone(home.parent / "setup.lock", report):
+            return python_path(base, accelerator, wheels) or _make(report, home, accelerator, wheels)
+    except OSError as error:
+        raise UserError("setup_failed", f"The environment could not be made in {home} ({error}).") from error
+
+
+def remove(base: Path | None = None) -> None:
+    """Delete every environment made here. Raises UserError when a file is in use."""
+    home = environment_folder(base)
+    if not home.exists():
+        return
+    with _alone(home.parent / "setup.lock", lambda *_: None):
+        try:
+            shutil.rmtree(home)
+        except OSError as error:
+            raise UserError(
+                "setup_failed", f"{home} could not be removed ({error}): close programs that use it and try again."
+            ) from error
+
+
+def _make(report: Report, home: Path, accelerator: str | None, wheels: Path) -> Path:
+    start = time.monotonic()
+    accelerator = chosen_accelerator(accelerator) or detect_accelerator(wheels)
+    build = find_build(accelerator, wheels)
+    for leftover in home.glob("*.partial"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    needed = _MARGIN * build.megabytes
+    free = shutil.disk_usage(home).free / 1e6
+    if free < needed:
+        raise UserError(
+            "disk_full",
+            f"The environment needs {needed / 1e3:.1f} GB in {home}, and {free / 1e3:.1f} GB is free: free some space, "
+            "or set IMAGE_TO_MESH_HOME to a folder on another disk.",
+        )
+    name = f"{python_tag()}-{platform_tag()}-{accelerator}-{_lock_hash(wheels)}"
+    target = home / name
+    # The process's number: what an interrupted run's pip may still be writing must not land in ours.
+    partial = home / f"{name}-{os.getpid()}.partial"
+    log = home.parent / "setup.log"
+    log.write_text(f"{time.ctime()}\n{sys.version}\n{platform.platform()}\n{name}\n", encoding="utf-8")
+    megabytes = 0.0
+
+    def told(text: str, fraction: float, so_far: float) -> None:
+        nonlocal megabytes
+        megabytes = so_far
+        report(text, fraction, so_far)
+
+    try:
+        install(build, partial, log, told)
+        if target.exists():  # its own Python has gone, or python_path would have found it
+            shutil.rmtree(target)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    size = sum(entry.stat().st_size for entry in target.rglob("*") if not entry.is_symlink()) / 1e6
+    seconds = time.monotonic() - start
+    report(
+        f"The environment is ready: {megabytes:.0f} MB of packages, {size:.0f} MB on disk, {seconds:.0f} s",
+        1.0,
+        megabytes,
+    )
+    return python_of(target)
+
+
+def _base_python(folder: Path) -> Path:
+    """The interpreter that the environment in ``folder`` stands on; it leaves with an uninstalled Blender or Python."""
+    with contextlib.suppress(OSError):
+        for line in (folder / "pyvenv.cfg").read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition("=")
+            if key.strip() == "executable":
+                return Path(value.strip())
+    return folder / "missing"
+
+
+def _lock_hash(wheels: Path) -> str:
+    """12 hex digits over everything that decides what is installed."""
+    digest = hashlib.sha256()
+    for path in sorted([*wheels.glob("*.lock"), wheels / "accelerators.toml"]):
+        digest.update("\n".join([path.name, *path.read_text(encoding="utf-8").splitlines()]).encode())
+    return digest.hexdigest()[:12]
+
+
+@contextlib.contextmanager
+def _alone(path: Path, report: Report) -> Iterator[None]:
+    """Hold the file ``path`` locked; the system frees it when this process ends, however it ends."""
+    with open(path, "a+b") as file:
+        while not _lock(file):
+            report("Waiting: another program is making the environment", 0.0, 0.0)
+            time.sleep(0.5)
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file) -> bool:
+        file.seek(0)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+else:
+    import fcntl
+
+    def _lock(file) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

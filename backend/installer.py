@@ -1,0 +1,233 @@
+"""Fill one folder with a Python environment: venv, pip from its own wheel, self-test. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from .accelerator import WHEELS, Build
+from .protocol import UserError
+
+Report = Callable[[str, float, float], None]
+"""Told in one line what is being done, the share of the whole that is done (0..1), and the megabytes of packages."""
+
+_WHEELS_SHARE = 0.3
+"""What the wheels weigh as a share of the finished environment; only the progress bar needs it."""
+_SIZE = re.compile(r"\(([\d.]+) (bytes|kB|MB|GB)\)")
+_MEGABYTES = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
+_NOT_FOUND = re.compile(r"No matching distribution found for (\S+)")
+_NETWORK = re.compile(
+    r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ConnectionReset|Connection refused|ProxyError"
+    r"|SSLError|CERTIFICATE_VERIFY_FAILED|Network is unreachable|RemoteDisconnected|IncompleteRead|ProtocolError"
+    r"|[Cc]onnection (?:broken|aborted|timed out)|HTTP error [45]\d\d"
+)
+_DISK_FULL = re.compile(r"No space left on device|not enough space on the disk|Errno 28|Disk quota exceeded", re.I)
+_SELF_TEST = """
+import importlib, sys
+accelerator, *modules = sys.argv[1:]
+for name in modules:
+    importlib.import_module(name)
+if "torch" in modules:
+    import torch
+    device = {"cpu": "cpu", "mps": "mps"}.get(accelerator, "cuda")
+    assert torch.ones(8, device=device).sum().item() == 8
+"""
+
+
+def python_of(folder: Path) -> Path:
+    """The interpreter of the environment in ``folder``."""
+    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def install(build: Build, folder: Path, log: Path, report: Report) -> None:
+    """Make the environment of ``build`` in ``folder``, which must not exist; every command's output goes to ``log``.
+
+    Raises UserError: ``no_venv``, ``no_network``, ``disk_full``, ``bad_hash``, ``no_wheel`` or ``setup_failed``.
+    Whatever ``report`` raises ends the running command and passes through.
+    """
+    report("Making an empty environment", 0.0, 0.0)
+    status, text = _run([sys.executable, "-I", "-m", "venv", "--without-pip", str(folder)], log)
+    if status:
+        raise _failure(text, log) or UserError(
+            "no_venv",
+            f"{sys.executable} could not make an environment (its venv module failed): use a complete Python 3.11 to "
+            "3.14, on Debian or Ubuntu with the package python3-venv.",
+            str(log),
+        )
+    progress = _Progress(build, folder, report)
+    (folder / "tmp").mkdir()
+    if build.version:
+        requirement = f"torch=={build.version}"
+        status, text = _pip(build, folder, [requirement], log, progress)
+        if status and _NOT_FOUND.search(text) and not _NETWORK.search(text) and not build.wheelhouse:
+            status, text = _pip(build, folder, [requirement, "--index-url", build.index], log, progress)
+        if status:
+            raise _pip_failure(build, text, log)
+    locks = [word for lock in build.locks for word in ("--requirement", str(lock))]
+    status, text = _pip(build, folder, ["--require-hashes", *locks], log, progress)
+    if status:
+        raise _pip_failure(build, text, log)
+    shutil.rmtree(folder / "tmp")
+    report("Testing the environment", 0.96, progress.megabytes)
+    status, text = _run([str(python_of(folder)), "-I", "-c", _SELF_TEST, build.accelerator, *build.modules], log)
+    if status:
+        otherwise = "" if build.accelerator == "cpu" else ", or set IMAGE_TO_MESH_ACCELERATOR=cpu and try again"
+        raise _failure(text, log) or UserError(
+            "setup_failed",
+            f"The packages were installed but do not work on this computer ({build.accelerator}): see the log"
+            f"{otherwise}.",
+            str(log),
+        )
+
+
+class _Progress:
+    """Reads pip's lines and tells how far the whole is."""
+
+    def __init__(self, build: Build, folder: Path, report: Report):
+        self._expected = _WHEELS_SHARE * build.megabytes
+        locked = "".join(lock.read_text(encoding="utf-8") for lock in build.locks)
+        self._total = locked.count("==") + bool(build.version)
+        self._packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
+        self._report = report
+        self._text = "Looking for packages"
+        self._before = 0.0
+        self._current = 0.0
+
+    @property
+    def megabytes(self) -> float:
+        """Of packages, downloaded or found on this computer."""
+        return self._before + self._current
+
+    def read(self, line: str) -> None:
+        """One line of pip's; empty when pip has said nothing for a second."""
+        words = line.split()
+        match words:
+            case ["Progress", done, "of", _]:
+                self._current = float(done) / 1e6
+            case ["Downloading" | "Processing", wheel, *_] | ["Using", "cached", wheel, *_]:
+                size = _SIZE.search(line)
+                if size:
+                    megabytes = float(size[1]) * _MEGABYTES[size[2]]
+                else:
+                    megabytes = os.path.getsize(wheel) / 1e6 if os.path.isfile(wheel) else 0.0
+                self._before, self._current = self.megabytes, megabytes
+                name = "-".join(os.path.basename(wheel).split("-")[:2])
+                self._text = f"{'Downloading' if words[0] == 'Downloading' else 'Taking'} {name} ({megabytes:.1f} MB)"
+            case ["Installing", "collected", *_]:
+                self._text = "Installing"
+            case []:
+                pass
+            case _:
+                return
+        installed = len(list(self._packages.glob("*.dist-info")))
+        text = f"Installing: {installed} of {self._total} packages" if self._text == "Installing" else self._text
+        share = 0.6 * min(1.0, self.megabytes / self._expected) + 0.35 * min(1.0, installed / self._total)
+        self._report(text, share, self.megabytes)
+
+
+def _pip(build: Build, folder: Path, arguments: list[str], log: Path, progress: _Progress) -> tuple[int, str]:
+    """Run pip from its wheel, with the user's own configuration of it: mirrors, proxies, certificates."""
+    pip = next(WHEELS.glob("pip-*.whl")) / "pip"
+    command = [str(python_of(folder)), "-I", "-X", "utf8", str(pip), "install"]
+    command += ["--no-input", "--disable-pip-version-check"]
+    command += ["--no-deps", "--only-binary", ":all:", "--no-compile", "--progress-bar", "raw"]
+    if build.wheelhouse:
+        command += ["--no-index", "--find-links", str(build.wheelhouse)]
+    # The system's temporary folder may be small (often it is memory), and downloads pass through it. A user's setting
+    # of "pip install --user" makes no sense in an environment of our own.
+    variables = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder / "tmp")) | {"PIP_USER": "0"}
+    return _run([*command, *arguments], log, progress.read, variables)
+
+
+def _run(
+    command: list[str], log: Path, read: Callable[[str], None] | None = None, variables: dict[str, str] | None = None
+) -> tuple[int, str]:
+    """Exit status and output of ``command``; ``read`` gets each line as it comes, and "" after a second of silence."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    lines: queue.Queue[str | None] = queue.Queue()
+    text = []
+    with open(log, "a", encoding="utf-8") as file:
+        print("$", *command, file=file, flush=True)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment | (variables or {}),
+            encoding="utf-8",
+            errors="replace",
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        threading.Thread(target=_follow, args=(process, lines), daemon=True).start()
+        try:
+            while (line := _next(lines)) is not None:
+                if line and not line.startswith("Progress "):
+                    text.append(line)
+                    file.write(line)
+                if read:
+                    read(line)
+            return process.wait(), "".join(text)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _follow(process: subprocess.Popen, lines: queue.Queue) -> None:
+    for line in process.stdout:
+        lines.put(line)
+    lines.put(None)
+
+
+def _next(lines: queue.Queue) -> str | None:
+    try:
+        return lines.get(timeout=1)
+    except queue.Empty:
+        return ""
+
+
+def _failure(text: str, log: Path) -> UserError | None:
+    """The one cause that any command can fail of."""
+    if not _DISK_FULL.search(text):
+        return None
+    return UserError(
+        "disk_full",
+        "The disk became full while the environment was made: free some space, or set IMAGE_TO_MESH_HOME to a folder "
+        "on another disk.",
+        str(log),
+    )
+
+
+def _pip_failure(build: Build, text: str, log: Path) -> UserError:
+    if error := _failure(text, log):
+        return error
+    missing = _NOT_FOUND.search(text)
+    if "DO NOT MATCH THE HASHES" in text:
+        code = "bad_hash"
+        told = (
+            "A downloaded package is not the file that was pinned (its hash differs) and was not installed: a mirror "
+            "or proxy may have changed it; empty pip's cache, check pip's configuration and try again."
+        )
+    elif build.wheelhouse and missing:
+        code = "no_wheel"
+        told = f"{missing[1]} is not among the wheels in {build.wheelhouse}: fetch them again or remove that folder."
+    elif _NETWORK.search(text):
+        code = "no_network"
+        told = (
+            "The Python packages could not be downloaded: check the internet connection and proxy, then try again; "
+            "what has been downloaded is kept."
+        )
+    elif missing:
+        code = "no_wheel"
+        told = f"{missing[1]} was not found where pip looks for packages: check pip's configuration and try again."
+    else:
+        code = "setup_failed"
+        told = "The Python packages could not be installed: see the log, then try again."
+    return UserError(code, told, str(log))

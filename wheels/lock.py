@@ -1,0 +1,105 @@
+"""Write the lock files: ``python wheels/lock.py``. Exact versions and hashes for every platform and Python.
+
+pip resolves requirements.txt once for each pair, without installing anything. Its own ``--platform`` leaves the
+environment markers ("; sys_platform == ...") to the running interpreter, so those are replaced before it starts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+WHEELS = Path(__file__).resolve().parent
+PIP = next(WHEELS.glob("pip-*.whl"))
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+MANYLINUX = [f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)]
+PLATFORMS = {
+    "linux_x86_64": (
+        {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": "x86_64"},
+        [*MANYLINUX, "manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"],
+    ),
+    "win_amd64": (
+        {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt", "platform_machine": "AMD64"},
+        ["win_amd64"],
+    ),
+    "macosx_arm64": (
+        {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix", "platform_machine": "arm64"},
+        ["macosx_14_0_arm64", "macosx_14_0_universal2"],
+    ),
+}
+TORCH = ("torch", "triton", "nvidia-", "cuda-")
+"""What belongs to one build of PyTorch alone, and so into its own lock."""
+
+_RESOLVE = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from pip._vendor.packaging import markers
+markers.default_environment = lambda marks=json.loads(sys.argv[2]): marks
+from pip._internal.cli.main import main
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def resolve(python: str, platform: str) -> dict[str, tuple[str, str]]:
+    """Package name -> its version and the sha256 of the one wheel that fits ``python`` on ``platform``."""
+    names, tags = PLATFORMS[platform]
+    marks = {
+        **names,
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "implementation_name": "cpython",
+        "implementation_version": f"{python}.0",
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_version": "",
+    }
+    # Only the registry itself: a folder of other wheels in the user's configuration must not find its way in here.
+    environment = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
+    environment["PIP_CONFIG_FILE"] = os.devnull
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.json")
+        arguments = ["install", "--dry-run", "--ignore-installed", "--quiet", "--only-binary", ":all:"]
+        arguments += ["--report", str(report), "--target", folder, "--python-version", python, "--implementation", "cp"]
+        arguments += [word for tag in tags for word in ("--platform", tag)]
+        arguments += ["--requirement", str(WHEELS / "requirements.txt")]
+        command = [sys.executable, "-I", "-c", _RESOLVE, str(PIP), json.dumps(marks), *arguments]
+        subprocess.run(command, env=environment, check=True)
+        installs = json.loads(report.read_text(encoding="utf-8"))["install"]
+    return {
+        entry["metadata"]["name"].lower().replace("_", "-"): (
+            entry["metadata"]["version"],
+            entry["download_info"]["archive_info"]["hashes"]["sha256"],
+        )
+        for entry in installs
+    }
+
+
+def write(path: Path, pins: dict[tuple[str, str], set[str]]) -> None:
+    lines = ["# Made by lock.py from requirements.txt: do not edit."]
+    for (name, version), hashes in sorted(pins.items()):
+        lines.append(" ".join([f"{name}=={version}", *(f"--hash=sha256:{value}" for value in sorted(hashes))]))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    print(f"{path.name}: {len(pins)} packages", flush=True)
+
+
+def main() -> None:
+    for platform in PLATFORMS:
+        torch = defaultdict(set)
+        for python in PYTHONS:
+            common = {}
+            for name, (version, sha256) in resolve(python, platform).items():
+                if name.startswith(TORCH):
+                    torch[name, version].add(sha256)
+                else:
+                    common[name, version] = {sha256}
+            write(WHEELS / f"cp{python.replace('.', '')}-{platform}.lock", common)
+        write(WHEELS / f"torch-{platform}.lock", torch)
+
+
+if __name__ == "__main__":
+    main()
