@@ -1,0 +1,71 @@
+"""The procedural families: finite, small, in one piece, and the same every time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from backend.evaluate.scene import COLUMNS, SUBTRACT, object_distance
+from training.shapes import FAMILIES, HELD_OUT, draw_family, sample
+
+VOXELS = 48
+
+
+def _grid(low: np.ndarray, high: np.ndarray, size: int) -> torch.Tensor:
+    axes = [torch.linspace(float(a), float(b), size) for a, b in zip(low, high, strict=True)]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+
+
+def pieces(rows: np.ndarray) -> np.ndarray:
+    """Voxel counts of the shape's separate pieces, largest first, on a grid fitted to it."""
+    added = rows[rows[:, 18] != SUBTRACT]
+    reach = float((np.linalg.norm(added[:, 6:9], axis=1) + np.abs(added[:, [1, 2, 3, 5]]).sum(1)).max())
+    low, high = np.full(3, -reach), np.full(3, reach)
+    tensor = torch.from_numpy(rows)
+    for _ in range(2):
+        cell = float((high - low).max()) / VOXELS
+        points = _grid(low, high, VOXELS)
+        inside = object_distance(tensor, points)[0] < cell
+        found = points[inside].numpy()
+        assert len(found), "nothing there"
+        low, high = found.min(0) - cell, found.max(0) + cell
+    side = float((high - low).max())
+    cell = side / VOXELS
+    middle = (low + high) / 2
+    points = _grid(middle - side / 2, middle + side / 2, VOXELS)
+    solid = (object_distance(tensor, points)[0] < 0.4 * cell).numpy().reshape((VOXELS,) * 3)
+    labels, count = ndimage.label(solid, np.ones((3, 3, 3)))
+    return np.sort(np.bincount(labels.ravel(), minlength=count + 1)[1:])[::-1]
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *HELD_OUT])
+def test_scenes_are_finite_small_and_repeatable(family):
+    for seed in range(40):
+        rows = sample(family, seed)
+        assert rows.dtype == np.float32
+        assert rows.shape[1] == COLUMNS
+        assert 1 <= len(rows) <= 20
+        assert np.isfinite(rows).all()
+        assert ((rows[:, 20:26] >= 0) & (rows[:, 20:26] <= 1)).all()
+        turns = rows[:, 9:18].reshape(-1, 3, 3)
+        assert np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3), atol=1e-2)
+        assert np.array_equal(rows, sample(family, seed))
+    assert not np.array_equal(sample(family, 0), sample(family, 1))
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *HELD_OUT])
+def test_scenes_are_one_piece(family):
+    torch.set_num_threads(1)
+    for seed in range(2):
+        counts = pieces(sample(family, seed))
+        assert len(counts) == 1, f"{family} {seed}: pieces of {counts.tolist()} voxels"
+
+
+def test_held_out_families_are_never_drawn_for_training():
+    assert not set(FAMILIES) & set(HELD_OUT)
+    rng = np.random.default_rng(0)
+    drawn = [draw_family(rng) for _ in range(2000)]
+    assert set(drawn) == set(FAMILIES)
+    assert drawn.count("composite") > 2 * len(drawn) / len(FAMILIES)
