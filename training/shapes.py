@@ -24,9 +24,11 @@ from training.families import (
     household,
     people,
     plants,
+    sweets,
     tools,
     vehicles,
     vessels,
+    wear,
 )
 
 Family = Callable[[np.random.Generator], np.ndarray]
@@ -39,10 +41,10 @@ FAMILIES: dict[str, Family] = {
     "table": furniture.table,
     "sofa": furniture.sofa,
     "lamp": household.lamp,
-    "hat": household.hat,
+    "hat": wear.hat,
     "camera": household.camera,
     "radio": household.radio,
-    "umbrella": household.umbrella,
+    "umbrella": wear.umbrella,
     "quadruped": animals.quadruped,
     "bird": birds_and_fish.bird,
     "fish": birds_and_fish.fish,
@@ -64,7 +66,7 @@ FAMILIES: dict[str, Family] = {
     "mushroom": plants.mushroom,
     "potted_plant": plants.potted_plant,
     "tool": tools.tool,
-    "sweet": food.sweet,
+    "sweet": sweets.sweet,
     "meal": food.meal,
     "composite": composite.composite,
 }

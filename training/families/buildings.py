@@ -51,9 +51,7 @@ def house(rng: np.random.Generator) -> np.ndarray:
         rows.append(box(at, (half, deep + over, slab), roof, turn=turned(y=math.degrees(slope)), mirror=IN_X))
     elif style == 1:
         slope = math.atan2(rise, deep)
-        rows.append(
-            prism((0, 0, tall + rise / 2 - 0.03), deep - 0.01, 0.0, rise / 2, wide, walls, 0.0, turned(z=90))
-        )
+        rows.append(prism((0, 0, tall + rise / 2 - 0.03), deep - 0.01, 0.0, rise / 2, wide, walls, 0.0, turned(z=90)))
         half = math.hypot(deep, rise) / 2 + over
         at = (0, deep / 2 + over * 0.4, tall + rise / 2 + 0.01)
         rows.append(box(at, (wide + over, half, slab), roof, turn=turned(x=-math.degrees(slope)), mirror=IN_Y))

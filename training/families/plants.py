@@ -29,13 +29,13 @@ def tree(rng: np.random.Generator) -> np.ndarray:
     """Broad-leaved tree of several crowns, conifer, palm or poplar."""
     u = rng.uniform
     bark, leaf = of(rng, WOOD), of(rng, AUTUMN) if rng.random() < 0.2 else of(rng, LEAF)
-    trunk, kind = plain(bark), int(rng.integers(4))
+    trunk, kind = plain(bark), (0, 0, 1, 1, 2, 3)[int(rng.integers(6))]
+    if kind == 2:
+        leaf = of(rng, LEAF)
     thick, tall = u(0.09, 0.17), u(0.5, 0.9)
-    crown = (
-        shaded(rng, leaf, 0.6)
-        if rng.random() < 0.75
-        else skin(leaf, (tint(rng, RED), YELLOW)[int(rng.integers(2))], DOTS, u(2.0, 3.0))
-    )
+    crown = shaded(rng, leaf, 0.6)
+    if kind == 0 and rng.random() < 0.3:
+        crown = skin(leaf, (tint(rng, RED), YELLOW)[int(rng.integers(2))], DOTS, u(2.5, 3.5))
     if kind == 0:
         size = u(0.4, 0.6)
         rows = [
@@ -80,7 +80,9 @@ def tree(rng: np.random.Generator) -> np.ndarray:
     else:
         rows = [
             rod((0, 0, -tall), (0, 0, 0), thick, thick, trunk),
-            ellipsoid((0, 0, u(0.3, 0.5)), (u(0.3, 0.6), u(0.3, 0.6), u(0.6, 0.95)), crown),
+            ellipsoid((0, 0, 0.45), (u(0.3, 0.45), u(0.3, 0.45), u(0.75, 1.05)), crown),
+            ellipsoid((0, 0, 0.1), (u(0.4, 0.5), u(0.4, 0.5), u(0.35, 0.5)), crown, blend=0.1),
+            ellipsoid((u(0.12, 0.22), u(-0.1, 0.1), u(0.4, 0.7)), (0.26, 0.26, u(0.35, 0.5)), crown, blend=0.05),
         ]
     if rng.random() < 0.35:
         low = min(row[8] - row[3] for row in rows)
