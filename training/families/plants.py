@@ -39,7 +39,7 @@ def tree(rng: np.random.Generator) -> np.ndarray:
     if kind == 0:
         size = u(0.4, 0.6)
         rows = [
-            rod((0, 0, -tall), (0, 0, tall * 0.4), thick * 1.4, thick * 0.8, trunk),
+            rod((0, 0, -tall), (0, 0, tall), thick * 1.4, thick * 0.8, trunk),
             ellipsoid((0, 0, tall + size * 0.2), (size, size, size * u(0.8, 1.1)), crown),
         ]
         for _ in range(int(rng.integers(2, 6))):
