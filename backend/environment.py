@@ -100,8 +100,9 @@ def _make(report: Report, home: Path, accelerator: str | None, wheels: Path) -> 
         )
     name = f"{python_tag()}-{platform_tag()}-{accelerator}-{_lock_hash(wheels)}"
     target = home / name
-    # The process's number: what an interrupted run's pip may still be writing must not land in ours.
-    partial = home / f"{name}-{os.getpid()}.partial"
+    # Named by the process: what an interrupted run's pip may still be writing must not land in ours. And short, since
+    # torch's deepest file is 190 characters down and Windows allows 260 in all.
+    partial = home / f"{os.getpid()}.partial"
     log = home.parent / "setup.log"
     log.write_text(f"{time.ctime()}\n{sys.version}\n{platform.platform()}\n{name}\n", encoding="utf-8")
     megabytes = 0.0

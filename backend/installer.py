@@ -30,6 +30,7 @@ _NETWORK = re.compile(
     r"|[Cc]onnection (?:broken|aborted|timed out)|HTTP error [45]\d\d"
 )
 _DISK_FULL = re.compile(r"No space left on device|not enough space on the disk|Errno 28|Disk quota exceeded", re.I)
+_LONG_PATH = "Windows Long Path support"
 _SELF_TEST = """
 import importlib, sys
 accelerator, *modules = sys.argv[1:]
@@ -215,6 +216,12 @@ def _pip_failure(build: Build, text: str, log: Path) -> UserError:
             "A downloaded package is not the file that was pinned (its hash differs) and was not installed: a mirror "
             "or proxy may have changed it; empty pip's cache, check pip's configuration and try again."
         )
+    elif _LONG_PATH in text:
+        code = "setup_failed"
+        told = (
+            "Windows allows only 260 characters in a path: set IMAGE_TO_MESH_HOME to a short folder (C:\\i2m), or "
+            "enable long paths in Windows, and try again."
+        )
     elif build.wheelhouse and missing:
         code = "no_wheel"
         told = f"{missing[1]} is not among the wheels in {build.wheelhouse}: fetch them again or remove that folder."
@@ -226,7 +233,7 @@ def _pip_failure(build: Build, text: str, log: Path) -> UserError:
         )
     elif missing:
         code = "no_wheel"
-        told = f"{missing[1]} was not found where pip looks for packages: check pip's configuration and try again."
+        told = f"{missing[1]} was not found where pip looks for packages: check the connection and pip's configuration."
     else:
         code = "setup_failed"
         told = "The Python packages could not be installed: see the log, then try again."

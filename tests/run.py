@@ -1,0 +1,137 @@
+"""Make the test environment and run all checks: ``python3 tests/run.py [--bpy 4.2,5.0] [PYTEST ARGUMENTS]``.
+
+The backend's environment is made first if it is missing. pytest and ruff go into a small environment on top of it, and
+each Blender version that exists as a package (bpy) into one of its own: those need Python 3.11 exactly and are left out
+where there is none. All are kept in the user's cache folder. The variable BLENDER names installed Blenders to test in
+as well, separated like PATH.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if not (3, 11) <= sys.version_info[:2] <= (3, 14):
+    sys.exit(f"Python 3.11 to 3.14 is needed; this is {sys.version.split()[0]}.")
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sysconfig
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+# After the check above: an older Python could not read these, and would say so in its own words.
+from backend import environment  # noqa: E402
+from backend.installer import python_of  # noqa: E402
+from backend.protocol import UserError  # noqa: E402
+
+BPY = {"4.2": "4.2.23", "4.5": "4.5.15", "5.0": "5.0.1"}
+"""Blender versions tested in, oldest first."""
+BPY_PYTHON = "3.11"
+PIP = next((ROOT / "wheels").glob("pip-*.whl")) / "pip"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bpy", default=",".join(BPY), help="Blender versions to test in; none: --bpy= (default: all)")
+    flags, arguments = parser.parse_known_args()
+    versions = [version for version in flags.bpy.split(",") if version]
+    if unknown := set(versions) - set(BPY):
+        parser.error(f"no such Blender version here: {', '.join(unknown)}; there are {', '.join(BPY)}")
+    try:
+        python = _test_python()
+        blenders = _blender_pythons(versions)
+    except UserError as error:
+        sys.exit(f"error: {error}" + (f"\nlog: {error.log}" if error.log else ""))
+    variables = {
+        **os.environ,
+        "IMAGE_TO_MESH_HOME": str(environment.environment_folder().parent),
+        "IMAGE_TO_MESH_BPY": os.pathsep.join(map(str, blenders)),
+    }
+    checks = (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["pytest", "-rs", "--durations=10", *arguments],
+    )
+    failed = [check for check in checks if subprocess.run([python, "-m", *check], cwd=ROOT, env=variables).returncode]
+    if failed:
+        sys.exit(f"failed: {', '.join(' '.join(check) for check in failed)}")
+
+
+def _test_python() -> Path:
+    """The python of an environment that sees the backend's packages, pytest and ruff."""
+    backend = environment.ensure(_report)
+    requirements = ROOT / "tests" / "requirements.txt"
+    python = _environment("tests", backend, requirements.read_text().split())
+    _packages_of(python).joinpath("backend.pth").write_text(str(_packages_of(backend)), encoding="utf-8")
+    return python
+
+
+def _blender_pythons(versions: list[str]) -> list[Path]:
+    """A python with bpy for each version, or none where there is no Python that bpy works with."""
+    base = _python_for_bpy()
+    if base is None and versions:
+        print(f"No Python {BPY_PYTHON} was found: nothing is tested in the bpy packages.", flush=True)
+        return []
+    return [_environment(f"bpy-{version}", base, [f"bpy=={BPY[version]}", "numpy<2"], 1500) for version in versions]
+
+
+def _python_for_bpy() -> str | None:
+    for program in filter(None, map(shutil.which, (sys.executable, f"python{BPY_PYTHON}"))):
+        command = [program, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        if subprocess.run(command, capture_output=True, text=True).stdout.strip() == BPY_PYTHON:
+            return program
+    return None
+
+
+def _environment(name: str, base: Path | str, requirements: list[str], megabytes: int = 100) -> Path:
+    """The python of a venv of ``base`` with ``requirements``, made if missing; others of them make another venv."""
+    digest = hashlib.sha256(" ".join([str(base), *requirements]).encode()).hexdigest()[:8]
+    folder = _cache_folder() / f"{name}-{digest}"
+    if folder.exists():
+        return python_of(folder)
+    start = time.monotonic()
+    print(f"Making a test environment: {' '.join(requirements)}", flush=True)
+    partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(partial.parent).free < megabytes * 1e6:
+        raise UserError("disk_full", f"{megabytes} MB of free disk are needed in {partial.parent}.")
+    subprocess.run([base, "-I", "-m", "venv", "--without-pip", partial], check=True)
+    pip = [python_of(partial), "-I", PIP, "install", "--disable-pip-version-check", "--quiet", "--only-binary", ":all:"]
+    if subprocess.run([*pip, *requirements]).returncode:
+        raise UserError("setup_failed", f"{name} could not be installed for the tests: pip's own words are above.")
+    partial.rename(folder)
+    print(f"  made in {time.monotonic() - start:.0f} s: {folder}", flush=True)
+    return python_of(folder)
+
+
+def _packages_of(python: Path) -> Path:
+    return Path(sysconfig.get_path("purelib", "venv", {"base": str(python.parents[1])}))
+
+
+def _cache_folder() -> Path:
+    if sys.platform == "win32":
+        cache = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        cache = Path.home() / "Library" / "Caches"
+    else:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "image-to-mesh-tests"
+
+
+def _report(text: str, fraction: float, megabytes: float) -> None:
+    if text != _report.last:
+        print(f"{fraction:4.0%} {megabytes:6.0f} MB  {text}", flush=True)
+    _report.last = text
+
+
+_report.last = ""
+
+if __name__ == "__main__":
+    main()

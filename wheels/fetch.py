@@ -1,0 +1,64 @@
+"""Fetch the backend's wheels for a computer without network: ``python3 wheels/fetch.py --accelerator cpu``.
+
+They go to ``wheels/ACCELERATOR/``. Copy that folder to the same place in the other computer's checkout or installed
+extension: its environment is then made from these files alone. Another Python or system than this one: ``--help``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from lock import PIP, PLATFORMS, PYTHONS, WHEELS
+
+sys.path.insert(0, str(WHEELS.parent))
+
+from backend.accelerator import ACCELERATORS, detect_accelerator, find_build, platform_tag
+from backend.protocol import UserError
+
+
+def fetch(accelerator: str, python: str, platform: str) -> Path:
+    """Download every wheel of one environment, checked against its locks; the folder they are in."""
+    build = find_build(accelerator, python=f"cp{python.replace('.', '')}", tag=platform)
+    folder = WHEELS / accelerator
+    if build.version:
+        requirement = f"torch=={build.version}"
+        # As in the installer: the user's own pip configuration first, then the PyTorch project's index.
+        if _download(folder, python, platform, [requirement]):
+            _checked(_download(folder, python, platform, [requirement, "--index-url", build.index]))
+    locks = [word for lock in build.locks for word in ("--requirement", str(lock))]
+    _checked(_download(folder, python, platform, ["--require-hashes", *locks]))
+    return folder
+
+
+def _download(folder: Path, python: str, platform: str, arguments: list[str]) -> int:
+    command = [sys.executable, "-I", str(PIP / "pip"), "download", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary", ":all:", "--dest", str(folder), "--python-version", python, "--implementation", "cp"]
+    command += [word for tag in PLATFORMS[platform][1] for word in ("--platform", tag)]
+    return subprocess.run([*command, *arguments]).returncode
+
+
+def _checked(status: int) -> None:
+    if status:
+        sys.exit("Not everything could be fetched: pip's own words are above.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--accelerator", choices=ACCELERATORS, help="default: what this computer has")
+    parser.add_argument("--python", choices=PYTHONS, default=f"{sys.version_info.major}.{sys.version_info.minor}")
+    parser.add_argument("--platform", choices=PLATFORMS, help="default: this computer's")
+    flags = parser.parse_args()
+    try:
+        platform = flags.platform or platform_tag()
+        folder = fetch(flags.accelerator or detect_accelerator(), flags.python, platform)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    size = sum(wheel.stat().st_size for wheel in folder.glob("*.whl")) / 1e6
+    print(f"{folder}: {size:.0f} MB for Python {flags.python} on {platform}")
+
+
+if __name__ == "__main__":
+    main()
