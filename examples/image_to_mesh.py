@@ -1,13 +1,15 @@
 """One picture to one .blend, without a window.
 
-    blender --background --python examples/image_to_mesh.py -- PICTURE OUT.blend
+    blender --background --python examples/image_to_mesh.py -- PICTURE OUT.blend [--faces 5000 ...]
     python examples/image_to_mesh.py PICTURE OUT.blend          (a Python that has the bpy package)
 
-The installed extension does the work; where there is none, the one this file belongs to, for this run only.
+The installed extension does the work; where there is none, the one this file belongs to, for this run only. The
+panel's settings may follow as flags; --help lists them.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
@@ -23,21 +25,45 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(arguments: list[str]) -> None:
-    if len(arguments) != 2:
-        sys.exit("Two arguments are needed after “--”: PICTURE OUT.blend")
-    picture, out = (Path(each).expanduser().absolute() for each in arguments)
-    if not picture.is_file():
-        raise RuntimeError(f"The picture {picture} does not exist.")
     with tempfile.TemporaryDirectory() as folder:
         enable_extension(Path(folder))
         if not bpy.data.filepath:  # no .blend was named before this script: an empty scene instead of the start-up one
             bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-        bpy.context.scene.image_to_mesh.image = bpy.data.images.load(str(picture))
+        settings = bpy.context.scene.image_to_mesh
+        flags = flags_of(settings).parse_args(arguments)
+        if not flags.picture.is_file():
+            raise RuntimeError(f"The picture {flags.picture} does not exist.")
+        for name, value in vars(flags).items():
+            if name in settings.bl_rna.properties and value is not None:
+                choose(settings, name, value)
+        picture = settings.image = bpy.data.images.load(str(flags.picture.expanduser().absolute()))
         bpy.ops.image_to_mesh.generate()
-        bpy.context.scene.image_to_mesh.image = None
-        out.parent.mkdir(parents=True, exist_ok=True)
-        bpy.ops.wm.save_as_mainfile(filepath=str(out))
-    print(f"Saved {out}")
+        bpy.data.images.remove(picture)
+        bpy.ops.wm.save_as_mainfile(filepath=str(flags.out.expanduser().absolute()))
+
+
+def flags_of(settings) -> argparse.ArgumentParser:
+    """PICTURE, OUT.blend, and a flag for each of the panel's settings."""
+    parser = argparse.ArgumentParser(prog="image_to_mesh.py")
+    parser.add_argument("picture", type=Path, metavar="PICTURE")
+    parser.add_argument("out", type=Path, metavar="OUT.blend")
+    kinds = {"INT": int, "FLOAT": float, "STRING": str, "ENUM": str}
+    for each in settings.bl_rna.properties:
+        if each.type in kinds and each.identifier != "name":
+            choices = [item.identifier for item in each.enum_items] if each.type == "ENUM" else None
+            flag = f"--{each.identifier.replace('_', '-')}"
+            parser.add_argument(flag, type=kinds[each.type], choices=choices, help=each.description.replace("%", "%%"))
+    return parser
+
+
+def choose(settings, name: str, value) -> None:
+    """Set one setting, and for one that may be left open also that it is given."""
+    about = settings.bl_rna.properties[name]
+    if about.type in {"INT", "FLOAT"} and not about.hard_min <= value <= about.hard_max:
+        raise RuntimeError(f"{about.name} must be between {about.hard_min} and {about.hard_max}, but is {value}.")
+    setattr(settings, name, value)
+    if f"set_{name}" in settings.bl_rna.properties:
+        setattr(settings, f"set_{name}", True)
 
 
 def enable_extension(folder: Path) -> None:
@@ -63,6 +89,8 @@ if __name__ == "__main__":
     except RuntimeError as error:
         print(str(error).strip().removeprefix("Error: "), file=sys.stderr)
         status = 1
+    except SystemExit as end:  # argparse has said why
+        status = end.code
     sys.stdout.flush()
     sys.stderr.flush()
     if not bpy.app.binary_path:

@@ -90,7 +90,11 @@ def backend() -> tuple[Path, dict[str, str]]:
         return python, variables
     python = environment.python_path(home)
     if python is None:
-        raise UserError("no_backend", "The backend is not installed yet: press Install in the Image to Mesh panel.")
+        raise UserError(
+            "no_backend",
+            "The backend is not installed yet: press Install in the Image to Mesh panel, "
+            "or run “python3 -m backend setup”.",
+        )
     return python, variables
 
 

@@ -49,8 +49,17 @@ class MainPanel:
 
     def draw_picture(self, context, layout):
         """The picture to be used, and where to pick another."""
+        picked = context.scene.image_to_mesh.image
         layout.template_ID(context.scene.image_to_mesh, "image", open="image.open")
-        _draw_thumbnail(layout, picture.active_image(context))
+        image = picture.active_image(context)
+        if image is None:
+            layout.label(text="No picture yet", icon="IMAGE_DATA")
+            return
+        preview = image.preview_ensure()
+        if preview is not None and preview.icon_id:
+            layout.template_icon(preview.icon_id, scale=6)
+        if image != picked:
+            layout.label(text=image.name, icon="IMAGE_DATA")
 
 
 class SettingsPanel:
@@ -122,16 +131,6 @@ def _draw_progress(layout, job):
     seconds = int(time.monotonic() - job.started)
     layout.progress(factor=job.fraction, text=f"{job.text}  {seconds // 60}:{seconds % 60:02}")
     layout.operator("image_to_mesh.cancel", icon="CANCEL")
-
-
-def _draw_thumbnail(layout, image):
-    if image is None:
-        layout.label(text="No picture yet", icon="IMAGE_DATA")
-        return
-    preview = image.preview_ensure()
-    if preview is not None and preview.icon_id:
-        layout.template_icon(preview.icon_id, scale=6)
-    layout.label(text=image.name, icon="IMAGE_DATA")
 
 
 def _draw_error(context, layout, error):

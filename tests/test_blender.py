@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import tiny
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "tests" / "blender"
@@ -60,11 +61,31 @@ def package() -> Path:
     return ROOT / done.stdout.splitlines()[-1].rpartition(":")[0]
 
 
-@pytest.mark.parametrize("host", HOSTS, ids=lambda host: Path(host[0]).parent.parent.name if host else "")
-@pytest.mark.parametrize("script", ["place", "register", "picture", "failure"])
-def test_in_blender(host, script, package, tmp_path):
-    profile, folder = tmp_path / "profile", tmp_path / "files"
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory) -> Path:
+    """Weights with which a job takes seconds."""
+    return tiny.write_weights(tmp_path_factory.mktemp("weights"))
+
+
+in_every_blender = pytest.mark.parametrize(
+    "host", HOSTS, ids=lambda host: Path(host[0]).parent.parent.name if host else "none"
+)
+
+
+@in_every_blender
+@pytest.mark.parametrize("script", ["place", "register", "picture"])
+def test_without_backend(host, script, package, tmp_path):
+    passes(host, script, tmp_path, package, tmp_path)
+
+
+@in_every_blender
+@pytest.mark.parametrize("script", ["generate", "failure"])
+def test_with_backend(host, script, package, weights, tmp_path):
+    passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
+
+
+def passes(host, script, folder, *arguments) -> None:
+    profile = folder / "profile"
     profile.mkdir()
-    folder.mkdir()
-    done = run(host, SCRIPTS / f"{script}.py", package, folder, profile=profile)
+    done = run(host, SCRIPTS / f"{script}.py", *arguments, profile=profile)
     assert done.returncode == 0 and "PASSED" in done.stdout, done.stdout

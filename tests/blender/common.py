@@ -1,4 +1,4 @@
-"""What every script here needs. The scripts run inside Blender or the bpy package: SCRIPT ZIP FOLDER."""
+"""What every script here needs. The scripts run inside Blender or the bpy package, with ``arguments()``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import numpy as np
 PACKAGE = "bl_ext.user_default.image_to_mesh"
 
 
-def arguments() -> tuple[Path, Path]:
-    """The extension's zip and a folder to write into."""
+def arguments() -> list[Path]:
+    """The extension's zip, a folder to write into; for some scripts then the backend's Python and a weights folder."""
     given = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
-    return Path(given[0]), Path(given[1])
+    return [Path(each) for each in given]
 
 
 def install(package: Path) -> None:
@@ -26,6 +26,35 @@ def install(package: Path) -> None:
     bpy.ops.extensions.package_install_files(filepath=str(package), repo="user_default", enable_on_install=True)
     assert PACKAGE in bpy.context.preferences.addons, "the extension is not enabled"
     assert hasattr(bpy.types, "IMAGE_TO_MESH_OT_generate"), "the operator is not registered"
+
+
+def use_backend(python: Path, weights: Path) -> None:
+    """Settings for a job that takes seconds."""
+    bpy.context.preferences.addons[PACKAGE].preferences.python = str(python)
+    settings = bpy.context.scene.image_to_mesh
+    settings.weights, settings.device = str(weights), "cpu"
+    settings.faces, settings.texture_size = 500, 256
+    settings.set_elevation, settings.elevation = True, 20
+
+
+def disc() -> bpy.types.Image:
+    """A picture: a shaded disc on a transparent ground."""
+    rows, columns = np.mgrid[:128, :128] / 128
+    inside = (rows - 0.5) ** 2 + (columns - 0.5) ** 2 < 0.16
+    image = bpy.data.images.new("disc", 128, 128, alpha=True)
+    image.pixels.foreach_set(np.stack([rows, columns, 1 - rows, inside], -1).astype(np.float32).ravel())
+    return image
+
+
+def refused(action) -> str:
+    """The one sentence that ``action`` fails with, as a script sees it."""
+    try:
+        action()
+    except RuntimeError as error:
+        message = str(error).strip().removeprefix("Error: ")
+        assert "Traceback" not in message and "\n" not in message, message
+        return message
+    raise AssertionError("it did not fail")
 
 
 def part(name: str):

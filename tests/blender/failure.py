@@ -1,39 +1,61 @@
-"""A failed job raises its sentence, leaves scene and files as they were, and the next one can start."""
+"""A failed job raises its sentence, leaves scene and files as they were, and the next one works."""
 
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
 
 import bpy
-from common import arguments, counts, install, part, run
+from common import PACKAGE, arguments, check_object, counts, disc, install, part, refused, run, use_backend
 
 
 def test() -> None:
-    package, folder = arguments()
+    package, folder, python, weights = arguments()
     install(package)
-    bpy.context.scene.image_to_mesh.image = bpy.data.images.new("picture", 8, 8)
+    settings = bpy.context.scene.image_to_mesh
+    settings.image = disc()
     before = counts()
 
     os.environ["IMAGE_TO_MESH_HOME"] = str(folder / "empty")
-    message = refused()
-    assert "Install" in message, message
-    assert counts() == before and not jobs_left()
+    assert "not installed" in failure(before)
+    bpy.context.preferences.addons[PACKAGE].preferences.python = str(folder / "no python")
+    assert "There is no Python" in failure(before)
+
+    use_backend(python, weights)
+    settings.weights = str(folder / "nothing")
+    assert "weights" in failure(before)
+    settings.weights = str(weights)
+
+    (folder / "no picture.png").write_text("hello")
+    settings.image = bpy.data.images.load(str(folder / "no picture.png"))
+    before["images"] += 1
+    assert "no picture.png" in failure(before)
+    settings.image = bpy.data.images["disc"]
+
+    threading.Thread(target=kill_backend, daemon=True).start()
+    assert "backend" in (message := failure(before)) and "log" in message, message
+
+    bpy.ops.image_to_mesh.generate()
+    check_object(bpy.context.active_object)
 
 
-def refused() -> str:
-    """The sentence that generating ends with."""
-    try:
-        bpy.ops.image_to_mesh.generate()
-    except RuntimeError as error:
-        message = str(error).strip().removeprefix("Error: ")
-        assert "Traceback" not in message and "\n" not in message, message
-        return message
-    raise AssertionError("it did not fail")
-
-
-def jobs_left() -> list:
+def failure(before: dict) -> str:
+    message = refused(bpy.ops.image_to_mesh.generate)
+    assert counts() == before, message
     folder = part("operators.files").user_folder() / "jobs"
-    return list(folder.iterdir()) if folder.is_dir() else []
+    assert not folder.is_dir() or not list(folder.iterdir()), message
+    return message
+
+
+def kill_backend() -> None:
+    """Kill the backend as soon as its job has begun."""
+    jobs = part("operators.job")
+    last = jobs.current
+    while jobs.current is last or jobs.current.fraction == 0:
+        time.sleep(0.02)
+    os.kill(jobs._backend.hello["pid"], signal.SIGTERM)
 
 
 run(test)
