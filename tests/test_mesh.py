@@ -1,0 +1,126 @@
+"""Closed, manifold, outward, on budget: over fields that are hard on purpose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import trimesh
+from scipy.ndimage import gaussian_filter
+
+from backend import mesh as meshes
+from backend.data import Mesh
+from backend.mesh import budget, extraction, grid
+from backend.mesh.measurement import measure
+from backend.protocol import UserError
+from tests.fields import FIELDS, AnalyticField, ball
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_closed_manifold_outward_and_on_budget(name):
+    for faces in (500, 5000, 20000, 100000):
+        facts = meshes.measure(meshes.extract(FIELDS[name], 96, faces))
+        assert facts["manifold"], (name, faces)
+        assert facts["watertight"]
+        assert facts["faces"] == faces
+        assert facts["components"] == 1
+        assert facts["volume"] > 0
+
+
+def test_noise_of_any_kind_stays_manifold_on_budget():
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        values = gaussian_filter(random.normal(size=(32,) * 3), random.uniform(0.2, 1.5)).astype(np.float32)
+        values -= np.quantile(values, random.uniform(0.2, 0.6))
+        values = np.pad(values, 1, constant_values=values.std())
+        shell = budget.outer_shell(Mesh(*extraction.isosurface(values)))
+        for faces in (600, 40001):
+            facts = measure(budget.fit(budget.smooth(shell), faces))
+            assert (facts["manifold"], facts["faces"], facts["components"]) == (True, faces // 2 * 2, 1), seed
+
+
+def test_surface_lies_where_the_field_says():
+    sphere = meshes.extract(FIELDS["sphere"], 96, 20000)
+    assert np.abs(FIELDS["sphere"].distance(sphere.vertices)).max() < 1e-3
+    assert measure(sphere)["volume"] == pytest.approx(4 / 3 * np.pi * 0.4**3, rel=5e-3)
+    assert measure(meshes.extract(FIELDS["torus"], 96, 5000))["genus"] == 1
+    assert measure(meshes.extract(FIELDS["mug"], 96, 20000))["genus"] == 1
+
+
+def test_only_the_outer_shell_of_the_largest_part_stays():
+    assert measure(meshes.extract(FIELDS["hollow"], 64, 5000))["volume"] == pytest.approx(0.381, rel=0.02)
+    blobs = meshes.extract(FIELDS["blobs"], 64, 5000)
+    assert blobs.vertices[:, 0].min() > -0.05
+
+
+def test_a_field_that_runs_out_of_its_cube_is_closed_inside_it():
+    outside = FIELDS["outside"]
+    mesh = meshes.extract(outside, 96, 5000)
+    assert np.abs(mesh.vertices).max() <= outside.half_side
+    assert measure(mesh)["watertight"]
+
+
+def test_no_surface_is_a_clear_error():
+    for distance in (lambda p: np.ones(len(p)), lambda p: ball(p, 0.001, (0.01, 0.02, 0.03))):
+        with pytest.raises(UserError) as raised:
+            meshes.extract(AnalyticField(distance), 64, 1000)
+        assert raised.value.code == "no_object"
+
+
+def test_a_field_without_numbers_is_a_clear_error():
+    with pytest.raises(UserError) as raised:
+        meshes.extract(AnalyticField(lambda p: np.full(len(p), np.nan)), 64, 1000)
+    assert raised.value.code == "broken_field"
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_coarse_to_fine_misses_no_sign(name):
+    field = FIELDS[name]
+    asked = []
+    values = grid.sample(field, 64, lambda done, total: asked.append((done, total)))
+    axis = np.linspace(-field.half_side, field.half_side, 65, dtype=np.float32)
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    expected = (field.distance(points) < 0).reshape(values.shape)
+    for layer in (0, -1):
+        expected[layer] = expected[:, layer] = expected[:, :, layer] = False
+    assert np.array_equal(values < 0, expected)
+    assert asked[-1][0] == asked[-1][1] < 0.75 * values.size
+
+
+def test_cancelling_between_blocks_reaches_the_caller():
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        grid.sample(FIELDS["sphere"], 64, stop)
+
+
+def test_measure_sees_what_is_wrong():
+    box = trimesh.creation.box()
+    good = Mesh(box.vertices.astype(np.float32), box.faces.astype(np.int32))
+    assert measure(good) == {
+        "vertices": 8,
+        "faces": 12,
+        "watertight": True,
+        "manifold": True,
+        "components": 1,
+        "genus": 0,
+        "volume": pytest.approx(1),
+        "bounding_box": [[-0.5] * 3, [0.5] * 3],
+        "longest_side": 1.0,
+    }
+    assert not measure(Mesh(good.vertices, good.faces[1:]))["watertight"]
+    assert measure(Mesh(good.vertices, good.faces[:, ::-1]))["volume"] == pytest.approx(-1)
+    one_flipped = good.faces.copy()
+    one_flipped[0] = one_flipped[0, ::-1]
+    assert not measure(Mesh(good.vertices, one_flipped))["manifold"]
+    # two boxes that share one corner: every edge is fine, the corner is pinched
+    corner = 8 + np.flatnonzero((good.vertices == -0.5).all(1))[0]
+    other = good.faces + 8
+    other[other == corner] = np.flatnonzero((good.vertices == 0.5).all(1))[0]
+    kept, faces = np.unique(np.concatenate([good.faces, other]), return_inverse=True)
+    pinched = Mesh(np.concatenate([good.vertices, good.vertices + 1])[kept], faces.reshape(-1, 3).astype(np.int32))
+    assert measure(pinched)["watertight"]
+    assert not measure(pinched)["manifold"]
+    # the same two boxes with a corner each, at one place
+    touching = Mesh(np.concatenate([good.vertices, good.vertices + 1]), np.concatenate([good.faces, good.faces + 8]))
+    assert not measure(touching)["manifold"]
