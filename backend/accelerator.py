@@ -33,8 +33,10 @@ class Build:
     """torch's exact version where none of ``locks`` pins it (a build that the package registry does not carry)."""
     index: str | None
     """Where that build is published, if the user's own pip configuration does not know it."""
-    megabytes: int
-    """What the finished environment takes on disk."""
+    download: int
+    """Megabytes of packages."""
+    disk: int
+    """Megabytes of the finished environment."""
     modules: tuple[str, ...]
     """What must be importable in it."""
     wheelhouse: Path | None
@@ -97,7 +99,8 @@ def find_build(accelerator: str, wheels: Path = WHEELS, python: str | None = Non
         locks=(common, wheels / entry["lock"]) if "lock" in entry else (common,),
         version=entry.get("version"),
         index=entry.get("index"),
-        megabytes=entry["megabytes"],
+        download=entry["download"],
+        disk=entry["disk"],
         modules=tuple(facts["modules"]),
         wheelhouse=wheelhouse if wheelhouse.is_dir() else None,
     )

@@ -24,9 +24,6 @@ from .protocol import UserError
 
 __all__ = ["detect_accelerator", "ensure", "environment_folder", "python_path", "remove"]
 
-_MARGIN = 1.33
-"""Free disk asked for, relative to the finished environment: downloads lie beside it while it is made."""
-
 
 def environment_folder(base: Path | None = None) -> Path:
     """The folder that holds the environments, in ``base``, else in the user's data folder.
@@ -88,10 +85,8 @@ def _make(report: Report, home: Path, accelerator: str | None, wheels: Path) -> 
     start = time.monotonic()
     accelerator = chosen_accelerator(accelerator) or detect_accelerator(wheels)
     build = find_build(accelerator, wheels)
-    for leftover in home.glob("*.partial"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    needed = _MARGIN * build.megabytes
-    free = shutil.disk_usage(home).free / 1e6
+    _remove_partial(home)
+    needed, free = build.download + build.disk, shutil.disk_usage(home).free / 1e6
     if free < needed:
         raise UserError(
             "disk_full",
@@ -105,28 +100,23 @@ def _make(report: Report, home: Path, accelerator: str | None, wheels: Path) -> 
     partial = home / f"{os.getpid()}.partial"
     log = home.parent / "setup.log"
     log.write_text(f"{time.ctime()}\n{sys.version}\n{platform.platform()}\n{name}\n", encoding="utf-8")
-    megabytes = 0.0
-
-    def told(text: str, fraction: float, so_far: float) -> None:
-        nonlocal megabytes
-        megabytes = so_far
-        report(text, fraction, so_far)
-
     try:
-        install(build, partial, log, told)
+        megabytes = install(build, partial, log, report)
         if target.exists():  # its own Python has gone, or python_path would have found it
             shutil.rmtree(target)
         partial.rename(target)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove_partial(home)
     size = sum(entry.stat().st_size for entry in target.rglob("*") if not entry.is_symlink()) / 1e6
-    seconds = time.monotonic() - start
-    report(
-        f"The environment is ready: {megabytes:.0f} MB of packages, {size:.0f} MB on disk, {seconds:.0f} s",
-        1.0,
-        megabytes,
-    )
+    told = f"{megabytes:.0f} MB of packages, {size:.0f} MB on disk, {time.monotonic() - start:.0f} s"
+    report(f"The environment is ready: {told}", 1.0, megabytes)
     return python_of(target)
+
+
+def _remove_partial(home: Path) -> None:
+    """What was not finished, here or by an interrupted run (whose pip may still be at it: so before and after ours)."""
+    for folder in home.glob("*.partial"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _base_python(folder: Path) -> Path:

@@ -19,8 +19,6 @@ from .protocol import UserError
 Report = Callable[[str, float, float], None]
 """Told in one line what is being done, the share of the whole that is done (0..1), and the megabytes of packages."""
 
-_WHEELS_SHARE = 0.3
-"""What the wheels weigh as a share of the finished environment; only the progress bar needs it."""
 _SIZE = re.compile(r"\(([\d.]+) (bytes|kB|MB|GB)\)")
 _MEGABYTES = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _NOT_FOUND = re.compile(r"No matching distribution found for (\S+)")
@@ -48,8 +46,10 @@ def python_of(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
-def install(build: Build, folder: Path, log: Path, report: Report) -> None:
+def install(build: Build, folder: Path, log: Path, report: Report) -> float:
     """Make the environment of ``build`` in ``folder``, which must not exist; every command's output goes to ``log``.
+
+    Returns the megabytes of packages that went into it.
 
     Raises UserError: ``no_venv``, ``no_network``, ``disk_full``, ``bad_hash``, ``no_wheel`` or ``setup_failed``.
     Whatever ``report`` raises ends the running command and passes through.
@@ -77,8 +77,8 @@ def install(build: Build, folder: Path, log: Path, report: Report) -> None:
     if status:
         raise _pip_failure(build, text, log)
     shutil.rmtree(folder / "tmp")
-    report("Testing the environment", 0.96, progress.megabytes)
-    status, text = _run([str(python_of(folder)), "-I", "-c", _SELF_TEST, build.accelerator, *build.modules], log)
+    command = [str(python_of(folder)), "-I", "-c", _SELF_TEST, build.accelerator, *build.modules]
+    status, text = _run(command, log, lambda _: report("Testing the environment", 0.96, progress.megabytes))
     if status:
         otherwise = "" if build.accelerator == "cpu" else ", or set IMAGE_TO_MESH_ACCELERATOR=cpu and try again"
         raise _failure(text, log) or UserError(
@@ -87,13 +87,14 @@ def install(build: Build, folder: Path, log: Path, report: Report) -> None:
             f"{otherwise}.",
             str(log),
         )
+    return progress.megabytes
 
 
 class _Progress:
     """Reads pip's lines and tells how far the whole is."""
 
     def __init__(self, build: Build, folder: Path, report: Report):
-        self._expected = _WHEELS_SHARE * build.megabytes
+        self._expected = build.download
         locked = "".join(lock.read_text(encoding="utf-8") for lock in build.locks)
         self._total = locked.count("==") + bool(build.version)
         self._packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
@@ -108,7 +109,7 @@ class _Progress:
         return self._before + self._current
 
     def read(self, line: str) -> None:
-        """One line of pip's; empty when pip has said nothing for a second."""
+        """One line of pip's, or "" when it has said nothing for a second."""
         words = line.split()
         match words:
             case ["Progress", done, "of", _]:
@@ -151,7 +152,7 @@ def _pip(build: Build, folder: Path, arguments: list[str], log: Path, progress: 
 def _run(
     command: list[str], log: Path, read: Callable[[str], None] | None = None, variables: dict[str, str] | None = None
 ) -> tuple[int, str]:
-    """Exit status and output of ``command``; ``read`` gets each line as it comes, and "" after a second of silence."""
+    """Exit status and output of ``command``; ``read`` gets each line as it comes, and "" in each second of silence."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     lines: queue.Queue[str | None] = queue.Queue()
     text = []

@@ -63,14 +63,14 @@ def write_wheel(folder: Path, name: str, version: str, source: str) -> Path:
     return path
 
 
-def write_wheels(folder: Path, links: Path, source: str = "size = 1\n", megabytes: int = 1, more: str = "") -> Path:
+def write_wheels(folder: Path, links: Path, source: str = "size = 1\n", disk: int = 1, more: str = "") -> Path:
     """A folder like ``wheels/`` whose one package ``pebble`` lies in ``links``."""
     wheel = write_wheel(links, "pebble", "1.0", source)
     folder.mkdir()
     tag = accelerator.platform_tag()
     sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
     (folder / f"{accelerator.python_tag()}-{tag}.lock").write_text(f"pebble==1.0 --hash=sha256:{sha256}\n")
-    facts = f'modules = ["pebble"]\n[build.{tag}-cpu]\nmegabytes = {megabytes}\n{more}'
+    facts = f'modules = ["pebble"]\n[build.{tag}-cpu]\ndownload = 1\ndisk = {disk}\n{more}'
     (folder / "accelerators.toml").write_text(facts)
     return folder
 
@@ -231,8 +231,8 @@ def test_torch_comes_from_its_own_index_where_pip_does_not_know_it(tmp_path, mon
 
 
 def test_too_little_disk_is_told_before_anything_is_done(tmp_path, monkeypatch):
-    wheels = write_wheels(tmp_path / "wheels", tmp_path / "links", megabytes=10**9)
-    with pytest.raises(UserError, match=r"needs 1330000\.0 GB") as caught:
+    wheels = write_wheels(tmp_path / "wheels", tmp_path / "links", disk=10**9)
+    with pytest.raises(UserError, match=r"needs 1000000\.0 GB") as caught:
         environment.ensure(silent, tmp_path, wheels=wheels)
     assert caught.value.code == "disk_full" and names(tmp_path) == []
 
