@@ -26,7 +26,7 @@ def _mask(image: np.ndarray) -> np.ndarray:
     soft[(sizes[pieces, cv2.CC_STAT_AREA] < smallest) & (white == 0)] = 0
 
     # White that the object encloses is either a white part of it or a hole to look through. A hole is exactly as white
-    # as the background outside, a part is shaded a little. In doubt it is a part: a hole lost in one view does less harm
+    # as the background outside, a part is shaded a little. In doubt it is a part: a hole lost in one view harms less
     # than an object pierced by one.
     white = (soft == 0).astype(np.uint8)
     count, regions, sizes, _ = cv2.connectedComponentsWithStats(white, connectivity=4)

@@ -1,0 +1,60 @@
+"""The object in a picture on white."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backend.zero123.masks import mask_on_white
+
+SIZE = 128
+ROWS, COLUMNS = np.mgrid[:SIZE, :SIZE] + 0.5
+RADIUS = np.hypot(ROWS - SIZE / 2, COLUMNS - SIZE / 2)
+
+
+def on_white(colour, alpha: np.ndarray, noise: int = 0) -> np.ndarray:
+    """(1, SIZE, SIZE, 3) in whole 255ths, with that many of them as noise (one standard deviation)."""
+    image = colour * alpha[..., None] + 1 - alpha[..., None]
+    image = image + np.random.default_rng(0).normal(0, noise / 255, image.shape)
+    return (np.floor(np.clip(image, 0, 1) * 255) / 255).astype(np.float32)[None]
+
+
+@pytest.mark.parametrize("noise", [0, 1, 2])
+def test_a_disc(noise):
+    alpha = np.clip(40 - RADIUS, 0, 1)
+    (mask,) = mask_on_white(on_white(np.array([0.2, 0.5, 0.3]), alpha, noise))
+    assert mask.dtype == np.float32
+    assert np.abs(mask - alpha).mean() < 0.01
+    assert mask[RADIUS > 43].max() == 0
+    assert mask[RADIUS < 38].min() == 1
+
+
+def test_the_edge_of_a_pale_object_is_soft():
+    (mask,) = mask_on_white(on_white(np.array([0.9, 0.9, 0.9]), np.clip(40 - RADIUS, 0, 1)))
+    assert ((mask > 0.1) & (mask < 0.9)).sum() > 50
+
+
+@pytest.mark.parametrize("white", [0.98, 0.992])
+def test_a_white_part_is_object(white):
+    colour = np.where((RADIUS < 15)[..., None], white, [0.2, 0.5, 0.3])
+    (mask,) = mask_on_white(on_white(colour, np.clip(40 - RADIUS, 0, 1)))
+    assert mask[RADIUS < 38].min() == 1
+
+
+def test_a_hole_to_look_through_stays_open():
+    alpha = np.clip(40 - RADIUS, 0, 1) * np.clip(RADIUS - 15, 0, 1)
+    (mask,) = mask_on_white(on_white(np.array([0.2, 0.5, 0.3]), alpha))
+    assert mask[RADIUS < 13].max() == 0
+    assert np.abs(mask - alpha).mean() < 0.02
+
+
+def test_specks_beside_the_object_are_noise():
+    alpha = np.clip(40 - RADIUS, 0, 1)
+    alpha[5:7, 5:9] = 1
+    (mask,) = mask_on_white(on_white(np.array([0.2, 0.5, 0.3]), alpha))
+    assert mask[:20, :20].max() == 0
+
+
+def test_nothing_and_everything():
+    assert mask_on_white(np.ones((1, SIZE, SIZE, 3), np.float32)).max() == 0
+    assert mask_on_white(np.zeros((1, SIZE, SIZE, 3), np.float32)).min() == 1
