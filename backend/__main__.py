@@ -35,21 +35,22 @@ _INSIDE = "IMAGE_TO_MESH_INSIDE"
 def main(arguments: Sequence[str]) -> int:
     """Run one command; the exit status: 0 good, 1 with one sentence on what a person can do, 130 interrupted."""
     flags = _parser().parse_args(arguments)
-    log = data_folder() / "logs" / "command-line.log"
+    if flags.command == "serve":
+        return flags.run(flags)
+    log = _open_log(data_folder() / "logs" / "command-line.log")
     try:
-        if flags.command == "serve":
-            return flags.run(flags)
         if flags.needs_environment and _missing():
             return _run_inside(arguments)
-        _log_to(log)
         return flags.run(flags)
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
     except Exception as error:
         _log.exception("%s failed", flags.command)
-        told = explain(error, str(log))
-        print(f"\nerror: {told}\nlog: {told.log}", file=sys.stderr)
+        told = explain(error, log)
+        print(f"\nerror: {told}", file=sys.stderr)
+        if told.log:
+            print(f"log: {told.log}", file=sys.stderr)
         return 1
 
 
@@ -118,11 +119,17 @@ class _Report:
         self._last = text
 
 
-def _log_to(log: Path) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
+def _open_log(path: Path) -> str | None:
+    """Log to this file from now on; None where it cannot be written, which must not stop the work."""
     form = "%(asctime)s %(name)s %(levelname)s %(message)s"
-    logging.basicConfig(filename=log, filemode="w", level=logging.INFO, format=form, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        logging.basicConfig(filename=path, filemode="w", level=logging.INFO, format=form, encoding="utf-8")
+    except OSError:
+        logging.basicConfig(handlers=[logging.NullHandler()])
+        return None
     logging.captureWarnings(True)
+    return str(path)
 
 
 def _mesh(flags: argparse.Namespace) -> int:

@@ -62,7 +62,7 @@ class _Meter:
 
 
 def _target(picture: Path, output: Path | None) -> Path:
-    target = (output or Path(picture.stem + ".glb")).absolute()
+    target = (output or Path(f"{picture.stem or 'mesh'}.glb")).absolute()
     if target.suffix.lower() != ".glb":
         raise UserError("bad_output", f"{target.name} does not end in .glb: name the result NAME.glb.")
     if not target.parent.is_dir():

@@ -28,6 +28,7 @@ class Stages:
         self._cancelled = cancelled
         self._stage = ""
         self._text = ""
+        self._fraction = 0.0
 
     @contextlib.contextmanager
     def stage(self, name: str, text: str) -> Iterator[None]:
@@ -44,5 +45,6 @@ class Stages:
             raise UserError("cancelled", "Cancelled.")
         names = list(self._shares)
         before = sum(self._shares[name] for name in names[: names.index(self._stage)])
-        fraction = (before + share * self._shares[self._stage]) / sum(self._shares.values())
-        self._on_progress(self._stage, fraction, self._text, preview)
+        reached = (before + share * self._shares[self._stage]) / sum(self._shares.values())
+        self._fraction = max(self._fraction, reached)  # a room may find more to do than it first knew
+        self._on_progress(self._stage, self._fraction, self._text, preview)
