@@ -29,7 +29,7 @@ from training.paint import paint, plan_angles
 from training.render import Scenes
 
 CONFIG = {"image_size": 128, "features": 24, "channels": [32, 64, 96, 128], "resolution": 64, "half_side": 0.6, "hidden": 64}
-RINGS, NEIGHBOURS = 9, 8
+RINGS, NEIGHBOURS = 9, 5
 """Views of a sample: the input and both rings, and this many of the 32 neighbours."""
 TRUNCATION = 0.1
 POINTS = 12288

@@ -101,15 +101,15 @@ class SurfaceNetwork(nn.Module):
     def pool(self, pictures: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
         """Pictures with masks (B, V, 4, S, S), cameras (B, V, 4, 4) -> pooled features (B, channels, R, R, R)."""
         batch, views = pictures.shape[:2]
-        maps = self.features(pictures.flatten(0, 1) * 2 - 1)
+        maps = self.features(pictures.flatten(0, 1) * 2 - 1).float()  # 16 bit would round where a cell is looked up
         # "Background" instead of "mask": outside the frame nothing is known, and sampling there gives zero.
-        maps = torch.cat([maps, 1 - pictures.flatten(0, 1)[:, 3:].to(maps.dtype)], 1).unflatten(0, (batch, views))
+        maps = torch.cat([maps, 1 - pictures.flatten(0, 1)[:, 3:]], 1).unflatten(0, (batch, views))
         cells = self.cells(pictures.device)
         total = square = background = first = None
         for view in range(views):
             local = (cells - cameras[:, view, None, :3, 3]) @ cameras[:, view, :3, :3]
             plane = 2 * FOCAL * local[..., :2] / -local[..., 2:].clamp_max(-1e-3)
-            plane = (plane * plane.new_tensor([1.0, -1.0])).unsqueeze(2).to(maps.dtype)
+            plane = (plane * plane.new_tensor([1.0, -1.0])).unsqueeze(2)
             seen = F.grid_sample(maps[:, view], plane, align_corners=False)[..., 0]
             if view == 0:
                 total, square, background, first = seen, seen.square(), seen[:, -1:], seen
@@ -118,7 +118,7 @@ class SurfaceNetwork(nn.Module):
                 background = torch.maximum(background, seen[:, -1:])
         mean = total / views
         variance = square / views - mean.square()
-        place = (cells / self.half_side).t().expand(batch, -1, -1).to(mean.dtype)
+        place = (cells / self.half_side).t().expand(batch, -1, -1)
         pooled = torch.cat([mean, variance, first, background, place], 1)
         return pooled.unflatten(2, (self.resolution,) * 3)
 
