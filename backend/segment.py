@@ -25,28 +25,40 @@ def rembg_alpha(colour: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
 
     Nothing is ever fetched: without a model file on disk this returns None before rembg is imported.
     """
-    home = os.environ.get("U2NET_HOME") or Path(os.environ.get("XDG_DATA_HOME", "~"), ".u2net")
-    home = Path(home).expanduser()
-    name = next((name for name in REMBG_MODELS if (home / f"{name}.onnx").is_file()), None)
-    if name is None:
+    files = [file for name in REMBG_MODELS for file in _rembg_files(name) if file.is_file()]
+    if not files:
         return None
     # Without this a file that rembg does not recognise would be downloaded again.
     os.environ["MODEL_CHECKSUM_DISABLED"] = "1"
     try:
         import rembg
+        from rembg.sessions.base import BaseSession
     except ImportError:
+        return None
+    if not hasattr(BaseSession, "resolve_existing"):  # an older rembg, which looks in the first folder only
+        files = [file for file in files if file.parent.name != file.stem]
+    if not files:
         return None
     try:
         picture = np.round(colour * 255).astype(np.uint8)
-        mask = rembg.remove(picture, session=rembg.new_session(name), only_mask=True)
+        mask = rembg.remove(picture, session=rembg.new_session(files[0].stem), only_mask=True)
     except Exception as error:
         raise UserError(
             "rembg_failed",
-            f"The background-removal model {name}.onnx could not be used ({type(error).__name__}). "
-            f"Replace or remove it in {home}; without it the object is cut out in a simpler way.",
+            f"The background-removal model {files[0]} could not be used ({type(error).__name__}). "
+            "Replace or remove it; without it the object is cut out in a simpler way.",
         ) from error
     alpha = np.asarray(mask, np.float32) / 255
     return _decontaminate(colour, alpha), alpha
+
+
+def _rembg_files(name: str) -> list[Path]:
+    """Where rembg keeps a model: in one folder at first, in one folder for each model since."""
+    given, data = os.environ.get("U2NET_HOME"), os.environ.get("XDG_DATA_HOME")
+    old = given or Path(data or "~", ".u2net")
+    new = given or os.environ.get("REMBG_HOME") or (Path(data, "rembg") if data else "~/.rembg")
+    places = Path(old, f"{name}.onnx"), Path(new, "models", name, f"{name}.onnx")
+    return [place.expanduser() for place in places]
 
 
 def grabcut(colour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
