@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import trimesh
 from scipy.ndimage import distance_transform_edt
@@ -18,7 +19,7 @@ from ..mesh.budget import outer_shell
 from ..mesh.extraction import isosurface
 
 GRID = 96
-"""Pixels of the mask, and cells along its side, for the inflated silhouette."""
+"""Cells along the silhouette's longer side when it is inflated."""
 
 
 def floors(picture: np.ndarray, pose: np.ndarray) -> dict[str, TexturedMesh]:
@@ -62,10 +63,11 @@ def inflated(mask: np.ndarray, pose: np.ndarray) -> Mesh:
     A ball around q with the distance to the edge d(q) as radius makes the thickness t(p)^2 = max d(q)^2 - |p - q|^2,
     which is a distance transform of d^2 and can be taken one axis at a time.
     """
-    from_pixel = np.arange(len(mask)) * GRID // len(mask)
-    share = np.zeros((GRID, GRID))
-    np.add.at(share, (from_pixel[:, None], from_pixel[None]), mask)
-    small = share > 0.5 * np.bincount(from_pixel).mean() ** 2
+    low, high = _rectangle(mask)
+    side = (high - low).max()
+    crop = np.zeros((side, side), np.float32)
+    crop[: high[1] - low[1], : high[0] - low[0]] = mask[low[1] : high[1], low[0] : high[0]]
+    small = cv2.resize(crop, (GRID, GRID), interpolation=cv2.INTER_AREA) > 0.3
     square = (distance_transform_edt(np.pad(small, 1))[1:-1, 1:-1] - 0.5).clip(0) ** 2
     square[~small] = -np.inf
     step = (np.arange(GRID)[:, None] - np.arange(GRID)) ** 2
@@ -78,7 +80,7 @@ def inflated(mask: np.ndarray, pose: np.ndarray) -> Mesh:
     row, column, depth = solid.vertices.astype(np.float64).T
     local = np.stack([column - GRID / 2, GRID / 2 - row, GRID / 2 - depth], -1) * camera.RADIUS / (camera.FOCAL * GRID)
     world = local @ pose[:3, :3].T.astype(np.float64)
-    fitted = _fit(world, _rectangle(mask), pose, len(mask), lambda across, up: math.sqrt(across * up))
+    fitted = _fit(world, (low, high), pose, len(mask), lambda across, up: math.sqrt(across * up))
     # Rows grow downwards and depth grows away: with columns as x that is one mirror too many, hence the other winding.
     return Mesh(fitted.astype(np.float32), np.ascontiguousarray(solid.faces[:, ::-1]))
 
