@@ -119,6 +119,8 @@ def test_is_made_once_and_stands_at_its_final_place(tmp_path, wheels):
     assert environment.ensure(lambda *words: told.append(words), base, wheels=wheels) == python and not told
     assert environment.python_path(base, "cpu", wheels) == python
     assert environment.python_path(base, "cuda", wheels) is None
+    other = folder.rename(folder.with_name(re.sub(r"cp\d+", "cp399", folder.name)))
+    assert other in environment.python_path(base, wheels=wheels).parents, "another Python's environment will do"
     environment.remove(base)
     assert environment.python_path(base, wheels=wheels) is None and not (base / "env").exists()
 
