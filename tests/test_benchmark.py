@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 from PIL import Image
+from tiny import RADIUS, write_weights
 
 from backend import camera
 from backend.data import Cutout, Mesh
@@ -17,7 +18,6 @@ from backend.evaluate.scene import ELLIPSOID, Scene
 from backend.evaluate.shapes import Truth, score
 from backend.options import Options
 from backend.pipeline import Pipeline
-from tiny import RADIUS, write_weights
 
 
 def ball_scene(name="ball", group="seed", elevation=20.0, radius=RADIUS, offset=(0.0, 0.0, 0.0)):

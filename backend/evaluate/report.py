@@ -107,11 +107,13 @@ def times(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
 
 def setting(options: Options, picture_size: int, true_elevation: bool) -> dict:
     """What was run, of which version, on what."""
+    # A folder's name says enough: its path would be one machine's.
+    told = {"elevation": "true" if true_elevation else options.elevation, "weights": Path(options.weights).name}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return {
         "commit": _commit(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "options": options.to_dict() | {"elevation": "true" if true_elevation else options.elevation},
+        "options": options.to_dict() | told,
         "picture_size": picture_size,
         "hardware": {
             "processor": _processor(),
