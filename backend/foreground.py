@@ -65,7 +65,7 @@ def _small(cutout: Cutout, size: int) -> Image.Image:
 
 
 def _to_pillow(rgba: np.ndarray) -> Image.Image:
-    return Image.fromarray(np.round(rgba * 255).astype(np.uint8))
+    return Image.fromarray((rgba * 255 + 0.5).astype(np.uint8))
 
 
 def _is_useful(alpha: np.ndarray) -> bool:

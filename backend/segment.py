@@ -74,7 +74,15 @@ def grabcut(colour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mask = _object_mask(small)
     if not mask.any():
         return colour, np.zeros((height, width), np.float32)
-    return _soften(colour, cv2.resize(mask.astype(np.float32), (width, height)), max(1.5, 1.5 / scale))
+    reach = max(1.5, 1.5 / scale)
+    large = cv2.resize(mask.astype(np.float32), (width, height))
+    rows, columns = np.flatnonzero(large.any(1)), np.flatnonzero(large.any(0))
+    margin = int(6 * reach)
+    around = tuple(slice(max(0, one[0] - margin), one[-1] + 1 + margin) for one in (rows, columns))
+    alpha = np.zeros((height, width), np.float32)
+    clean = colour.copy()
+    clean[around], alpha[around] = _soften(colour[around], large[around], reach)
+    return clean, alpha
 
 
 def _object_mask(small: np.ndarray) -> np.ndarray:
@@ -196,8 +204,8 @@ def _soften(colour: np.ndarray, mask: np.ndarray, reach: float) -> tuple[np.ndar
         return colour, (mask > 0.5).astype(np.float32)
     band = ~(inside | outside)
     calm = cv2.GaussianBlur(colour, (0, 0), max(0.6, reach / 2))
-    near = _nearest(calm, inside)[band]
-    far = _nearest(calm, outside)[band] if outside.any() else 1 - near
+    near = _nearest(calm, inside, band)
+    far = _nearest(calm, outside, band) if outside.any() else 1 - near
     span = near - far
     length = np.einsum("nc,nc->n", span, span)
     mixed = np.einsum("nc,nc->n", colour[band] - far, span) / np.maximum(length, 1e-6)
@@ -213,18 +221,20 @@ def _erode(mask: np.ndarray, reach: float) -> np.ndarray:
     return (cv2.distanceTransform(padded, cv2.DIST_L2, 5) > reach)[1:-1, 1:-1]
 
 
-def _nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Each pixel's value from the nearest pixel where ``known``."""
+def _nearest(values: np.ndarray, known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """For each pixel ``wanted`` the value of the nearest pixel ``known``: (wanted, C)."""
     source = (~known).astype(np.uint8)
     _, labels = cv2.distanceTransformWithLabels(source, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     position = np.zeros(labels.max() + 1, np.int64)
     position[labels[known]] = np.flatnonzero(known)
-    return values.reshape(-1, values.shape[-1])[position[labels]]
+    return values.reshape(-1, values.shape[-1])[position[labels[wanted]]]
 
 
 def _decontaminate(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Give pixels that show some background the colour of the nearest pixel that shows none."""
     solid = alpha > 0.98
-    if not solid.any():
-        return colour
-    return np.where(solid[..., None], colour, _nearest(colour, solid))
+    mixed = (alpha > 0) & ~solid
+    clean = colour.copy()
+    if solid.any():
+        clean[mixed] = _nearest(colour, solid, mixed)
+    return clean
