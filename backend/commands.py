@@ -89,4 +89,11 @@ def _print_report(report: dict) -> None:
     print(f"  {'together':<12} {sum(report['seconds'].values()):7.1f}")
     print("\nmesh")
     for name, value in report["mesh"].items():
-        print(f"  {name:<12} {value:.4g}" if isinstance(value, float) else f"  {name:<12} {value}")
+        print(f"  {name:<12} {_short(value)}")
+
+
+def _short(value) -> str:
+    """A number, a fact or nested lists of them, floats with four digits."""
+    if isinstance(value, list):
+        return "(" + ", ".join(map(_short, value)) + ")"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

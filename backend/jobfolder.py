@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from .data import Cutout, Field, Views
 from .protocol import PARTIAL, UserError
@@ -51,6 +53,15 @@ def keep(place: Path, field: Field, views: Views, cutout: Cutout) -> None:
         method=np.array(cutout.method),
         canvas=np.array(cutout.canvas),
     )
+
+
+def write_sheet(path: Path, views: Views) -> None:
+    """All views side by side, in the order of their names, as one picture."""
+    across = math.ceil(math.sqrt(2 * len(views.images)))
+    blank = np.ones((-len(views.images) % across, *views.images.shape[1:]), np.float32)
+    rows = np.concatenate([views.images, blank]).reshape(-1, across, *views.images.shape[1:])
+    sheet = rows.transpose(0, 2, 1, 3, 4).reshape(-1, across * views.images.shape[2], 3)
+    Image.fromarray(_to_8_bit(sheet)).save(path)
 
 
 def kept(folder: Path, device: torch.device) -> tuple[VolumeField, Views, Cutout, dict]:

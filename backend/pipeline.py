@@ -11,7 +11,7 @@ import torch
 from . import camera, elevation, export, foreground, mesh, picture, surface, texture
 from .data import Cutout, Elevation, Field, Views
 from .device import choose, precision
-from .jobfolder import keep, kept, partial
+from .jobfolder import keep, kept, partial, write_sheet
 from .options import Options
 from .progress import OnProgress, Stages
 from .protocol import BACKEND_VERSION
@@ -49,7 +49,9 @@ class Pipeline:
                 self._load(locate(options.weights), device)
             with job.stage("views", "Looking at the object from all sides"):
                 views, height = self._see(cutout, options, job)
+            write_sheet(place / "views.png", views)
             with job.stage("surface", "Finding the surface"):
+                job.step(0.0, place / "views.png")
                 field = self._surface.lift(views)
             keep(place, field, views, cutout)
             report = {
