@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -16,7 +17,10 @@ import pytest
 import tiny
 from PIL import Image
 
+from backend import environment
 from backend.__main__ import main
+from backend.accelerator import WHEELS, platform_tag, python_tag
+from backend.installer import python_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -155,6 +159,20 @@ def test_a_half_installed_environment_is_told(place, tmp_path, monkeypatch):
     _, told = process.communicate(timeout=30)
     assert process.returncode == 1 and "error: The backend's environment lacks torch" in told and "--repair" in told
     assert "Traceback" not in told
+
+
+def test_a_python_without_packages_goes_on_inside_the_environment(weights, place, tmp_path):
+    """A bare Python finds the complete environment and runs there (one with the packages of this Python, for speed)."""
+    tag = f"{python_tag()}-{platform_tag()}-cpu-{environment._lock_hash(WHEELS)}"
+    inside = tmp_path / "home" / "env" / tag
+    for folder in (inside, tmp_path / "bare"):
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    packages = sysconfig.get_path("purelib", vars={"base": str(inside)})
+    Path(packages, "packages.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    assert environment.python_path() == python_of(inside)
+    process = _process("doctor", python=python_of(tmp_path / "bare"))
+    out, told = process.communicate(timeout=120)
+    assert "Traceback" not in told and str(inside) in out and "torch " in out
 
 
 def test_doctor(capsys):

@@ -20,6 +20,9 @@ from backend import protocol
 from backend.client import START, Backend
 from backend.protocol import Failure, Progress, Result, UserError
 
+if sys.platform == "linux":
+    import resource
+
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's process tools")
@@ -150,16 +153,6 @@ def test_rework_starts_from_the_kept_field(backend, weights, picture, tmp_path):
     assert report["options"]["faces"] == 1000 and report["options"]["weights"] == str(weights)
 
 
-def test_same_seed_same_result(backend, weights, picture, tmp_path):
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        backend.wait(backend.generate(picture, tmp_path / name, _options(weights, seed=seed, elevation=10.0)))
-    images = {}
-    for name in "abc":
-        with np.load(tmp_path / name / "views.npz") as arrays:
-            images[name] = arrays["images"]
-    assert np.array_equal(images["a"], images["b"]) and not np.array_equal(images["b"], images["c"])
-
-
 def test_bad_requests_get_one_sentence_and_the_process_lives_on(backend, weights, picture, tmp_path):
     (tmp_path / "text.png").write_text("hello")
     (tmp_path / "cut.png").write_bytes(picture.read_bytes()[:500])
@@ -221,6 +214,26 @@ def test_an_earlier_result_survives_a_failure(backend, weights, picture, tmp_pat
     backend.cancel(id)
     assert _end(backend, id).error.code == "cancelled"
     assert {name: (folder / name).read_bytes() for name in _files(folder)} == before
+
+
+@linux
+def test_too_little_memory(backend, weights, picture, tmp_path):
+    """Real allocations fail: one sentence, the earlier result stays, and with memory it works again."""
+    folder = tmp_path / "job"
+    backend.wait(backend.generate(picture, folder, _options(weights, elevation=0.0)))
+    before = {name: (folder / name).read_bytes() for name in _files(folder)}
+    pid = backend.hello["pid"]
+    used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    limit = resource.prlimit(pid, resource.RLIMIT_AS)
+    resource.prlimit(pid, resource.RLIMIT_AS, (used + 50_000_000, limit[1]))
+    try:
+        with pytest.raises(UserError) as caught:
+            backend.wait(backend.rework(folder, {"texture_size": 4096}))
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_AS, limit)
+    assert caught.value.code == "out_of_memory" and backend.alive
+    assert {name: (folder / name).read_bytes() for name in _files(folder)} == before
+    backend.wait(backend.rework(folder, {"texture_size": 256}))
 
 
 def test_cancel_ends_the_job_and_not_the_process(backend, weights, picture, tmp_path):
