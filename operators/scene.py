@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
+from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import bpy
 import numpy as np
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 
 from ..backend.protocol import UserError
 
@@ -22,26 +23,44 @@ _SENSOR = 36.0
 """Width of the matching camera's sensor in millimetres."""
 
 
+@dataclass(frozen=True)
+class _Result:
+    """What a job folder holds, as far as a scene needs it."""
+
+    vertices: np.ndarray
+    """(V, 3) float32, metres, the origin in the middle of the base."""
+    faces: np.ndarray
+    """(F, 3) int32."""
+    uvs: np.ndarray
+    """(F, 3, 2) float32."""
+    texture: Path
+    facts: dict
+    """The report's numbers and texts on the mesh and the elevation."""
+    camera: dict
+    """The picture's camera, as ``_camera`` takes it."""
+    origin: np.ndarray
+    """(3,) where the object's origin lies in the backend's world."""
+    scale: float
+    """Metres per unit of that world."""
+
+
 def place(context, folder: Path, name: str, provenance: dict, camera: bool = False) -> bpy.types.Object:
     """Put the result in ``folder`` into the scene: at the 3D cursor, base on its height, selected and active.
 
     ``provenance`` (texts and numbers) is kept on the object; ``camera`` adds one that sees the object as the picture
     shows it. Raises UserError (``bad_result``) and leaves the scene as it was when the files cannot be used.
     """
-    vertices, faces, uvs, report = _read(folder)
-    corner, scale = _frame(vertices)
+    result = _read(folder)
     name = name.encode()[:_NAME_BYTES].decode(errors="ignore") or "Image to Mesh"
     made: list[bpy.types.ID] = []
     try:
-        mesh = _mesh(name, (vertices - corner) * scale, faces, uvs, made)
-        mesh.materials.append(_material(name, folder / "texture.png", made))
-        thing = bpy.data.objects.new(name, mesh)
+        thing = bpy.data.objects.new(name, _mesh(name, result, made))
         made.append(thing)
         thing.location = context.scene.cursor.location
-        thing[PROVENANCE] = {**provenance, "folder": str(folder), **_measured(report)}
+        thing[PROVENANCE] = {**provenance, **result.facts, "folder": str(folder)}
         _link(context, thing)
         if camera:
-            _link(context, _camera(thing, report["camera"], corner, scale, made))
+            _link(context, _camera(thing, result, made))
     except Exception:
         bpy.data.batch_remove(made)
         raise
@@ -51,25 +70,23 @@ def place(context, folder: Path, name: str, provenance: dict, camera: bool = Fal
 
 def replace(thing: bpy.types.Object, folder: Path, provenance: dict) -> None:
     """Give ``thing`` the mesh and texture that ``folder`` holds now; where it stands stays. Raises as ``place``."""
-    vertices, faces, uvs, report = _read(folder)
-    corner, scale = _frame(vertices)
+    result = _read(folder)
     made: list[bpy.types.ID] = []
     try:
-        mesh = _mesh(thing.name, (vertices - corner) * scale, faces, uvs, made)
-        mesh.materials.append(_material(thing.name, folder / "texture.png", made))
+        thing.data = _mesh(thing.name, result, made)
     except Exception:
         bpy.data.batch_remove(made)
         raise
-    thing.data = mesh
-    thing[PROVENANCE] = {**provenance, "folder": str(folder), **_measured(report)}
+    thing[PROVENANCE] = {**provenance, **result.facts, "folder": str(folder)}
 
 
-def _read(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict]:
-    """Vertices (V, 3), faces (F, 3), uvs (F, 3, 2) and the report of a job folder, checked."""
+def _read(folder: Path) -> _Result:
+    """The files of a job folder, checked. Raises UserError (``bad_result``)."""
     try:
         with np.load(folder / "mesh.npz") as arrays:
             vertices, faces, uvs = (np.asarray(arrays[key]) for key in ("vertices", "faces", "uvs"))
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        facts, camera = _facts(report), report["camera"]
         usable = (
             (vertices.shape[1:], faces.shape[1:], uvs.shape) == ((3,), (3,), (len(faces), 3, 2))
             and len(faces) > 0
@@ -78,34 +95,40 @@ def _read(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict]:
             and np.isfinite(uvs).all()
             and np.ptp(vertices, axis=0).max() > 0
         )
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise UserError(
             "bad_result", f"The result in “{folder}” cannot be read ({error}): generate it again."
         ) from error
     if not usable:
         raise UserError("bad_result", f"The mesh in “{folder}” is damaged: generate it again.")
-    return vertices.astype(np.float32), faces.astype(np.int32), uvs.astype(np.float32), report
-
-
-def _frame(vertices: np.ndarray) -> tuple[np.ndarray, float]:
-    """What to subtract from world points, and what to multiply them with: origin in the middle of the base, metres."""
     low, high = vertices.min(0), vertices.max(0)
-    middle = (low + high) / 2
-    return np.array([middle[0], middle[1], low[2]], np.float32), LONGEST_SIDE / float((high - low).max())
+    origin = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]], np.float32)
+    scale = LONGEST_SIDE / float((high - low).max())
+    return _Result(
+        vertices=((vertices - origin) * scale).astype(np.float32),
+        faces=faces.astype(np.int32),
+        uvs=uvs.astype(np.float32),
+        texture=folder / "texture.png",
+        facts=facts,
+        camera=camera,
+        origin=origin,
+        scale=scale,
+    )
 
 
-def _mesh(name: str, vertices: np.ndarray, faces: np.ndarray, uvs: np.ndarray, made: list) -> bpy.types.Mesh:
+def _mesh(name: str, result: _Result, made: list) -> bpy.types.Mesh:
     mesh = bpy.data.meshes.new(name)
     made.append(mesh)
-    mesh.vertices.add(len(vertices))
-    mesh.vertices.foreach_set("co", vertices.ravel())
-    mesh.loops.add(faces.size)
-    mesh.loops.foreach_set("vertex_index", faces.ravel())
-    mesh.polygons.add(len(faces))
-    mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
-    mesh.uv_layers.new(name="UVMap").uv.foreach_set("vector", uvs.ravel())
+    mesh.vertices.add(len(result.vertices))
+    mesh.vertices.foreach_set("co", result.vertices.ravel())
+    mesh.loops.add(result.faces.size)
+    mesh.loops.foreach_set("vertex_index", result.faces.ravel())
+    mesh.polygons.add(len(result.faces))
+    mesh.polygons.foreach_set("loop_start", np.arange(0, result.faces.size, 3, dtype=np.int32))
+    mesh.uv_layers.new(name="UVMap").uv.foreach_set("vector", result.uvs.ravel())
     mesh.update(calc_edges=True)
     mesh.shade_smooth()
+    mesh.materials.append(_material(name, result.texture, made))
     return mesh
 
 
@@ -137,16 +160,17 @@ def _material(name: str, texture: Path, made: list) -> bpy.types.Material:
     return material
 
 
-def _camera(thing, picture: dict, corner: np.ndarray, scale: float, made: list) -> bpy.types.Object:
+def _camera(thing: bpy.types.Object, result: _Result, made: list) -> bpy.types.Object:
     """A camera, child of ``thing``, that sees it where the picture shows it.
 
-    ``picture`` (report.json): ``camera_to_world`` 4x4, ``focal`` in canvas sides, ``canvas`` (left, top, side) in
+    ``result.camera``: ``camera_to_world`` 4x4, ``focal`` in canvas sides, ``canvas`` (left, top, side) in
     pixels of the picture, and its ``width`` and ``height``.
     """
     data = bpy.data.cameras.new(f"{thing.name} Camera"[:_NAME_BYTES])
     made.append(data)
     camera = bpy.data.objects.new(data.name, data)
     made.append(camera)
+    picture = result.camera
     left, top, side = picture["canvas"]
     width, height = picture["width"], picture["height"]
     data.sensor_fit, data.sensor_width = "HORIZONTAL", _SENSOR
@@ -154,19 +178,22 @@ def _camera(thing, picture: dict, corner: np.ndarray, scale: float, made: list) 
     data.shift_x = 0.5 - (left + side / 2) / width
     data.shift_y = (top + side / 2 - height / 2) / width
     pose = Matrix(picture["camera_to_world"])
-    pose.translation = [(here - there) * scale for here, there in zip(pose.translation, corner.tolist(), strict=True)]
+    pose.translation = result.scale * (pose.translation - Vector(result.origin.tolist()))
     camera.parent = thing
     camera.matrix_basis = pose
     return camera
 
 
-def _measured(report: dict) -> dict:
-    """What the panel shows of a report: its finite numbers and texts on the mesh."""
-    return {
-        key: value
-        for key, value in report.get("mesh", {}).items()
-        if isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value))
+def _facts(report: dict) -> dict:
+    """What the panel shows of a report: the camera's elevation and how it was found, the numbers on the mesh."""
+    elevation = report["elevation"]
+    facts = {
+        "elevation": elevation["degrees"],
+        "elevation_source": elevation["source"],
+        "elevation_confidence": elevation["confidence"],
+        **report["mesh"],
     }
+    return {key: value for key, value in facts.items() if isinstance(value, (bool, int, float, str))}
 
 
 def _link(context, thing: bpy.types.Object) -> None:

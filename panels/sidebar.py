@@ -14,8 +14,6 @@ from ..operators import picture, setup
 from ..operators.scene import PROVENANCE
 from .properties import switch_of
 
-_REPORT = (("vertices", "Vertices"), ("faces", "Faces"), ("watertight", "Closed"), ("manifold", "Manifold"))
-
 
 class MainPanel:
     """Picture, the one button, and what is happening."""
@@ -101,13 +99,22 @@ class ResultPanel:
         layout = self.layout
         about = context.active_object[PROVENANCE]
         column = layout.column(align=True)
-        for key, label in _REPORT:
-            if key in about:
-                row = column.row()
-                row.label(text=label)
-                value = about[key]
-                row.label(text=("Yes" if value else "No") if isinstance(value, bool) else f"{value:,}")
+        for label, text in _facts(about):
+            row = column.row()
+            row.label(text=label)
+            row.label(text=text)
         layout.operator("image_to_mesh.rework", icon="MOD_DECIM")
+
+
+def _facts(about):
+    """(label, text) of what is worth knowing of a result."""
+    yield "Vertices", f"{about['vertices']:,}"
+    yield "Faces", f"{about['faces']:,}"
+    yield "Closed", "Yes" if about["watertight"] else "No"
+    yield "Manifold", "Yes" if about["manifold"] else "No"
+    yield "Elevation", f"{about['elevation']:.0f}°, {about['elevation_source']}"
+    if about["elevation_source"] != "given":
+        yield "Confidence", f"{about['elevation_confidence']:.0%}"
 
 
 def _draw_install(context, layout):

@@ -26,25 +26,20 @@ def _named(variable: str) -> list[str]:
     return [each for each in os.environ.get(variable, "").split(os.pathsep) if each]
 
 
-def _hosts() -> list[list[str]]:
-    """The commands that run a Python script with bpy."""
-    pythons = _named("IMAGE_TO_MESH_BPY") or ([sys.executable] if find_spec("bpy") else [])
-    programs = _named("BLENDER") or ([found] if (found := shutil.which("blender")) else [])
-    return [[each] for each in pythons] + [[each, "--background", "--factory-startup", "--python"] for each in programs]
-
-
+PYTHONS = _named("IMAGE_TO_MESH_BPY") or ([sys.executable] if find_spec("bpy") else [])
+PROGRAMS = _named("BLENDER") or ([found] if (found := shutil.which("blender")) else [])
+HOSTS = [[each] for each in PYTHONS] + [[each, "--background", "--factory-startup", "--python"] for each in PROGRAMS]
+"""The commands that run a Python script with bpy."""
 NONE = pytest.param(
     [], marks=pytest.mark.skip(reason="no Blender: pip install bpy, or set IMAGE_TO_MESH_BPY or BLENDER")
 )
-HOSTS = _hosts() or [NONE]
 
 
-def run(
-    host: list[str], script: Path, *arguments: object, profile: Path, **variables: str
-) -> subprocess.CompletedProcess:
+def run(host: list[str], script: Path, *arguments: object, profile: Path) -> subprocess.CompletedProcess:
     """Run a script in a Blender with a profile of its own; its output is text."""
+    profile.mkdir()
     separator = ["--"] if len(host) > 1 else []
-    environment = {**os.environ, "BLENDER_USER_RESOURCES": str(profile), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    environment = {**os.environ, "BLENDER_USER_RESOURCES": str(profile), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [*host, str(script), *separator, *map(str, arguments)]
     return subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE
@@ -68,7 +63,7 @@ def weights(tmp_path_factory) -> Path:
 
 
 in_every_blender = pytest.mark.parametrize(
-    "host", HOSTS, ids=lambda host: Path(host[0]).parent.parent.name if host else "none"
+    "host", HOSTS or [NONE], ids=lambda host: Path(host[0]).parent.parent.name if host else "none"
 )
 
 
@@ -84,8 +79,14 @@ def test_with_backend(host, script, package, weights, tmp_path):
     passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
 
 
-def passes(host, script, folder, *arguments) -> None:
-    profile = folder / "profile"
-    profile.mkdir()
-    done = run(host, SCRIPTS / f"{script}.py", *arguments, profile=profile)
-    assert done.returncode == 0 and "PASSED" in done.stdout, done.stdout
+@pytest.mark.skipif(not PROGRAMS, reason="a window needs a Blender program: set BLENDER")
+@pytest.mark.skipif(not os.environ.get("DISPLAY") and sys.platform == "linux", reason="there is no display")
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_in_a_window(program, package, weights, tmp_path):
+    host = [program, "--factory-startup", "--enable-event-simulate", "--python"]
+    passes(host, "window", tmp_path, package, tmp_path, sys.executable, weights)
+
+
+def passes(host: list[str], script: str, folder: Path, *arguments: object) -> None:
+    done = run(host, SCRIPTS / "start.py", script, *arguments, profile=folder / "profile")
+    assert done.returncode == 0 and f"PASSED {script}" in done.stdout, done.stdout

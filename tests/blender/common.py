@@ -18,7 +18,7 @@ PACKAGE = "bl_ext.user_default.image_to_mesh"
 def arguments() -> list[Path]:
     """The extension's zip, a folder to write into; for some scripts then the backend's Python and a weights folder."""
     given = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
-    return [Path(each) for each in given]
+    return [Path(each) for each in given[1:]]
 
 
 def install(package: Path) -> None:
@@ -67,7 +67,7 @@ def run(test) -> None:
     status = 0
     try:
         test()
-        print("PASSED", Path(sys.argv[0]).name, bpy.app.version_string)
+        print("PASSED", test.__module__, bpy.app.version_string)
     except BaseException:
         traceback.print_exc()
         status = 1
@@ -105,7 +105,8 @@ def write_job_folder(folder: Path) -> dict:
     bpy.data.images.remove(texture)
     camera_to_world = [[1, 0, 0, 0], [0, 0, -1, -1.2], [0, 1, 0, 0], [0, 0, 0, 1]]
     report = {
-        "mesh": {"vertices": 8, "faces": 12, "watertight": True, "volume": 0.064},
+        "mesh": {"vertices": 8, "faces": 12, "watertight": True, "manifold": True, "volume": 0.064},
+        "elevation": {"degrees": 0.0, "confidence": 1.0, "source": "given"},
         "camera": {
             "camera_to_world": camera_to_world,
             "focal": 280 / 256,

@@ -77,7 +77,10 @@ def check_refusals(scene, folder) -> None:
     write_job_folder(broken)
     before = counts()
     (broken / "texture.png").write_bytes(b"no picture")
-    attempts = [folder / "job", broken, folder / "nowhere"]
+    cut = folder / "cut"
+    write_job_folder(cut)
+    (cut / "mesh.npz").write_bytes((cut / "mesh.npz").read_bytes()[:300])
+    attempts = [folder / "job", broken, cut, folder / "nowhere"]
     for each in attempts:
         try:
             scene.place(bpy.context, each, "Broken", {})
