@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,13 +84,21 @@ def test_a_folder_that_cannot_be_written_is_an_oserror(textured, tmp_path):
 
 
 def test_turntable_starts_with_what_the_input_camera_saw(textured):
-    strip = preview.turntable(textured, 15, 96)
+    small = replace(textured, mesh=Mesh(textured.mesh.vertices * np.float32(0.7), textured.mesh.faces))
+    strip = preview.turntable(small, 15, 96)
     assert strip.shape == (192, 384, 3)
-    seen = raycast.render(textured, camera.camera_to_world(75, 0), 96, shaded=True, samples=2)
+    seen = raycast.render(small, camera.camera_to_world(75, 0), 96, shaded=True, samples=2)
     solid = seen[..., 3] == 1
     assert np.abs(strip[:96, :96][solid] / 255 - seen[solid][:, :3]).max() < 0.01
     background = strip[:96, :96][seen[..., 3] == 0]
     assert (background.max(1) == background.min(1)).all() and 190 < background.mean() < 240
+
+
+def test_turntable_shows_all_of_a_large_object(textured):
+    large = replace(textured, mesh=Mesh(textured.mesh.vertices * np.float32(1.3), textured.mesh.faces))
+    strip = preview.turntable(large, 15, 64).reshape(2, 64, 4, 64, 3)
+    border = np.concatenate([strip[:, :, :, [0, -1]].reshape(-1, 3), strip[:, [0, -1]].reshape(-1, 3)])
+    assert (border.max(1) == border.min(1)).all()
 
 
 def test_turntable_of_an_object_seen_from_straight_above():
