@@ -10,7 +10,7 @@ from . import budget, grid
 
 try:
     from mcubes import marching_cubes as _mcubes
-except ImportError:  # PyMCubes ends at Python 3.12
+except ImportError:  # PyMCubes has no wheel for Python 3.13 and later, nor for Linux on ARM
     from skimage.measure import marching_cubes as _skimage
 
     _mcubes = None
