@@ -17,7 +17,7 @@ class Preset:
     """What one word of quality means; the names are the choices of ``Options.preset``."""
 
     steps: int
-    """Sampler steps of a stage-1 view; a stage-2 view takes two thirds of them."""
+    """DPM-Solver++ steps of a stage-1 view; a stage-2 view takes two thirds of them. 25 equal the original's 75."""
     guidance: float
     """Classifier-free guidance scale."""
     views: int
@@ -27,9 +27,9 @@ class Preset:
 
 
 PRESETS = {
-    "fast": Preset(steps=20, guidance=3.0, views=8, resolution=128),
-    "standard": Preset(steps=30, guidance=3.0, views=40, resolution=192),
-    "high": Preset(steps=75, guidance=3.0, views=40, resolution=256),
+    "fast": Preset(steps=12, guidance=3.0, views=8, resolution=128),
+    "standard": Preset(steps=25, guidance=3.0, views=40, resolution=192),
+    "high": Preset(steps=50, guidance=3.0, views=40, resolution=256),
 }
 
 
