@@ -17,7 +17,7 @@ class Preset:
     """What one word of quality means; the names are the choices of ``Options.preset``."""
 
     steps: int
-    """DPM-Solver++ steps of a stage-1 view; a stage-2 view takes two thirds of them. 25 equal the original's 75."""
+    """DPM-Solver++ steps of a stage-1 view; a stage-2 view takes two thirds of them. 20 to 25 pass for 50 of DDIM."""
     guidance: float
     """Classifier-free guidance scale."""
     views: int
