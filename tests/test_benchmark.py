@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import shutil
 
 import numpy as np
 import pytest
@@ -12,12 +12,13 @@ from tiny import RADIUS, write_weights
 
 from backend import camera
 from backend.data import Cutout, Mesh
-from backend.evaluate import benchmark, contact_sheet, report
+from backend.evaluate import benchmark, contact_sheet, report, scene
 from backend.evaluate.floors import painted
 from backend.evaluate.scene import ELLIPSOID, Scene
 from backend.evaluate.shapes import Truth, score
 from backend.options import Options
 from backend.pipeline import Pipeline
+from backend.weights.store import read_tensors, write_tensors
 
 
 def ball_scene(name="ball", group="seed", elevation=20.0, radius=RADIUS, offset=(0.0, 0.0, 0.0)):
@@ -118,7 +119,7 @@ def test_a_mistaken_elevation_is_taken_back_before_measuring():
 
 def test_a_small_object_off_the_centre_is_put_back_where_the_picture_shows_it():
     truth = Truth(ball_scene(radius=0.3, offset=(0.06, 0.0, -0.04)), resolution=96, view_size=64)
-    picture = truth.picture(truth.pose, 256)
+    picture = truth.picture(256)
     rows, columns = np.nonzero(picture[..., 3] > 0.5)
     side = (np.ptp(columns) + 1) / 0.75
     canvas = (columns.mean() + 0.5 - side / 2, rows.mean() + 0.5 - side / 2, side)
@@ -134,7 +135,7 @@ def test_a_small_object_off_the_centre_is_put_back_where_the_picture_shows_it():
 
 def test_true_views_are_the_whole_plan_as_the_network_takes_it():
     truth = Truth(ball_scene(elevation=30.0), resolution=64, view_size=64)
-    picture = truth.picture(truth.pose, 128)
+    picture = truth.picture(128)
     views = benchmark.true_views(truth, Cutout(picture, "alpha", (0, 0, 128)), 32)
     assert views.images.shape == (41, 32, 32, 3)
     assert len(set(views.names)) == 41
@@ -149,14 +150,20 @@ def test_true_views_are_the_whole_plan_as_the_network_takes_it():
     assert views.images[inside][:, 2].max() < 0.6
 
 
+def write_held_out(path, scenes):
+    names = ("name", "family", "group", "elevation", "rows", "placement", "light")
+    arrays = {name: np.array([getattr(scene, name) for scene in scenes]) for name in names}
+    np.savez(path, **arrays, count=[len(scene.rows) for scene in scenes])
+
+
 def test_a_ball_goes_from_file_to_numbers_and_back_out_as_tables(weights, tmp_path, monkeypatch, capsys):
-    scenes = [ball_scene("a"), ball_scene("b", "family", elevation=35.0)]
-    monkeypatch.setattr(benchmark, "load_held_out", lambda: scenes)
+    monkeypatch.setattr(scene, "HELD_OUT", tmp_path / "held_out.npz")
+    write_held_out(scene.HELD_OUT, [ball_scene("a", "family", elevation=35.0)])
     flags = ["--weights", str(weights), "--faces", "2000", "--texture-size", "256"]
     files = tmp_path / "out.json", tmp_path / "out.md"
     assert benchmark.main(["quality", *flags, "--json", str(files[0]), "--markdown", str(files[1])]) == 0
     found = json.loads(files[0].read_text())
-    assert [one["name"] for one in found["shapes"]] == ["a", "b"]
+    assert [one["name"] for one in found["shapes"]] == ["a"]
     for one in found["shapes"]:
         assert set(one["methods"]) == set(report.METHODS)
         assert one["methods"]["ours"]["f05"] > 0.95, "the weights know this ball"
@@ -176,13 +183,19 @@ def test_a_ball_goes_from_file_to_numbers_and_back_out_as_tables(weights, tmp_pa
 
 
 def test_a_scene_without_a_mesh_is_recorded_and_not_fatal(weights, tmp_path):
-    scene = ball_scene(radius=0.004)
-    network = benchmark.surface.load(weights / "surface")
-    truth = Truth(scene, resolution=160, view_size=64)
-    found = benchmark.judge(truth, Pipeline(), network, Options(weights=str(weights), faces=2000), tmp_path / "job")
-    assert "No object" in found["failed"]
-    assert "ours" not in found["methods"]
-    assert math.isfinite(found["methods"]["sphere"]["f05"])
+    broken = tmp_path / "weights"
+    shutil.copytree(weights, broken)
+    tensors = read_tensors(broken / "surface" / "model.safetensors")
+    tensors["decoder.layers.4.bias"][0] += 100  # everything is outside
+    write_tensors(broken / "surface" / "model.safetensors", tensors, quantise=False)
+    network = benchmark.surface.load(broken / "surface")
+    truth = Truth(ball_scene(), resolution=64, view_size=64)
+    found = benchmark.judge(truth, Pipeline(), network, Options(weights=str(broken)), tmp_path / "job")
+    assert "object" in found["failed"]
+    assert set(found["methods"]) == {"sphere", "box", "inflated"}
+    group = report.summarise([found])["seed"]
+    assert group["methods"]["ours"]["f05"]["mean"] == group["methods"]["ceiling"]["f05"]["mean"] == 0
+    assert group["failed"] == 1
 
 
 def test_the_sheet_shows_shapes_evenly_and_stays_small():

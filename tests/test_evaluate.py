@@ -63,7 +63,7 @@ def test_samples_lie_evenly_on_the_surface():
 
 
 def test_a_perfect_prediction_scores_full_marks():
-    result = metrics.surface(ball(), ball(), EYE)
+    result = metrics.Reference(ball(), EYE).compare(ball())
     assert result["f05"] == result["f02"] == result["f10"] == 1
     assert result["chamfer"] < 0.003
     assert result["normal_consistency"] > 0.999
@@ -72,7 +72,7 @@ def test_a_perfect_prediction_scores_full_marks():
 
 def test_concentric_balls_are_their_gap_apart_at_any_scale():
     for scale in (1, 7):
-        result = metrics.surface(ball(0.5 * scale), ball(0.47 * scale), EYE * scale)
+        result = metrics.Reference(ball(0.5 * scale), EYE * scale).compare(ball(0.47 * scale))
         assert abs(result["chamfer"] - 0.03) < 0.001
         assert result["f02"] == 0
         assert result["f05"] == result["f10"] == 1
@@ -80,7 +80,7 @@ def test_concentric_balls_are_their_gap_apart_at_any_scale():
 
 def test_half_of_the_recall_is_missing_without_half_of_the_object():
     both = trimesh.util.concatenate([trimesh.creation.box((1, 1, 1)).apply_translation((x, 0, 0)) for x in (-2, 2)])
-    result = metrics.surface(mesh_of(both), cube(offset=(2, 0, 0)), EYE * 5)
+    result = metrics.Reference(mesh_of(both), EYE * 5).compare(cube(offset=(2, 0, 0)))
     assert abs(result["f05"] - 2 / 3) < 0.005
     assert abs(result["recall_seen_05"] - 0.5) < 0.01
 
@@ -88,7 +88,7 @@ def test_half_of_the_recall_is_missing_without_half_of_the_object():
 def test_the_far_side_is_judged_apart():
     true = ball()
     half = Mesh(true.vertices, true.faces[true.vertices[true.faces].mean(1)[:, 1] < 0.05])
-    result = metrics.surface(true, half, EYE)
+    result = metrics.Reference(true, EYE).compare(half)
     assert result["recall_seen_02"] > 0.99
     assert 0.1 < result["recall_unseen_02"] < 0.3
 
@@ -145,7 +145,7 @@ def test_the_true_mesh_is_the_scene(truth):
 
 
 def test_the_input_picture_shows_the_scene_and_its_light(truth):
-    picture = truth.picture(truth.pose, 128)
+    picture = truth.picture(128)
     radius = 128 * camera.FOCAL * math.tan(math.asin(0.4 / camera.RADIUS))
     assert abs(picture[..., 3].sum() - math.pi * radius**2) < 0.01 * math.pi * radius**2
     assert picture[64, 80, 0] > picture[64, 80, 1]
@@ -176,7 +176,7 @@ def metrics_of(truth, mesh, colour):
 
 
 def test_floors_cover_the_silhouette(truth):
-    picture = truth.picture(truth.pose, 192)
+    picture = truth.picture(192)
     made = floors.floors(picture, truth.pose)
     assert set(made) == {"sphere", "box", "inflated"}
     for name, floor in made.items():

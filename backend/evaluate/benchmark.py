@@ -165,7 +165,7 @@ def judge(truth: Truth, pipeline: Pipeline, network: surface.SurfaceNetwork, cho
 
 def write_picture(truth: Truth, path: Path) -> np.ndarray:
     """The input picture as an RGBA file, returned as it will be read again: (S, S, 4) float32."""
-    stored = np.round(truth.picture(truth.pose, PICTURE_SIZE) * 255).astype(np.uint8)
+    stored = np.round(truth.picture(PICTURE_SIZE) * 255).astype(np.uint8)
     Image.fromarray(stored).save(path)
     return stored.astype(np.float32) / 255
 
@@ -180,7 +180,7 @@ def true_views(truth: Truth, cutout: Cutout, size: int) -> Views:
             moves[f"{name}_{index}"] = tuple(np.add(move, change))
     changes = np.array(list(moves.values()))
     poses = camera.camera_to_world(polar + changes[:, 0], changes[:, 1])
-    pictures = np.stack([truth.picture(pose, size) for pose in poses])
+    pictures = truth.pictures(poses, size)
     images = np.stack([foreground.resize(cutout, size), *map(on_white, pictures[1:])]).astype(np.float32)
     masks = np.stack([foreground.resize_mask(cutout, size), *pictures[1:, ..., 3]])
     return Views(images, masks, poses, tuple(moves))

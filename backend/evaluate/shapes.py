@@ -18,6 +18,8 @@ RESOLUTION = 192
 """Grid cells along a side for the true mesh."""
 NOVEL = [(90.0 - elevation, 15.0 + 30.0 * k) for elevation in (30.0, 0.0) for k in range(12)]
 """Polar angle and azimuth of the 24 views that appearance is judged on; none is the input's own."""
+MOST_RAYS = 3_000_000
+"""Rays cast at once; about 200 MB."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,30 @@ class Truth:
         cell = 2 * scene.half_side / (len(values) - 1)
         self.mesh = Mesh((vertices * cell - scene.half_side).astype(np.float32), faces)
 
-    def picture(self, pose: np.ndarray, size: int, samples: int = 2) -> np.ndarray:
-        """What a camera (4, 4) sees, lit as the scene is: (size, size, 4) float32 RGBA, straight alpha."""
-        hits = self._hits(pose[None], size * samples)
-        fine = np.zeros((len(hits.hit), 4), np.float32)
-        fine[hits.hit, :3], fine[hits.hit, 3] = self._lit(hits), 1
-        small = fine.reshape(size, samples, size, samples, 4).mean((1, 3))
-        small[..., :3] /= np.maximum(small[..., 3:], 1e-6)
-        return small
+    def pictures(self, poses: np.ndarray, size: int, samples: int = 2) -> np.ndarray:
+        """What cameras (N, 4, 4) see, lit as the scene is: (N, size, size, 4) float32 RGBA, straight alpha."""
+        made = []
+        for part in np.array_split(poses, -(-len(poses) * (size * samples) ** 2 // MOST_RAYS)):
+            hits = self._hits(part, size * samples)
+            fine = np.zeros((len(hits.hit), 4), np.float32)
+            fine[hits.hit, :3], fine[hits.hit, 3] = self._lit(hits), 1
+            small = fine.reshape(len(part), size, samples, size, samples, 4).mean((2, 4))
+            small[..., :3] /= np.maximum(small[..., 3:], 1e-6)
+            made.append(small)
+        return np.concatenate(made)
+
+    def picture(self, size: int) -> np.ndarray:
+        """The input picture: (size, size, 4)."""
+        return self.pictures(self.pose[None], size)[0]
+
+    @cached_property
+    def reference(self) -> metrics.Reference:
+        return metrics.Reference(self.mesh, self.pose[:3, 3])
+
+    @cached_property
+    def silhouette(self) -> np.ndarray:
+        """Which pixels of the input camera show the object: (P,) bool."""
+        return _silhouette(self.mesh, self)
 
     @cached_property
     def novel(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -89,10 +107,9 @@ class Truth:
 def score(truth: Truth, textured: TexturedMesh) -> dict[str, float | None]:
     """Every number of one prediction, already in the truth's world frame. The prediction is shown unlit: its texture
     carries the picture's light."""
-    result = metrics.surface(truth.mesh, textured.mesh, truth.pose[:3, 3])
+    result = truth.reference.compare(textured.mesh)
     result["volume_iou"] = metrics.volume_iou(truth.mesh, textured.mesh)
-    outlines = [_silhouette(mesh, truth.pose, 2 * truth.view_size) for mesh in (truth.mesh, textured.mesh)]
-    result["silhouette_iou"] = metrics.mask_iou(*outlines)
+    result["silhouette_iou"] = metrics.mask_iou(truth.silhouette, _silhouette(textured.mesh, truth))
     poses, pictures, seen, unseen = truth.novel
     shown = _unlit(textured, poses, truth.view_size)
     result["psnr"] = float(np.mean([metrics.psnr(*pair) for pair in zip(pictures, shown, strict=True)]))
@@ -115,8 +132,8 @@ def _unlit(textured: TexturedMesh, poses: np.ndarray, size: int) -> np.ndarray:
     return pictures.reshape(len(poses), size, size, 3)
 
 
-def _silhouette(mesh: Mesh, pose: np.ndarray, size: int) -> np.ndarray:
-    return raycast.cast(mesh, *_rays(pose[None], size))[0]
+def _silhouette(mesh: Mesh, truth: Truth) -> np.ndarray:
+    return raycast.cast(mesh, *_rays(truth.pose[None], 2 * truth.view_size))[0]
 
 
 def _rays(poses: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
