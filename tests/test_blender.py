@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,10 +40,15 @@ def run(host: list[str], script: Path, *arguments: object, profile: Path) -> sub
     """Run a script in a Blender with a profile of its own; its output is text."""
     profile.mkdir()
     separator = ["--"] if len(host) > 1 else []
-    environment = {**os.environ, "BLENDER_USER_RESOURCES": str(profile), "PYTHONDONTWRITEBYTECODE": "1"}
+    variables = {"BLENDER_USER_RESOURCES": str(profile), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     command = [*host, str(script), *separator, *map(str, arguments)]
     return subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE
+        command,
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
     )
 
 
@@ -79,6 +85,17 @@ def test_with_backend(host, script, package, weights, tmp_path):
     passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
 
 
+@pytest.mark.skipif(not PYTHONS, reason="no bpy package")
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_backend_ends_with_blender(package, weights, tmp_path):
+    output = passes(PYTHONS[:1], "quit", tmp_path, package, tmp_path, sys.executable, weights)
+    process = Path("/proc") / output.partition("BACKEND ")[2].split()[0]
+    deadline = time.monotonic() + 10
+    while process.exists() and (process / "cmdline").read_bytes():  # empty: ended, but nobody has asked for its status
+        assert time.monotonic() < deadline, "the backend outlives Blender"
+        time.sleep(0.1)
+
+
 @pytest.mark.skipif(not PROGRAMS, reason="a window needs a Blender program: set BLENDER")
 @pytest.mark.skipif(not os.environ.get("DISPLAY") and sys.platform == "linux", reason="there is no display")
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -87,6 +104,8 @@ def test_in_a_window(program, package, weights, tmp_path):
     passes(host, "window", tmp_path, package, tmp_path, sys.executable, weights)
 
 
-def passes(host: list[str], script: str, folder: Path, *arguments: object) -> None:
+def passes(host: list[str], script: str, folder: Path, *arguments: object) -> str:
+    """Run a script that must pass; its output."""
     done = run(host, SCRIPTS / "start.py", script, *arguments, profile=folder / "profile")
     assert done.returncode == 0 and f"PASSED {script}" in done.stdout, done.stdout
+    return done.stdout
