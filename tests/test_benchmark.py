@@ -15,7 +15,7 @@ from backend.data import Cutout, Mesh
 from backend.evaluate import benchmark, contact_sheet, report, scene
 from backend.evaluate.floors import painted
 from backend.evaluate.scene import ELLIPSOID, Scene
-from backend.evaluate.shapes import Truth, score
+from backend.evaluate.shapes import Truth, choose, score
 from backend.options import Options
 from backend.pipeline import Pipeline
 from backend.weights.store import read_tensors, write_tensors
@@ -202,7 +202,7 @@ def test_the_sheet_shows_shapes_evenly_and_stays_small():
     scenes = [ball_scene(f"s{index}") for index in range(31)] + [
         ball_scene(f"f{index}", "family") for index in range(9)
     ]
-    chosen = contact_sheet.choose(scenes)
+    chosen = choose(scenes, contact_sheet.SHAPES)
     assert [scene.name for scene in chosen][:2] == ["s0", "s2"]
     assert len(chosen) == 24
     noise = np.random.default_rng(0).integers(0, 255, (contact_sheet.TILE, 8 * contact_sheet.TILE, 3), np.uint8)

@@ -24,8 +24,9 @@ from ..protocol import UserError
 from ..weights.store import locate
 from . import contact_sheet, report
 from .floors import floors
-from .scene import Scene, load_held_out
+from .scene import load_held_out
 from .shapes import Truth, on_white, score
+from .shapes import choose as choose_scenes
 
 PICTURE_SIZE = 512
 """Pixels along a side of the input pictures."""
@@ -63,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _quality(flags: argparse.Namespace) -> int:
     chosen = options.from_flags(flags)
-    scenes = _choose(load_held_out(), flags.shapes)
+    scenes = load_held_out()
+    if flags.shapes:
+        scenes = choose_scenes(scenes, dict.fromkeys(report.GROUPS, flags.shapes))
     network = surface.load(locate(chosen.weights) / "surface", choose(chosen.device))
     pipeline = Pipeline()
     results = []
@@ -94,7 +97,7 @@ def _sheet(flags: argparse.Namespace) -> int:
     pipeline = Pipeline()
     rows = {}
     with tempfile.TemporaryDirectory(prefix="image-to-mesh-") as temporary:
-        for scene in contact_sheet.choose(load_held_out()):
+        for scene in choose_scenes(load_held_out(), contact_sheet.SHAPES):
             folder = Path(temporary) / scene.name
             folder.mkdir()
             write_picture(Truth(scene), folder / "input.png")
@@ -220,12 +223,6 @@ def moved(textured: TexturedMesh, transform: np.ndarray) -> TexturedMesh:
     """The same mesh under a similarity (4, 4)."""
     vertices = textured.mesh.vertices @ transform[:3, :3].T + transform[:3, 3]
     return replace(textured, mesh=Mesh(vertices.astype(np.float32), textured.mesh.faces))
-
-
-def _choose(scenes: list[Scene], number: int | None) -> list[Scene]:
-    """The first ``number`` scenes of each group, or all."""
-    groups = dict.fromkeys(scene.group for scene in scenes)
-    return [scene for group in groups for scene in [one for one in scenes if one.group == group][:number]]
 
 
 def _held_out_pictures(place: Path) -> list[Path]:

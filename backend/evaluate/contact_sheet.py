@@ -14,27 +14,16 @@ from .. import camera, raycast
 from ..data import TexturedMesh
 from .floors import painted
 from .report import GROUPS
-from .scene import Scene
 from .shapes import on_white
 
 SHAPES = {"seed": 16, "family": 8}
-"""How many of each group, spread evenly over the list."""
+"""How many of each group."""
 VIEWS = ("1", "2", "3")
 """Generated views shown: a quarter, a half and three quarters around; the fourth is the first of the second ring."""
 TILE = 120
 ACROSS = 2
 """Shapes side by side."""
 GAP = 16
-
-
-def choose(scenes: list[Scene]) -> list[Scene]:
-    """The shapes on the sheet."""
-    chosen = []
-    for group, number in SHAPES.items():
-        members = [scene for scene in scenes if scene.group == group]
-        places = np.linspace(0, len(members) - 1, min(number, len(members))).round().astype(int)
-        chosen += [members[place] for place in places]
-    return chosen
 
 
 def row(folder: Path, textured: TexturedMesh) -> np.ndarray:

@@ -22,6 +22,16 @@ MOST_RAYS = 3_000_000
 """Rays cast at once; about 200 MB."""
 
 
+def choose(scenes: list[Scene], numbers: dict[str, int]) -> list[Scene]:
+    """At most so many scenes of each group, spread evenly over the list."""
+    chosen = []
+    for group in dict.fromkeys(scene.group for scene in scenes):
+        members = [scene for scene in scenes if scene.group == group]
+        places = np.linspace(0, len(members) - 1, min(numbers[group], len(members))).round().astype(int)
+        chosen += [members[place] for place in places]
+    return chosen
+
+
 @dataclass(frozen=True)
 class Hits:
     """What the rays of some pictures meet, for all pixels in one row."""
