@@ -10,7 +10,8 @@ from PIL import Image
 
 from .data import Cutout
 from .protocol import UserError
-from .segment import grabcut, rembg_alpha
+from .rembg_models import find_alpha
+from .segment import decontaminate, grabcut
 
 FILL = 0.75
 """Share of the canvas that the object's longer side fills."""
@@ -24,7 +25,7 @@ FAINT = 1.5 / 255
 def cut_out(picture: np.ndarray) -> Cutout:
     """Picture (H, W, 4) float32 RGBA 0..1, straight alpha -> the object alone, centred.
 
-    A useful alpha channel is taken as it is; else rembg where its weights are on disk; else GrabCut.
+    A useful alpha channel is taken as it is; else a model of rembg's where one is on disk; else GrabCut.
     Raises UserError ``no_object`` when nothing, everything or next to nothing is found.
     """
     alpha = picture[..., 3]
@@ -34,9 +35,9 @@ def cut_out(picture: np.ndarray) -> Cutout:
     if _is_useful(alpha):
         method = "alpha"
     else:
-        found = rembg_alpha(colour)
+        found = find_alpha(colour)
         method = "grabcut" if found is None else "rembg"
-        colour, alpha = grabcut(colour) if found is None else found
+        colour, alpha = grabcut(colour) if found is None else (decontaminate(colour, found), found)
     alpha = np.where(alpha < FAINT, 0, alpha)
     _check(alpha, method)
     image, canvas = _centre(np.dstack([colour, alpha]).astype(np.float32))

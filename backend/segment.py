@@ -1,14 +1,9 @@
-"""Which pixels belong to the object when the picture has no alpha channel: rembg if installed, else GrabCut."""
+"""Which pixels belong to the object when neither an alpha channel nor a model tells: GrabCut."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import cv2
 import numpy as np
-
-from .protocol import UserError
 
 WORK = 384
 """Longer side, in pixels, at which GrabCut looks at the picture."""
@@ -16,49 +11,6 @@ RING = 0.04
 """Width of the border that is taken for background, as a share of the working picture's shorter side."""
 PLAIN = 14.0
 """A smooth background may leave this much Lab distance unexplained; above it, it counts as clutter."""
-REMBG_MODELS = ("birefnet-general", "isnet-general-use", "u2net", "u2netp", "silueta")
-"""rembg's models that suit any object, best first."""
-
-
-def rembg_alpha(colour: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """(H, W, 3) float32 sRGB -> decontaminated colour and alpha (H, W), or None where rembg cannot run offline.
-
-    Nothing is ever fetched: without a model file on disk this returns None before rembg is imported.
-    """
-    files = [file for name in REMBG_MODELS for file in _rembg_files(name) if file.is_file()]
-    if not files:
-        return None
-    # Without this a file that rembg does not recognise would be downloaded again.
-    os.environ["MODEL_CHECKSUM_DISABLED"] = "1"
-    try:
-        import rembg
-        from rembg.sessions.base import BaseSession
-    except ImportError:
-        return None
-    if not hasattr(BaseSession, "resolve_existing"):  # an older rembg, which looks in the first folder only
-        files = [file for file in files if file.parent.name != file.stem]
-    if not files:
-        return None
-    try:
-        picture = np.round(colour * 255).astype(np.uint8)
-        mask = rembg.remove(picture, session=rembg.new_session(files[0].stem), only_mask=True)
-    except Exception as error:
-        raise UserError(
-            "rembg_failed",
-            f"The background-removal model {files[0]} could not be used ({type(error).__name__}). "
-            "Replace or remove it; without it the object is cut out in a simpler way.",
-        ) from error
-    alpha = np.asarray(mask, np.float32) / 255
-    return _decontaminate(colour, alpha), alpha
-
-
-def _rembg_files(name: str) -> list[Path]:
-    """Where rembg keeps a model: in one folder at first, in one folder for each model since."""
-    given, data = os.environ.get("U2NET_HOME"), os.environ.get("XDG_DATA_HOME")
-    old = given or Path(data or "~", ".u2net")
-    new = given or os.environ.get("REMBG_HOME") or (Path(data, "rembg") if data else "~/.rembg")
-    places = Path(old, f"{name}.onnx"), Path(new, "models", name, f"{name}.onnx")
-    return [place.expanduser() for place in places]
 
 
 def grabcut(colour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -213,7 +165,7 @@ def _soften(colour: np.ndarray, mask: np.ndarray, reach: float) -> tuple[np.ndar
     alpha = inside.astype(np.float32)
     blurred = cv2.GaussianBlur(mask, (0, 0), max(0.6, reach / 3))
     alpha[band] = np.clip(trust * mixed + (1 - trust) * blurred[band], 0, 1)
-    return _decontaminate(colour, alpha), alpha
+    return decontaminate(colour, alpha), alpha
 
 
 def _erode(mask: np.ndarray, reach: float) -> np.ndarray:
@@ -230,7 +182,7 @@ def _nearest(values: np.ndarray, known: np.ndarray, wanted: np.ndarray) -> np.nd
     return values.reshape(-1, values.shape[-1])[position[labels[wanted]]]
 
 
-def _decontaminate(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def decontaminate(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Give pixels that show some background the colour of the nearest pixel that shows none."""
     solid = alpha > 0.98
     mixed = (alpha > 0) & ~solid

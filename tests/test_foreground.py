@@ -1,7 +1,10 @@
-"""Cutting out: by alpha, by rembg's rules for offline use, by GrabCut; centring; the network's input to the count."""
+"""Cutting out: by alpha, by a model of rembg's, by GrabCut; centring; the network's input to the count."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -9,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from backend import foreground
+from backend import foreground, rembg_models
 from backend.data import Cutout
 from backend.protocol import UserError
 
-DATA = Path(__file__).parent / "data" / "foreground"
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "tests" / "data" / "foreground"
 
 
 @pytest.fixture(autouse=True)
@@ -206,10 +210,100 @@ def test_no_object_is_one_clear_sentence(picture):
     assert "\n" not in str(caught.value)
 
 
-def test_a_broken_rembg_model_is_named_and_never_replaced(tmp_path):
-    pytest.importorskip("rembg")
+# relu_320.onnx and relu_1024.onnx take (1, 3, side, side) and no other size, add the three channels up and cut off what
+# is negative. The onnx package made them, which the environment does without:
+#     nodes = [helper.make_node("ReduceSum", ["picture", "axes"], ["sum"], keepdims=1),
+#              helper.make_node("Relu", ["sum"], ["mask"])]
+#     ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, depth, side, side])]
+#             for name, depth in (("picture", 3), ("mask", 1))]
+#     graph = helper.make_graph(nodes, "relu", *ends, [helper.make_tensor("axes", TensorProto.INT64, [1], [1])])
+#     save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)]), f"relu_{side}.onnx")
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MODELS = {
+    "birefnet-general": (1024, *IMAGENET),
+    "isnet-general-use": (1024, (0.5, 0.5, 0.5), (1, 1, 1)),
+    "u2net": (320, *IMAGENET),
+    "u2netp": (320, *IMAGENET),
+    "silueta": (320, *IMAGENET),
+}
+
+
+def put_model(name, file):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes((DATA / f"relu_{MODELS[name][0]}.onnx").read_bytes())
+
+
+def bump(peak):
+    """An orange hill on black, brightest in the middle: smooth, so that it can be resized without a trace."""
+    row, column = np.mgrid[-1:1:120j, -1:1:160j]
+    return (peak * np.exp(-3 * (row**2 + column**2)))[..., None] * np.float32((1, 0.8, 0.5))
+
+
+@pytest.mark.parametrize("peak", [1, 0.6])
+@pytest.mark.parametrize("name", MODELS)
+def test_each_of_rembgs_models_sees_and_is_read_as_in_rembg(tmp_path, name, peak):
+    put_model(name, tmp_path / f"{name}.onnx")
+    _, mean, deviation = MODELS[name]
+    seen = np.maximum(((bump(peak) / bump(peak).max() - mean) / deviation).sum(-1), 0)
+    if name == "birefnet-general":
+        seen = 1 / (1 + np.exp(-seen))
+    expected = (seen - seen.min()) / (seen.max() - seen.min())
+    alpha = rembg_models.find_alpha(bump(peak))
+    assert alpha.dtype == np.float32
+    np.testing.assert_allclose(alpha, expected, atol=0.04)
+    assert np.abs(alpha - expected).mean() < 0.003
+
+
+@pytest.mark.parametrize(
+    ("variable", "place"),
+    [
+        ("U2NET_HOME", "u2net.onnx"),
+        ("U2NET_HOME", "models/u2net/u2net.onnx"),
+        ("REMBG_HOME", "models/u2net/u2net.onnx"),
+        ("XDG_DATA_HOME", "rembg/models/u2net/u2net.onnx"),
+        ("XDG_DATA_HOME", ".u2net/u2net.onnx"),
+        ("HOME", ".rembg/models/u2net/u2net.onnx"),
+        ("HOME", ".u2net/u2net.onnx"),
+    ],
+)
+def test_rembgs_model_is_found_wherever_rembg_keeps_it(monkeypatch, tmp_path, variable, place):
+    for one in ("U2NET_HOME", "REMBG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(one, raising=False)
+    for one in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(one, str(tmp_path / "home"))
+    for one in ("HOME", "USERPROFILE") if variable == "HOME" else (variable,):
+        monkeypatch.setenv(one, str(tmp_path / "here"))
+    picture = np.dstack([bump(1), np.ones((120, 160))]).astype(np.float32)
+    assert foreground.cut_out(picture).method == "grabcut"
+    put_model("u2net", tmp_path / "here" / place)
+    cutout = foreground.cut_out(picture)
+    assert cutout.method == "rembg"
+    assert cutout.image[0, 0, 3] == 0 and cutout.image[cutout.image.shape[0] // 2, cutout.image.shape[1] // 2, 3] > 0.98
+
+
+def test_onnxruntime_reports_nothing(tmp_path):
+    put_model("u2net", tmp_path / "models" / "u2net.onnx")
+    (tmp_path / "home").mkdir()
+    # A process of its own, since this is decided once; onnxruntime is silent by itself where CI is set.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "ORT_", "XDG_"))}
+    environment |= {"HOME": str(tmp_path / "home"), "U2NET_HOME": str(tmp_path / "models")}
+    script = "import numpy, backend.rembg_models as room; print(room.find_alpha(numpy.eye(3)[None]).shape)"
+    done = subprocess.run([sys.executable, "-c", script], env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("(1, 3)\n", "")
+    assert not list((tmp_path / "home").rglob("*"))  # it would keep an identifier and what it has yet to send here
+
+
+def test_a_useful_alpha_channel_comes_before_rembgs_model(tmp_path):
     (tmp_path / "u2net.onnx").write_bytes(b"not a model")
+    alpha, colours = mug(120, 160, (0.8, 0.2, 0.2))
+    assert foreground.cut_out(np.dstack([colours, alpha]).astype(np.float32)).method == "alpha"
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", (DATA / "relu_1024.onnx").read_bytes()])
+def test_a_broken_rembg_model_is_named_and_never_replaced(tmp_path, content):
+    (tmp_path / "u2net.onnx").write_bytes(content)
     with pytest.raises(UserError, match=r"u2net\.onnx") as caught:
         foreground.cut_out(only_gradient())
     assert caught.value.code == "rembg_failed"
-    assert (tmp_path / "u2net.onnx").read_bytes() == b"not a model"
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "u2net.onnx").read_bytes() == content
