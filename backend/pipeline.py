@@ -92,7 +92,8 @@ class Pipeline:
             height = Elevation(options.elevation, 1.0, "given")
         else:
             predicted = self._view_model.predict_elevation(plan.image("input"))
-            height = elevation.estimate(plan.add_neighbours(["0"]), predicted)
+            # Small painted views match badly (docs/decisions.md): a model that predicts elevations needs no neighbours.
+            height = elevation.estimate(plan.add_neighbours(["0"]) if predicted is None else None, predicted)
         plan.add_ring(camera.second_ring(90 - height.degrees))
         if quality.views == 40:
             plan.add_neighbours(plan.stage_1)

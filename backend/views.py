@@ -35,7 +35,7 @@ class ViewPlan:
         self._images = {"input": resize(cutout, model.image_size)}
         self._moves = {"input": (0.0, 0.0)}
         self._done = 0
-        # Where the elevation is given, eight views need no neighbours and the last of this is skipped.
+        # Where the elevation is given or predicted, eight views need no neighbours and the last of this is skipped.
         neighbours = 4 if quality.views == 8 else 32
         self._total = 8 * quality.steps + neighbours * self._neighbour_steps
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 
 from backend.camera import LOWER_RING_UP_TO, NEIGHBOURS
+from backend.options import PRESETS, Preset
+from backend.zero123.masks import mask_on_white
+from backend.zero123.model import Zero123
+from backend.zero123.sampler import denoise, fast_scheduler
 
-STEPS, GUIDANCE, BATCH = 12, 2.0, 512
+BATCH = 512
 
 
 def plan_angles(elevation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -25,7 +31,11 @@ def plan_angles(elevation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @torch.inference_mode()
 def paint(
-    model: Zero123, inputs: torch.Tensor, elevations: torch.Tensor, azimuths: torch.Tensor, guidance: float = GUIDANCE
+    model: Zero123,
+    inputs: torch.Tensor,
+    elevations: torch.Tensor,
+    azimuths: torch.Tensor,
+    quality: Preset = PRESETS["fast"],
 ) -> torch.Tensor:
     """Paint the views after the first from input pictures (B, S, S, 4) uint8, angles (B, V) with the input's first.
 
@@ -42,8 +52,10 @@ def paint(
     for part in torch.arange(len(pose), device=pose.device).split(BATCH):
         tokens = model.tokens(embedding[owner[part]], pose[part])
         noise = torch.randn(len(part), model.latent_channels, model.latent_size, model.latent_size, device=pose.device)
-        scheduler = fast_scheduler(model.schedule, STEPS)
-        latents = denoise(model, scheduler, noise, condition[owner[part]], tokens, guidance, None, iter(()), int)
+        scheduler = fast_scheduler(model.schedule, quality.steps)
+        latents = denoise(
+            model, scheduler, noise, condition[owner[part]], tokens, quality.guidance, None, iter(()), int
+        )
         painted.append(((model.decode(latents) + 1) / 2).clamp(0, 1))
     pictures = torch.cat(painted).permute(0, 2, 3, 1)
     with ThreadPoolExecutor() as pool:

@@ -54,9 +54,9 @@ def place(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Placements of B scenes for input cameras at azimuth 0.
 
-    ``distance`` maps object-space points (B, N, 3) to signed distances (B, N); ``radius`` (B,), ``yaw`` (B,) in radians,
-    ``elevation`` (B,) in degrees. Returns placements (B, 6) as in ``backend.evaluate.scene.Scene`` and whether each
-    scene holds anything (B,) bool.
+    ``distance`` maps object-space points (B, N, 3) to signed distances (B, N); ``radius`` (B,), ``yaw`` (B,) in
+    radians, ``elevation`` (B,) in degrees. Returns placements (B, 6) as in ``backend.evaluate.scene.Scene`` and
+    whether each scene holds anything (B,) bool.
     """
     reach = radius[:, None].expand(-1, 3)
     points, cell = _grid(-reach, reach)

@@ -74,7 +74,9 @@ def placed_scenes(start: int, workers: int, device) -> Iterator[tuple[Scenes, to
 
 def cameras(elevations: torch.Tensor, azimuths: torch.Tensor) -> torch.Tensor:
     """Angles (...,) in degrees -> (..., 4, 4) on the same device."""
-    return torch.from_numpy(camera_to_world(90 - elevations.cpu().numpy(), azimuths.cpu().numpy())).to(elevations.device)
+    return torch.from_numpy(camera_to_world(90 - elevations.cpu().numpy(), azimuths.cpu().numpy())).to(
+        elevations.device
+    )
 
 
 def render(scenes: Scenes, elevations: torch.Tensor, azimuths: torch.Tensor, size: int) -> torch.Tensor:

@@ -194,7 +194,9 @@ def _to_object(place, x, y, z):
 
 
 @triton.jit
-def _distance_kernel(rows, counts, placement, points, distances, colours, number, stride, COLOUR: tl.constexpr, N: tl.constexpr):
+def _distance_kernel(
+    rows, counts, placement, points, distances, colours, number, stride, COLOUR: tl.constexpr, N: tl.constexpr
+):
     scene = tl.program_id(1)
     at = tl.program_id(0) * N + tl.arange(0, N)
     inside = at < number
@@ -265,7 +267,7 @@ def _render_kernel(
             wx, wy, wz = ox + t * dx, oy + t * dy, oz + t * dz
             x, y, z = _to_object(place, wx, wy, wz)
             e = 1e-3
-            s0, owner = _scene(mine, count, x, y, z)
+            _s0, owner = _scene(mine, count, x, y, z)
             red, green, blue = _colour(mine, count, owner, x, y, z)
             ax, ay, az = _to_object(place, wx + e, wy - e, wz - e)
             s1, _ = _scene(mine, count, ax, ay, az)
@@ -315,9 +317,7 @@ class Scenes:
         return len(self.rows)
 
     def __getitem__(self, index) -> Scenes:
-        return Scenes(
-            self.rows[index], self.counts[index], self.placement[index], self.light[index], self.rows.device
-        )
+        return Scenes(self.rows[index], self.counts[index], self.placement[index], self.light[index], self.rows.device)
 
     def distance(self, points: torch.Tensor, colour: bool = False):
         """World points (B, N, 3) -> signed distances (B, N) in world units [and albedo (B, N, 3)]."""
@@ -339,7 +339,8 @@ class Scenes:
         grid = ((size // TILE) ** 2, len(cameras))
         _render_kernel[grid](
             self.rows, self.counts, self.placement, self.light, cameras, scenes.int().contiguous(), out,
-            self.rows.shape[1] * 32, SIZE=size, SUB=sub, STEPS=STEPS, REACH=REACH, TILE=TILE, FOCAL=FOCAL, RADIUS=RADIUS,
+            self.rows.shape[1] * 32, SIZE=size, SUB=sub, STEPS=STEPS,
+            REACH=REACH, TILE=TILE, FOCAL=FOCAL, RADIUS=RADIUS,
         )  # fmt: skip
         return out
 

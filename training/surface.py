@@ -1,7 +1,7 @@
 """Train the starter surface network on exact distances (reference: One-2-3-45, arXiv 2306.16928, section 3.3).
 
-    python -m training.surface --state DIR --minutes 6 --out DIR                     on true pictures
-    python -m training.surface --state DIR --minutes 3 --views DIR --out DIR         half of them painted by the view model
+    python -m training.surface --state DIR --minutes 6 --out DIR               on true pictures
+    python -m training.surface --state DIR --minutes 3 --views DIR --out DIR   half of them painted
 
 The input picture is always true; the others are true or painted. Half of the samples are shown cameras that are a
 little wrong, as a misjudged elevation makes them.
@@ -10,7 +10,6 @@ little wrong, as a misjudged elevation makes them.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import time
@@ -19,16 +18,15 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
-from training.evaluate_surface import report
 
 from backend.surface.network import SurfaceNetwork
-from backend.weights.store import write_tensors
 from backend.zero123.model import Zero123
 from training import pool
+from training.evaluate_surface import report
 from training.paint import paint, plan_angles
 from training.render import Scenes
+from training.surface_model import CONFIG, save
 
-CONFIG = {"image_size": 128, "features": 24, "channels": [32, 64, 96, 128], "resolution": 64, "half_side": 0.6, "hidden": 64}
 RINGS, NEIGHBOURS = 9, 5
 """Views of a sample: the input and both rings, and this many of the 32 neighbours."""
 TRUNCATION = 0.1
@@ -37,7 +35,7 @@ POINTS = 12288
 
 
 class Store:
-    """Scenes with their pictures in GPU memory: rows and placements, pictures (N, V, S, S, 4) uint8, angles (N, V, 2)."""
+    """Scenes with their pictures in GPU memory: pictures (N, V, S, S, 4) uint8 and angles (N, V, 2) in degrees."""
 
     def __init__(self, count: int, stream, painter: Zero123 | None, neighbours: bool):
         parts, pictures_of, angles_of = [], [], []
@@ -91,7 +89,7 @@ def jitter(cameras: torch.Tensor, degrees: float) -> torch.Tensor:
 
 
 def draw_points(scenes: Scenes, half_side: float) -> tuple[torch.Tensor, ...]:
-    """Supervision of a batch of scenes: points (B, N, 3), distances (B, N), colours (B, N, 3), on-surface mask (B, N)."""
+    """Supervision of a batch of scenes: points (B, N, 3), distances (B, N), colours (B, N, 3), whether on it (B, N)."""
     device, batch = scenes.rows.device, len(scenes)
     points = (torch.rand(batch, POINTS, 3, device=device) * 2 - 1) * half_side
     step = 2e-3
@@ -117,7 +115,9 @@ def draw_points(scenes: Scenes, half_side: float) -> tuple[torch.Tensor, ...]:
     return everywhere, distance, (albedo * shade[..., None]).clamp(0, 1), on_surface
 
 
-def loss_of(network, scenes: Scenes, pictures: torch.Tensor, angles: torch.Tensor, wrong: float) -> tuple[torch.Tensor, torch.Tensor]:
+def loss_of(
+    network, scenes: Scenes, pictures: torch.Tensor, angles: torch.Tensor, wrong: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss and mean distance error near the surface. ``wrong``: spread of the misjudged elevation in degrees.
 
     Where the elevation is judged ``delta`` too high the world the network works in is the true one turned by ``delta``
@@ -126,7 +126,7 @@ def loss_of(network, scenes: Scenes, pictures: torch.Tensor, angles: torch.Tenso
     batch = len(pictures)
     points, distance, colour, on_surface = draw_points(scenes, CONFIG["half_side"])
     delta = torch.randn(batch, device=points.device) * wrong * (torch.rand(batch, device=points.device) < 0.5)
-    cameras = jitter(pool.cameras(angles[..., 0] + delta[:, None], angles[..., 1]), 1.7)
+    cameras = jitter(pool.cameras(angles[..., 0] + delta[:, None], angles[..., 1]), 1.2)
     judged = points @ turn_about_x(-delta).transpose(1, 2)
     gain = 1 + 0.1 * torch.randn(batch, pictures.shape[1], 3, 1, 1, device=points.device)
     gain[:, 0] = 1
@@ -140,13 +140,6 @@ def loss_of(network, scenes: Scenes, pictures: torch.Tensor, angles: torch.Tenso
     near = error[:, :POINTS].mean()
     colour_error = ((painted - colour).abs().mean(-1) * on_surface).sum() / on_surface.sum().clamp_min(1)
     return 10 * near + 5 * error[:, POINTS:].mean() + 0.05 * sign.mean() + 0.5 * colour_error, near
-
-
-def save(network: SurfaceNetwork, folder: Path, quantise: bool) -> None:
-    """Write the folder that ``backend.surface.load`` reads."""
-    tensors = {name: tensor.half() for name, tensor in network.state_dict().items()}
-    write_tensors(folder / "model.safetensors", tensors, quantise)
-    (folder / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -187,17 +180,22 @@ def main() -> None:
         store = stores[step % len(stores)]
         rate = min(1.0, (step + 1) / 200) * (1.0 if done < 0.4 else 0.5 + 0.5 * math.cos(math.pi * (done - 0.4) / 0.6))
         optimiser.param_groups[0]["lr"] = args.rate * max(rate, 0.01)
-        loss, near = loss_of(network, *store.draw(args.batch), wrong=6.0 if painter else 3.0)
+        loss, near = loss_of(network, *store.draw(args.batch), wrong=5.0 if painter else 2.0)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         step += 1
         with torch.no_grad():
-            torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), 1 - min(0.998, step / (step + 10)))
+            torch._foreach_lerp_(
+                list(averaged.parameters()), list(network.parameters()), 1 - min(0.998, step / (step + 10))
+            )
             total += near
         if step % 200 == 0:
-            print(f"surface step {step} near {float(total) / 200:.5f} {step / (time.time() - begin):.1f} steps/s", flush=True)
+            print(
+                f"surface step {step} near {float(total) / 200:.5f} {step / (time.time() - begin):.1f} steps/s",
+                flush=True,
+            )
             total = 0.0
     Path(args.state).mkdir(parents=True, exist_ok=True)
     torch.save({"model": network.state_dict(), "optimiser": optimiser.state_dict()}, state)

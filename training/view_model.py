@@ -76,7 +76,7 @@ def _write_json(path: Path, value: dict) -> None:
 
 
 def save(model: Zero123, folder: Path, quantise: bool) -> None:
-    """Write the folder that ``Zero123.load`` reads; ``quantise`` stores matrices as int8, else everything as float16."""
+    """Write the folder that ``Zero123.load`` reads; ``quantise`` stores matrices as int8, else as float16."""
     parts = {
         "unet": (model.unet, "diffusion_pytorch_model.safetensors", {"_class_name": "UNet2DConditionModel", **UNET}),
         "vae": (model.vae, "diffusion_pytorch_model.safetensors", {"_class_name": "AutoencoderKL", **VAE}),

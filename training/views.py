@@ -2,8 +2,8 @@
 
     python -m training.views --state DIR --vae-minutes 1.5 --minutes 7 --part 0 0.5 --out DIR
 
-Resumes from ``--state`` when something is there; ``--part A B`` says which part of the whole schedule this run is. With
-``torchrun --nproc-per-node 2`` gradients are averaged over the GPUs. Writes the folder of averaged weights to ``--out``.
+Resumes from ``--state`` when something is there; ``--part A B`` says which part of the schedule this run is. With
+``torchrun --nproc-per-node 2`` gradients are averaged over the GPUs. ``--out`` receives the averaged weights.
 """
 
 from __future__ import annotations
@@ -44,7 +44,12 @@ def draw_angles(elevation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     ring = 30 + 90.0 * torch.randint(0, 4, (count, 2), device=device)
     free = -25 + 90 * torch.rand(count, device=device)
     elevations = [elevation, elevation, elevation, free, second, second]
-    azimuths = [torch.zeros_like(elevation), *quarter.unbind(1), 360 * torch.rand(count, device=device), *ring.unbind(1)]
+    azimuths = [
+        torch.zeros_like(elevation),
+        *quarter.unbind(1),
+        360 * torch.rand(count, device=device),
+        *ring.unbind(1),
+    ]
     for base in (0, int(torch.randint(1, 6, ()))):
         step = torch.tensor([[10.0, 0], [-10, 0], [0, 10], [0, -10]], device=device)
         step = step[torch.randint(0, 4, (count,), device=device)]
@@ -104,7 +109,7 @@ def all_agree(going: bool, device) -> bool:
 def train_vae(model: Zero123, data: Pool, minutes: float, rank: int, world: int) -> None:
     """Train the VAE on the pool's pictures, then scale its latents to unit variance."""
     vae, begin, going = model.vae, time.time(), True
-    twin = HalfTwin(vae.to(memory_format=torch.channels_last))
+    twin = HalfTwin(vae)
     optimiser = torch.optim.AdamW(vae.parameters(), 1e-3, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     step = 0
     while going:
@@ -116,7 +121,12 @@ def train_vae(model: Zero123, data: Pool, minutes: float, rank: int, world: int)
         latents = twin.copy.encode(pictures.bfloat16()).latent_dist
         rebuilt = twin.copy.decode(latents.sample(), return_dict=False)[0]
         error = rebuilt.float() - pictures
-        loss = error.abs().mean() + 2 * error.square().mean() + detail(error).abs().mean() + 2e-5 * latents.kl().float().mean() / 4096
+        loss = (
+            error.abs().mean()
+            + 2 * error.square().mean()
+            + detail(error).abs().mean()
+            + 2e-5 * latents.kl().float().mean() / 4096
+        )
         loss.backward()
         twin.step(optimiser, world)
         step += 1
@@ -144,7 +154,7 @@ class HalfTwin:
     """
 
     def __init__(self, original: nn.Module):
-        self.copy = copy.deepcopy(original).bfloat16()
+        self.copy = copy.deepcopy(original).bfloat16().to(memory_format=torch.channels_last)
         self.originals = [each for each in original.parameters() if each.requires_grad]
         self.copies = [each for each in self.copy.parameters() if each.requires_grad]
 
@@ -176,7 +186,9 @@ class Trainee(nn.Module):
         model = self.model
         embedding = model.image_encoder(pixel_values=pictures).image_embeds
         tokens = model.projection(torch.cat([embedding, pose.to(embedding.dtype)], -1)) * keep[:, None]
-        joined = torch.cat([noisy, condition * keep[:, None, None, None]], 1).contiguous(memory_format=torch.channels_last)
+        joined = torch.cat([noisy, condition * keep[:, None, None, None]], 1).contiguous(
+            memory_format=torch.channels_last
+        )
         predicted = model.unet(joined, t, encoder_hidden_states=tokens[:, None], return_dict=False)[0]
         return predicted.float(), model.elevation_head(embedding).float()
 
@@ -202,7 +214,6 @@ def train(model: Zero123, data: Pool, args, rank: int, world: int) -> Zero123:
     """Train the diffusion model for ``args.minutes``; returns the model with averaged weights."""
     device = data.pictures.device
     model.vae.requires_grad_(False)
-    model.unet.to(memory_format=torch.channels_last)
     vae = copy.deepcopy(model.vae).bfloat16()
 
     def encode(pictures: torch.Tensor) -> torch.Tensor:
@@ -268,7 +279,8 @@ def train(model: Zero123, data: Pool, args, rank: int, world: int) -> Zero123:
             losses.zero_()
     if rank == 0:
         state.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"model": model.state_dict(), "averaged": averaged.state_dict(), "optimiser": optimiser.state_dict(), "step": step}, state)  # fmt: skip
+        kept = {"model": model, "averaged": averaged, "optimiser": optimiser}
+        torch.save({name: part.state_dict() for name, part in kept.items()} | {"step": step}, state)
     return averaged
 
 

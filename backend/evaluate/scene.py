@@ -18,8 +18,8 @@ ELLIPSOID, BOX, CONE, TORUS, CAPSULE, PRISM = range(6)
 UNION, SUBTRACT, INTERSECT = range(3)
 SOLID, STRIPES, CHECKS, DOTS, GRADIENT, NOISE = range(6)
 COLUMNS = 32
-"""kind, a, b, c, rounding, depth, centre x 3, world-to-local rotation x 9, operation, blend, colour A x 3, colour B x 3,
-pattern, frequency, axis, mirror, repeat, unused."""
+"""kind, a, b, c, rounding, depth, centre x 3, world-to-local rotation x 9, operation, blend, colour A x 3,
+colour B x 3, pattern, frequency, axis, mirror, repeat, unused."""
 FAR = 1e3
 HELD_OUT = Path(__file__).parent / "held_out.npz"
 

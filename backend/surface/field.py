@@ -28,7 +28,8 @@ class Decoder(nn.Module):
         )
 
     def forward(self, volume: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Volume (B, C, R, R, R) and points (B, P, 3) in -1..1 -> distances (B, P) in world units, colours (B, P, 3)."""
+        """Volume (B, C, R, R, R) and points (B, P, 3) in -1..1 -> distances (B, P) in world units and
+        colours (B, P, 3)."""
         grid = points.flip(-1)[:, :, None, None]  # grid_sample wants the fastest axis first
         found = F.grid_sample(volume.float(), grid, padding_mode="border", align_corners=False)[..., 0, 0]
         answer = self.layers(torch.cat([found.transpose(1, 2), points], -1)).float()

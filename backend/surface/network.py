@@ -9,6 +9,7 @@ because only the picture is certain.
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -58,12 +59,8 @@ class VolumeUNet(nn.Module):
         super().__init__()
         self.inlet = nn.Conv3d(inputs, channels[0], 1)
         self.level0 = _block(3, channels[0], channels[0])
-        self.downs = nn.ModuleList(
-            nn.Sequential(_block(3, a, b, 2), _block(3, b, b)) for a, b in zip(channels[:-1], channels[1:], strict=True)
-        )
-        self.narrows = nn.ModuleList(
-            nn.Conv3d(b, a, 1) for a, b in zip(channels[:-1], channels[1:], strict=True)
-        )  # fmt: skip
+        self.downs = nn.ModuleList(nn.Sequential(_block(3, a, b, 2), _block(3, b, b)) for a, b in pairwise(channels))
+        self.narrows = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in pairwise(channels))
         self.joins = nn.ModuleList(_block(3, a, a) for a in channels[:-1])
         self.outlet = nn.Conv3d(channels[0], channels[0], 1)
 
@@ -84,7 +81,9 @@ def _double(x: torch.Tensor) -> torch.Tensor:
 class SurfaceNetwork(nn.Module):
     """Any number of views of one object; the first is the picture itself."""
 
-    def __init__(self, image_size: int, features: int, channels: list[int], resolution: int, half_side: float, hidden: int):
+    def __init__(
+        self, image_size: int, features: int, channels: list[int], resolution: int, half_side: float, hidden: int
+    ):
         """``image_size``: side of the views in pixels; ``resolution``: cells along a side of the volume;
         ``half_side``: the volume is [-half_side, half_side]^3 in world units; the rest are layer widths."""
         super().__init__()

@@ -1,0 +1,50 @@
+"""Write the benchmark's fixed list of held-out scenes: ``python -m training.held_out``.
+
+Seeds start far above every seed that training draws from; three families are never trained on at all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from backend.evaluate.scene import HELD_OUT, object_distance
+from training import shapes
+from training.placement import bounding_radius, place
+from training.pool import MOST_ROWS, draw_stand
+
+FIRST_SEED = 1_000_000_000
+SEEDS, FAMILY_SEEDS = 24, 3
+"""Held-out seeds, one of each of this many training families, and seeds of each held-out family."""
+
+
+def main() -> None:
+    rng = np.random.default_rng(FIRST_SEED)
+    names = [str(name) for name in rng.permutation(sorted(set(shapes.FAMILIES) - {"composite"}))[:SEEDS]]
+    plan = [(name, "seed", 0) for name in sorted(names)]
+    plan += [(name, "family", number) for name in sorted(shapes.HELD_OUT) for number in range(FAMILY_SEEDS)]
+    stored: dict[str, list] = {
+        key: [] for key in ("name", "family", "group", "elevation", "count", "rows", "placement", "light")
+    }
+    for family, group, number in plan:
+        rows = shapes.sample(family, FIRST_SEED + number)
+        yaw, elevation, light = draw_stand(rng)
+        table = torch.from_numpy(rows)
+        placement, good = place(
+            lambda points, table=table: object_distance(table, points[0])[0][None],
+            torch.tensor([bounding_radius(rows)]),
+            torch.tensor([yaw], dtype=torch.float32),
+            torch.tensor([elevation], dtype=torch.float32),
+        )
+        assert good.all(), f"{family} {number} holds nothing"
+        padded = np.zeros((MOST_ROWS, 32), np.float32)
+        padded[: len(rows)] = rows
+        values = (f"{family}-{number}", family, group, elevation, len(rows), padded, placement[0].numpy(), light)
+        for key, value in zip(stored, values, strict=True):
+            stored[key].append(value)
+    np.savez_compressed(HELD_OUT, **{key: np.array(value) for key, value in stored.items()})
+    print(f"{len(plan)} scenes in {HELD_OUT}")
+
+
+if __name__ == "__main__":
+    main()

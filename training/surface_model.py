@@ -1,0 +1,25 @@
+"""The starter surface network's shape, and its folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from backend.surface.network import SurfaceNetwork
+from backend.weights.store import write_tensors
+
+CONFIG = {
+    "image_size": 128,
+    "features": 24,
+    "channels": [32, 64, 96, 128],
+    "resolution": 64,
+    "half_side": 0.6,
+    "hidden": 64,
+}
+
+
+def save(network: SurfaceNetwork, folder: Path, quantise: bool) -> None:
+    """Write the folder that ``backend.surface.load`` reads."""
+    tensors = {name: tensor.half() for name, tensor in network.state_dict().items()}
+    write_tensors(folder / "model.safetensors", tensors, quantise)
+    (folder / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")
