@@ -14,8 +14,12 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
+from PIL import Image
+
+from backend import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "tests" / "blender"
@@ -38,7 +42,7 @@ NONE = pytest.param(
 
 def run(host: list[str], script: Path, *arguments: object, profile: Path) -> subprocess.CompletedProcess:
     """Run a script in a Blender with a profile of its own; its output is text."""
-    profile.mkdir()
+    profile.mkdir(parents=True)
     separator = ["--"] if len(host) > 1 else []
     variables = {"BLENDER_USER_RESOURCES": str(profile), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     command = [*host, str(script), *separator, *map(str, arguments)]
@@ -74,7 +78,7 @@ in_every_blender = pytest.mark.parametrize(
 
 
 @in_every_blender
-@pytest.mark.parametrize("script", ["place", "register", "picture"])
+@pytest.mark.parametrize("script", ["place", "register", "picture", "installation"])
 def test_without_backend(host, script, package, tmp_path):
     passes(host, script, tmp_path, package, tmp_path)
 
@@ -83,6 +87,53 @@ def test_without_backend(host, script, package, tmp_path):
 @pytest.mark.parametrize("script", ["generate", "failure"])
 def test_with_backend(host, script, package, weights, tmp_path):
     passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
+
+
+@pytest.fixture
+def picture(tmp_path) -> Path:
+    """A shaded disc on a transparent ground."""
+    rows, columns = np.mgrid[:128, :128]
+    inside = (rows - 64) ** 2 + (columns - 64) ** 2 < 50**2
+    path = tmp_path / "Größe 1.png"
+    Image.fromarray(np.stack([rows * 2, columns * 2, rows, inside * 255], -1).astype(np.uint8)).save(path)
+    return path
+
+
+needs_environment = pytest.mark.skipif(
+    environment.python_path() is None, reason="the backend is not installed: python3 -m backend setup"
+)
+
+
+@in_every_blender
+@needs_environment
+def test_headless_script(host, weights, picture, tmp_path):
+    quick = ["--weights", weights, "--faces", 500, "--texture-size", 256, "--device", "cpu", "--elevation", 20]
+    headless(host, tmp_path, picture, *quick)
+
+
+@pytest.mark.parametrize("host", (HOSTS or [NONE])[:1], ids=["first"])
+@needs_environment
+def test_headless_script_with_starter_weights(host, picture, tmp_path):
+    headless(host, tmp_path, picture, "--device", "cpu")
+
+
+def headless(host: list[str], folder: Path, picture: Path, *flags: object) -> None:
+    """The script in examples makes a whole .blend of a picture."""
+    out = folder / "out.blend"
+    script = ROOT / "examples" / "image_to_mesh.py"
+    done = run(host, script, picture, out, *flags, profile=folder / "profile")
+    assert done.returncode == 0 and out.is_file(), done.stdout
+    passes(host, "saved", folder / "fresh", out)
+
+
+@in_every_blender
+@needs_environment
+def test_headless_script_fails_with_one_sentence(host, tmp_path):
+    (tmp_path / "picture.png").write_text("no picture")
+    script = ROOT / "examples" / "image_to_mesh.py"
+    done = run(host, script, tmp_path / "picture.png", tmp_path / "out.blend", profile=tmp_path / "profile")
+    assert done.returncode == 1 and not (tmp_path / "out.blend").exists(), done.stdout
+    assert "picture.png" in done.stdout and "Traceback" not in done.stdout, done.stdout
 
 
 @pytest.mark.skipif(not PYTHONS, reason="no bpy package")

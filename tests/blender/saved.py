@@ -1,0 +1,17 @@
+"""A saved .blend holds one object of ours, whole."""
+
+from __future__ import annotations
+
+import bpy
+from common import arguments, check_object, run
+
+
+def test() -> None:
+    (saved,) = arguments()
+    bpy.ops.wm.open_mainfile(filepath=str(saved))
+    (thing,) = (each for each in bpy.data.objects if each.type == "MESH")
+    check_object(thing)
+    assert "image_to_mesh" in thing and thing.name in bpy.context.view_layer.objects
+
+
+run(test)
