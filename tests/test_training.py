@@ -1,0 +1,214 @@
+"""The training's own parts: its renderer against the plain scene, where scenes are put, and the files it writes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend import camera
+from backend.evaluate.scene import BOX, ELLIPSOID, object_distance
+from backend.zero123.model import Zero123
+from training import ship, surface_model, view_model
+from training.placement import FILL, LARGEST_COORDINATE, bounding_radius, place
+from training.shapes import FAMILIES, sample
+
+ROOT = Path(__file__).resolve().parents[1]
+ONE_OF_EACH = """
+import numpy as np
+import torch
+from backend.evaluate.scene import load_held_out
+from backend.evaluate.shapes import Truth
+from training.render import Scenes, from_numpy
+
+torch.set_num_threads(1)
+rows = np.zeros((18, 32), np.float32)
+random = np.random.default_rng(0)
+for number, row in enumerate(rows):
+    row[:6] = number % 6, *random.uniform(0.1, 0.3, 3), 0.02, 0.1
+    row[6:9] = random.uniform(-0.4, 0.4, 3)
+    row[9:18] = np.linalg.qr(random.normal(size=(3, 3)))[0].ravel()
+    row[18:20] = (0, 0, 0, 1, 0, 2)[number % 6] if number > 5 else 0, (0, 0.05)[number % 2]
+    row[20:26] = random.uniform(0, 1, 6)
+    row[26:29] = number // 3, random.uniform(1, 4), number % 3
+    row[29:31] = (number + 2) % 4, (1, 1, 1, 3, 5)[number % 5]
+rows[rows[:, 18] == 2, 1:4] = 0.9
+placement = np.array([0.7, 0.1, -0.05, 0.02, np.cos(0.7), np.sin(0.7)], np.float32)
+"""
+
+
+def interpreted(script: str) -> None:
+    """Run a script where Triton's kernels are interpreted on the CPU."""
+    if find_spec("triton") is None:
+        pytest.skip("triton is not installed: only training needs it, and it runs on Linux only")
+    variables = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_the_gpus_distance_and_colour_are_the_plain_scenes():
+    interpreted(
+        ONE_OF_EACH
+        + """
+from backend.evaluate.scene import Scene
+
+light = np.array([0, 0, 1, 0.5], np.float32)
+held_out = load_held_out()[3]
+every_kind = Scene("", "", "", 0.0, rows, placement, light)
+batch = from_numpy([(each.rows, each.placement, each.light) for each in (every_kind, held_out)], "cpu")
+points = random.uniform(-0.6, 0.6, (2, 300, 3)).astype(np.float32)
+found, colours = batch.distance(torch.from_numpy(points), colour=True)
+assert (found < 0).any() and (found > 0).any()
+for number, scene in enumerate((every_kind, held_out)):
+    np.testing.assert_allclose(found[number], scene.distance(points[number]), atol=2e-5)
+    # where two parts or two colours meet, rounding decides
+    same = np.abs(colours[number].numpy() - scene.colour(points[number])).max(1) < 1e-3
+    assert same.mean() > 0.99, same.mean()
+"""
+    )
+
+
+def test_the_gpus_picture_is_the_benchmarks():
+    """One tile: the middle of a picture seen through a frame of 16 pixels."""
+    interpreted(
+        ONE_OF_EACH
+        + """
+scene = next(each for each in load_held_out() if each.name == "snowman-0")
+truth = Truth(scene, resolution=128)
+batch = from_numpy([(scene.rows, scene.placement, scene.light)], "cpu")
+picture = batch.render(torch.from_numpy(truth.pose)[None], torch.zeros(1), 16, 1)[0].numpy() / 255
+wanted = truth.pictures(truth.pose[None], 16, 1)[0]
+covered = wanted[..., 3] > 0.5
+assert 30 < covered.sum() < 200
+assert ((picture[..., 3] > 0.5) == covered).mean() > 0.97
+both = covered & (picture[..., 3] > 0.5)
+assert np.abs(picture - wanted)[both][:, :3].mean() < 0.01
+assert (picture[~covered & (picture[..., 3] < 0.5)][:, :3] == 1).all()
+"""
+    )
+
+
+def placed(rows, yaw, elevation):
+    table = torch.from_numpy(rows)
+    return place(
+        lambda points: object_distance(table, points[0])[0][None],
+        torch.tensor([bounding_radius(rows)]),
+        torch.tensor([yaw]),
+        torch.tensor([elevation]),
+    )
+
+
+@pytest.mark.parametrize(("family", "yaw", "elevation"), [("chair", 0.6, 40.0), ("car", -2.0, -5.0), ("tree", 3.0, 20)])
+def test_a_scene_is_placed_as_a_cutout_of_it_would_be(family, yaw, elevation):
+    torch.set_num_threads(1)
+    rows = sample(family, 7)
+    placement, good = placed(rows, yaw, float(elevation))
+    assert good.tolist() == [True]
+    scale, *offset, cos, sin = placement[0].tolist()
+    assert (cos, sin) == pytest.approx((np.cos(yaw), np.sin(yaw)), abs=1e-5)
+    steps = np.linspace(-0.6, 0.6, 97, dtype=np.float32)
+    world = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    moved = (world - np.float32(offset)) / scale
+    turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], np.float32)
+    distance = scale * object_distance(torch.from_numpy(rows), torch.from_numpy(moved @ turn))[0].numpy()
+    inside = world[distance < 0.003]
+    assert np.abs(inside).max() < LARGEST_COORDINATE + 0.02
+    pose = camera.camera_to_world(90 - elevation, 0.0)
+    pixels, _ = camera.project(inside, pose, 1)
+    low, high = pixels.min(0), pixels.max(0)
+    np.testing.assert_allclose((low + high) / 2, 0.5, atol=0.02)
+    side = (high - low).max()
+    assert side == pytest.approx(FILL, abs=0.03) or (side < FILL and np.abs(inside).max() > LARGEST_COORDINATE - 0.02)
+
+
+def test_a_scene_that_was_cut_away_is_told():
+    rows = np.zeros((2, 32), np.float32)
+    rows[:, 9:18] = np.eye(3).ravel()
+    rows[0, :4] = ELLIPSOID, 0.3, 0.3, 0.3
+    rows[1, :4] = BOX, 1, 1, 1
+    rows[1, 18] = 1
+    placement, good = placed(rows, 0.0, 10.0)
+    assert good.tolist() == [False]
+    assert torch.isfinite(placement).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_bounding_radius_bounds(family):
+    torch.set_num_threads(1)
+    for seed in range(3):
+        rows = sample(family, seed)
+        radius = bounding_radius(rows)
+        ahead = torch.randn(4000, 3, generator=torch.Generator().manual_seed(seed))
+        outside = torch.nn.functional.normalize(ahead, dim=-1) * radius * 1.001
+        assert (object_distance(torch.from_numpy(rows), outside)[0] > 0).all()
+
+
+@pytest.fixture(scope="module")
+def starter():
+    torch.manual_seed(0)
+    return view_model.build()
+
+
+def test_an_untrained_view_model_survives_its_folder(starter, tmp_path):
+    torch.set_num_threads(1)
+    view_model.save(starter, tmp_path, quantise=False)
+    again = Zero123.load(tmp_path)
+    kept = again.state_dict()
+    assert set(kept) == set(starter.state_dict())
+    for name, tensor in starter.state_dict().items():
+        torch.testing.assert_close(kept[name], tensor, atol=1e-6, rtol=1e-3)
+    assert again.schedule["prediction_type"] == "v_prediction"
+    assert again.image_size == view_model.SIZE
+    torch.manual_seed(1)
+    picture, noisy = torch.rand(1, 3, 128, 128) * 2 - 1, torch.randn(1, 4, 32, 32)
+    pose = torch.from_numpy(camera.relative_pose(30.0, 90.0))[None]
+    answers = []
+    for model in (starter.eval().requires_grad_(False), again):
+        condition, embedding = model.encode_condition(picture)
+        predicted = model.denoise(noisy, torch.tensor([500]), condition, model.tokens(embedding, pose))
+        answers.append((predicted, model.decode(noisy), *model.elevation(embedding)))
+    for mine, theirs in zip(*answers, strict=True):
+        torch.testing.assert_close(theirs, mine, atol=5e-3 * mine.abs().max().item(), rtol=0)
+
+
+@pytest.fixture
+def shop(starter, tmp_path, monkeypatch):
+    """Folders as the two trainings leave them, and an empty place to ship to."""
+    torch.manual_seed(0)
+    view_model.save(starter, tmp_path / "views", quantise=False)
+    (tmp_path / "surface").mkdir()
+    network = surface_model.SurfaceNetwork(**surface_model.CONFIG)
+    surface_model.save(network, tmp_path / "surface", quantise=False)
+    monkeypatch.setattr(ship, "STARTER", tmp_path / "starter")
+    monkeypatch.setattr(
+        sys, "argv", ["ship", "--views", str(tmp_path / "views"), "--surface", str(tmp_path / "surface")]
+    )
+    return tmp_path
+
+
+def test_what_is_shipped_loads_and_is_small_enough(shop, capsys):
+    ship.main()
+    size = sum(path.stat().st_size for path in (shop / "starter").rglob("*") if path.is_file())
+    assert 5 * 2**20 < size <= ship.LIMIT == 20 * 2**20
+    assert f"{size / 2**20:.2f} MiB" in capsys.readouterr().out
+    first = Zero123.load(shop / "starter" / "view").unet.conv_in.weight
+    wanted = Zero123.load(shop / "views").unet.conv_in.weight
+    torch.testing.assert_close(first, wanted, atol=wanted.abs().max().item() / 200, rtol=0)
+
+
+def test_too_much_to_ship_is_refused(shop):
+    (shop / "starter").mkdir()
+    (shop / "starter" / "forgotten.safetensors").write_bytes(bytes(ship.LIMIT))
+    with pytest.raises(SystemExit, match="20 MiB"):
+        ship.main()
+
+
+def test_the_weights_in_the_tree_fit_the_limit():
+    size = sum(path.stat().st_size for path in ship.STARTER.rglob("*") if path.is_file())
+    assert 5 * 2**20 < size <= ship.LIMIT
