@@ -1,0 +1,45 @@
+"""Write the example pictures in ``examples/``: shapes of training families under seeds no training run draws.
+
+    python -m training.examples
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from backend.evaluate.benchmark import write_picture
+from backend.evaluate.scene import Scene, object_distance
+from backend.evaluate.shapes import Truth
+from training import shapes
+from training.placement import bounding_radius, place
+
+FOLDER = Path(__file__).resolve().parents[1] / "examples"
+PICTURES = {"mug": (2, 0.5, 20), "teddy": (3, 0.3, 20), "car": (4, 0.6, 20), "chair": (0, 0.5, 20)}
+"""Family -> seed above ``FIRST_SEED``, yaw in radians, elevation in degrees."""
+FIRST_SEED = 2_000_000_000
+LIGHT = np.array([-0.36, -0.62, 0.70, 0.7], np.float32)
+
+
+def scene(family: str, seed: int, yaw: float, elevation: float) -> Scene:
+    """One shape, placed for its input camera."""
+    rows = shapes.sample(family, seed)
+    table = torch.from_numpy(rows)
+    placement, _ = place(
+        lambda points: object_distance(table, points[0])[0][None],
+        torch.tensor([bounding_radius(rows)]),
+        torch.tensor([yaw]),
+        torch.tensor([float(elevation)]),
+    )
+    return Scene(f"{family}-{seed}", family, "example", elevation, rows, placement[0].numpy(), LIGHT)
+
+
+def main() -> None:
+    for family, (number, yaw, elevation) in PICTURES.items():
+        write_picture(Truth(scene(family, FIRST_SEED + number, yaw, elevation)), FOLDER / f"{family}.png")
+
+
+if __name__ == "__main__":
+    main()
