@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -54,8 +55,7 @@ def turned(profile: np.ndarray) -> np.ndarray:
 
 def outline(*corners) -> np.ndarray:
     """Points along a line through 2D corners."""
-    pairs = zip(corners, corners[1:], strict=False)
-    return np.concatenate([np.subtract(b, a) * LINE[:, None] + a for a, b in pairs])
+    return np.concatenate([np.subtract(b, a) * LINE[:, None] + a for a, b in pairwise(corners)])
 
 
 def ball_points(radius, count=20_000) -> np.ndarray:
@@ -92,7 +92,8 @@ def prism_faces(low, high, half, depth):
     band = np.stack([np.repeat(rim[:, 0], len(steps)), np.tile(steps, len(rim)), np.repeat(rim[:, 1], len(steps))], -1)
     u, v = (each.ravel() for each in np.meshgrid(2 * LINE - 1, LINE))
     across = np.stack([u * (low + v * (high - low)), np.zeros_like(u), (2 * v - 1) * half], -1)
-    return np.concatenate([band, across + (0, depth, 0), across - (0, depth, 0)])
+    side = np.array([0, depth, 0])
+    return np.concatenate([band, across + side, across - side])
 
 
 def arc_points(large, small, half_angle):

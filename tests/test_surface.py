@@ -180,10 +180,11 @@ def test_a_file_that_holds_no_field_is_refused(field, tmp_path):
         with pytest.raises(UserError) as caught:
             load_field(path)
         assert caught.value.code == "field_broken", spoil
-    save_file({**field.tensors(), "volume": torch.zeros(5, 4, 4, 4)}, path)
-    with pytest.raises(UserError) as caught:
-        load_field(path)
-    assert caught.value.code == "field_broken"
+    for other in (torch.zeros(5, 4, 4, 4), torch.tensor(1.0)):
+        save_file({**field.tensors(), "volume": other}, path)
+        with pytest.raises(UserError) as caught:
+            load_field(path)
+        assert caught.value.code == "field_broken"
     save_file(field.tensors(), path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError) as caught:

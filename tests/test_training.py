@@ -70,6 +70,19 @@ for number, scene in enumerate((every_kind, held_out)):
     # where two parts or two colours meet, rounding decides
     same = np.abs(colours[number].numpy() - scene.colour(points[number])).max(1) < 1e-3
     assert same.mean() > 0.99, same.mean()
+
+# every pattern alone, and stripes along every axis
+patterns = []
+for pattern, axis in [(0, 0), (1, 0), (1, 1), (1, 2), (2, 0), (3, 0), (4, 0), (5, 0)]:
+    row = rows[:1].copy()
+    row[0, 26], row[0, 28] = pattern, axis
+    patterns.append(Scene("", "", "", 0.0, row, placement, light))
+batch = from_numpy([(each.rows, each.placement, each.light) for each in patterns], "cpu")
+points = random.uniform(-0.6, 0.6, (8, 200, 3)).astype(np.float32)
+_, colours = batch.distance(torch.from_numpy(points), colour=True)
+for scene, mine, where in zip(patterns, colours.numpy(), points, strict=True):
+    same = np.abs(mine.clip(0, 1) - scene.colour(where)).max(1) < 1e-3
+    assert same.mean() > 0.99, (scene.rows[0, 26:29], same.mean())
 """
     )
 
