@@ -17,15 +17,12 @@ from training.render import Scenes
 
 MOST_ROWS = 20
 CHUNK = 64
-COMPOSITE_SHARE = 0.12
 
 
 def draw(seed: int) -> tuple[np.ndarray, float, float, np.ndarray]:
     """One random scene before it is placed: rows (P, 32), yaw in radians, elevation in degrees, light (4,)."""
     rng = np.random.default_rng((20261122, seed))
-    names = [name for name in shapes.FAMILIES if name != "composite"]
-    family = "composite" if rng.random() < COMPOSITE_SHARE else str(rng.choice(names))
-    rows = shapes.sample(family, seed)
+    rows = shapes.sample(shapes.draw_family(rng), seed)
     return rows, *draw_stand(rng)
 
 
