@@ -89,7 +89,8 @@ def update() -> None:
         if event.id != current.request:
             continue
         if isinstance(event, Progress):
-            current.fraction, current.text = event.fraction, event.text
+            current.fraction = event.fraction
+            current.text = "Cancelling" if current.cancelling else event.text
         elif isinstance(event, Result):
             current.finished = True
         elif isinstance(event, Failure):

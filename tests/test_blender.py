@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -64,6 +65,16 @@ def package() -> Path:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return ROOT / done.stdout.splitlines()[-1].rpartition(":")[0]
+
+
+def test_package_holds_what_runs_and_nothing_else(package):
+    names = zipfile.ZipFile(package).namelist()
+    for needed in ("__init__.py", "LICENSE", "backend/server.py", "backend/weights/starter/view/unet/config.json"):
+        assert needed in names
+    tops = {name.partition("/")[0] for name in names}
+    assert not tops & {"tests", "training", "docs", "examples", "dist", "out", ".ci", ".git", "pyproject.toml"}
+    assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".zip"))]
+    assert not [name for name in names if name.startswith("wheels/") and (name.count("/") > 1 or name.endswith(".py"))]
 
 
 @pytest.fixture(scope="session")
