@@ -45,13 +45,13 @@ def camera_to_world(polar, azimuth, radius: float = RADIUS) -> np.ndarray:
 
 
 def relative_pose(polar_change, azimuth_change) -> np.ndarray:
-    """Zero123's pose numbers for a camera move in degrees: (..., 4) float32 [d polar, sin, cos of d azimuth, d radius]."""
+    """Zero123's pose numbers for a camera move in degrees: (..., 4) float32 [polar, sin, cos of azimuth, radius]."""
     polar, azimuth = np.broadcast_arrays(np.radians(np.float64(polar_change)), np.radians(np.float64(azimuth_change)))
     return np.stack([polar, np.sin(azimuth), np.cos(azimuth), np.zeros_like(polar)], -1).astype(np.float32)
 
 
 def project(points: np.ndarray, pose: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """World points (P, 3) seen by one camera (4, 4) -> pixel coordinates (P, 2) (column, row) and depth (P,) along -z."""
+    """World points (P, 3) seen by one camera (4, 4) -> pixels (P, 2) (column, row) and depth (P,) along -z."""
     local = (points - pose[:3, 3]) @ pose[:3, :3]
     depth = -local[:, 2]
     safe = np.where(np.abs(depth) < 1e-6, 1e-6, depth)
@@ -61,7 +61,7 @@ def project(points: np.ndarray, pose: np.ndarray, size: int) -> tuple[np.ndarray
 
 
 def rays(pose: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rays through the pixel centres of one camera (4, 4): origins and unit directions, both (size, size, 3) float32."""
+    """Rays through the pixel centres of a camera (4, 4): origins, unit directions, both (size, size, 3) float32."""
     steps = (np.arange(size) + 0.5) / size - 0.5
     columns, rows = np.meshgrid(steps, steps)
     local = np.stack([columns / FOCAL, -rows / FOCAL, -np.ones_like(rows)], -1)

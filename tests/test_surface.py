@@ -15,7 +15,8 @@ from backend.data import Views
 from backend.evaluate.scene import load_held_out
 from backend.evaluate.shapes import Truth, on_white
 from backend.protocol import UserError
-from backend.surface import SurfaceNetwork, load, load_field
+from backend.surface import SurfaceNetwork, VolumeField, load, load_field
+from backend.surface.outline import Outline
 from backend.weights.store import STARTER, write_tensors
 
 CONFIG = {"image_size": 32, "features": 8, "channels": [8, 16], "resolution": 16, "half_side": 0.6, "hidden": 32}
@@ -157,7 +158,8 @@ def test_a_field_is_looked_up_where_its_cells_are(network, field):
     entry = torch.cat([field.volume.flatten(1).T, cells / 0.6], 1)
     wanted = network.decoder.layers(entry)[:, 0] * 0.1
     assert entry.shape == (side**3, CONFIG["channels"][0] + 3)
-    np.testing.assert_allclose(field.distance(cells.numpy()), wanted, atol=1e-5)
+    bare = VolumeField(field.volume, field.decoder, field.half_side)
+    np.testing.assert_allclose(bare.distance(cells.numpy()), wanted, atol=1e-5)
 
 
 def test_a_field_survives_its_file(field, tmp_path):
@@ -275,3 +277,32 @@ def test_the_shipped_network_rebuilds_a_held_out_shape_from_true_views():
     assert found["normal_consistency"] > 0.94  # 0.967
     on_it = truth.mesh.vertices[::20]
     assert np.abs(field.distance(on_it)).mean() < 0.01
+
+
+def _ball(points: np.ndarray) -> np.ndarray:
+    return (np.linalg.norm(points, axis=-1) - 0.3).astype(np.float32)
+
+
+def test_the_outline_leaves_a_field_alone_that_already_has_it():
+    """A ball and its own outline: nothing is lowered, and what is raised lies outside already."""
+    pose = camera.camera_to_world(70.0, 0.0)
+    origins, directions = camera.rays(pose, 64)
+    across = np.linalg.norm(np.cross(origins, directions), axis=-1)
+    outline = Outline.of((across < 0.3).astype(np.float32), pose, _ball, 0.6)
+    assert outline.lower.max() < 0.03  # at the rim, where pixels are halves
+    points = np.random.default_rng(0).uniform(-0.4, 0.4, (5000, 3)).astype(np.float32)
+    clear = np.abs(_ball(points)) > 0.03
+    assert (np.sign(outline.apply(points, _ball(points)))[clear] == np.sign(_ball(points))[clear]).all()
+
+
+def test_the_outline_brings_back_a_lost_pole_and_takes_away_what_the_picture_does_not_show():
+    """A field that is a ball, a picture that shows only a thin upright pole through its middle."""
+    pose = camera.camera_to_world(90.0, 0.0)
+    mask = np.zeros((128, 128), np.float32)
+    mask[20:108, 60:68] = 1
+    outline = Outline.of(mask, pose, _ball, 0.6)
+    above, beside = np.array([[0, 0, 0.33]], np.float32), np.array([[0.2, 0, 0]], np.float32)
+    assert _ball(above) > 0 > outline.apply(above, _ball(above))
+    assert _ball(beside) < 0 < outline.apply(beside, _ball(beside))
+    rebuilt = Outline.from_tensors(outline.tensors())
+    assert np.array_equal(rebuilt.apply(above, _ball(above)), outline.apply(above, _ball(above)))

@@ -1,6 +1,6 @@
 """Write the example pictures in ``examples/``: shapes of training families under seeds no training run draws.
 
-    python -m training.examples
+python -m training.examples
 """
 
 from __future__ import annotations

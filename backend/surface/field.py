@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from ..protocol import UserError
 from ..weights.store import read_tensors
+from .outline import Outline
 
 BLOCK = 1 << 18
 """Points evaluated at once: about 100 MB of activations."""
@@ -39,8 +40,8 @@ class Decoder(nn.Module):
 class VolumeField:
     """The ``Field`` of ``data.py`` made of a volume (C, R, R, R) and a decoder on the same device."""
 
-    def __init__(self, volume: torch.Tensor, decoder: Decoder, half_side: float):
-        self.volume, self.decoder, self.half_side = volume, decoder, half_side
+    def __init__(self, volume: torch.Tensor, decoder: Decoder, half_side: float, outline: Outline | None = None):
+        self.volume, self.decoder, self.half_side, self.outline = volume, decoder, half_side, outline
 
     @torch.inference_mode()
     def _query(self, points: np.ndarray, part: int) -> np.ndarray:
@@ -52,14 +53,16 @@ class VolumeField:
         return torch.cat(blocks).numpy() if blocks else np.zeros((0, 3)[: 1 + part], np.float32)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        return self._query(points, 0)
+        found = self._query(points, 0)
+        return found if self.outline is None else self.outline.apply(points, found)
 
     def colour(self, points: np.ndarray) -> np.ndarray:
         return self._query(points, 1)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         decoder = {f"decoder.{name}": tensor.cpu() for name, tensor in self.decoder.state_dict().items()}
-        return {"volume": self.volume.half().cpu(), "half_side": torch.tensor(self.half_side), **decoder}
+        outline = {} if self.outline is None else self.outline.tensors()
+        return {"volume": self.volume.half().cpu(), "half_side": torch.tensor(self.half_side), **decoder, **outline}
 
 
 def load_field(path: Path | str, device: str | torch.device = "cpu") -> VolumeField:
@@ -67,11 +70,12 @@ def load_field(path: Path | str, device: str | torch.device = "cpu") -> VolumeFi
     tensors = read_tensors(path)
     try:
         volume, half_side = tensors.pop("volume").float(), float(tensors.pop("half_side"))
-        layers = {name.removeprefix("decoder."): tensor for name, tensor in tensors.items()}
+        outline = Outline.from_tensors(tensors)
+        layers = {name.removeprefix("decoder."): tensor for name, tensor in tensors.items() if "decoder." in name}
         decoder = Decoder(volume.shape[0], layers["layers.0.weight"].shape[0])
         decoder.load_state_dict(layers)
     except (KeyError, RuntimeError, IndexError) as error:
         raise UserError(
             "field_broken", f"{path} does not hold a field of this version: generate the mesh again."
         ) from error
-    return VolumeField(volume.to(device), decoder.requires_grad_(False).eval().to(device), half_side)
+    return VolumeField(volume.to(device), decoder.requires_grad_(False).eval().to(device), half_side, outline)

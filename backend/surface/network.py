@@ -22,6 +22,7 @@ from ..data import Views
 from ..protocol import UserError
 from ..weights.store import read_tensors
 from .field import Decoder, VolumeField
+from .outline import Outline
 
 
 def _block(dimensions: int, inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -136,7 +137,9 @@ class SurfaceNetwork(nn.Module):
             pictures = F.interpolate(pictures, (self.image_size,) * 2, mode="bilinear", antialias=True).clamp(0, 1)
         cameras = torch.from_numpy(views.camera_to_world).to(device)
         volume = self.unet(self.pool(pictures[None], cameras[None]))[0]
-        return VolumeField(volume, self.decoder, self.half_side)
+        field = VolumeField(volume, self.decoder, self.half_side)
+        field.outline = Outline.of(views.masks[0], views.camera_to_world[0], field.distance, self.half_side)
+        return field
 
 
 def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceNetwork:
