@@ -1,0 +1,64 @@
+"""Make docs/panel.png: ``blender --factory-startup --python docs/panel.py`` (a window; the backend installed)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import bpy
+from mathutils import Euler
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "examples"))
+
+from image_to_mesh import enable_extension  # noqa: E402
+
+
+def story():
+    """Each ``yield`` lets Blender work for that many seconds."""
+    enable_extension(Path(tempfile.mkdtemp()))
+    bpy.data.batch_remove(list(bpy.data.objects))
+    bpy.context.scene.image_to_mesh.image = bpy.data.images.load(str(ROOT / "examples" / "teddy.png"))
+    area = next(area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D")
+    region = next(region for region in area.regions if region.type == "UI")
+    view = area.spaces.active
+    view.show_region_ui, view.shading.type, view.shading.light = True, "SOLID", "FLAT"
+    view.shading.color_type = "TEXTURE"
+    while region.active_panel_category != "Image to Mesh":
+        yield 0.3
+        try:
+            region.active_panel_category = "Image to Mesh"
+        except AttributeError:  # read-only until the sidebar has been drawn
+            area.tag_redraw()
+    bpy.ops.image_to_mesh.generate("INVOKE_DEFAULT")
+    while bpy.context.active_object is None:
+        yield 1.0
+    view.region_3d.view_rotation = Euler((1.35, 0, 0.35)).to_quaternion()
+    view.region_3d.view_location = (0.25, 0, 0.45)
+    view.region_3d.view_distance = 2.4
+    yield 2.0
+    picture = str(ROOT / "docs" / "panel.png")
+    if shutil.which("maim"):  # software OpenGL cannot be read back: there the X server is asked for the whole screen
+        subprocess.run(["maim", picture], check=True)
+    else:
+        bpy.ops.screen.screenshot(filepath=picture)
+
+
+def step() -> float | None:
+    try:
+        return next(steps)
+    except StopIteration:
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
+bpy.context.preferences.view.show_splash = False
+steps = story()
+bpy.app.timers.register(step, first_interval=2.0)
