@@ -24,6 +24,8 @@ SHARE = 0.7
 """The same as a share of the distance to the outline, so that a lost pole comes back round rather than flat."""
 MET = -0.004
 """A ray that comes at least this deep below the surface has met it, however thin it is there."""
+LOST = 0.15
+"""Beyond this (world units) the field tells no distances any more, so there is nothing to bring back."""
 LONGEST = 32_000
 """OpenCV looks up at most 32767 places in a column at once."""
 
@@ -55,7 +57,7 @@ class Outline:
             origins, directions = (each[row, column] for each in rays(pose, size))
             nearest = _nearest(distance, origins, directions, half_side)
             wanted = -np.minimum(-coarse[row, column] * RADIUS / FOCAL * SHARE, THICKEST)
-            lower[row, column] = np.where(nearest > MET, np.clip(nearest - wanted, 0, None), 0)
+            lower[row, column] = np.where((nearest > MET) & (nearest < LOST), nearest - wanted, 0)
         return cls(pose, beside, _smooth(lower, coarse < 0))
 
     @classmethod
