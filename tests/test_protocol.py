@@ -48,7 +48,7 @@ def test_known_troubles_have_their_own_sentence():
         (MemoryError(), "out_of_memory"),
         (_torch_out_of_memory(), "out_of_memory"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "out_of_memory"),
-        (PermissionError(errno.EACCES, "Permission denied", "/root/x"), "no_permission"),
+        (PermissionError(errno.EACCES, "Permission denied", "/locked/x"), "no_permission"),
         (ModuleNotFoundError("No module named 'torch'"), "environment_broken"),
         (ZeroDivisionError("division by zero"), "internal"),
     ):

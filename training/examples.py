@@ -8,13 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from backend.evaluate.benchmark import write_picture
-from backend.evaluate.scene import Scene, object_distance
+from backend.evaluate.scene import Scene
 from backend.evaluate.shapes import Truth
 from training import shapes
-from training.placement import bounding_radius, place
+from training.placement import place_one
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples"
 PICTURES = {"mug": (2, 0.5, 20), "teddy": (3, 0.3, 20), "car": (4, 0.6, 20), "chair": (0, 0.5, 20)}
@@ -26,14 +25,7 @@ LIGHT = np.array([-0.36, -0.62, 0.70, 0.7], np.float32)
 def scene(family: str, seed: int, yaw: float, elevation: float) -> Scene:
     """One shape, placed for its input camera."""
     rows = shapes.sample(family, seed)
-    table = torch.from_numpy(rows)
-    placement, _ = place(
-        lambda points: object_distance(table, points[0])[0][None],
-        torch.tensor([bounding_radius(rows)]),
-        torch.tensor([yaw]),
-        torch.tensor([float(elevation)]),
-    )
-    return Scene(f"{family}-{seed}", family, "example", elevation, rows, placement[0].numpy(), LIGHT)
+    return Scene(f"{family}-{seed}", family, "example", elevation, rows, place_one(rows, yaw, elevation), LIGHT)
 
 
 def main() -> None:

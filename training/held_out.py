@@ -6,11 +6,10 @@ Seeds start far above every seed that training draws from; three families are ne
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from backend.evaluate.scene import HELD_OUT, object_distance
+from backend.evaluate.scene import HELD_OUT
 from training import shapes
-from training.placement import bounding_radius, place
+from training.placement import place_one
 from training.pool import MOST_ROWS, draw_stand
 
 FIRST_SEED = 1_000_000_000
@@ -29,17 +28,10 @@ def main() -> None:
     for family, group, number in plan:
         rows = shapes.sample(family, FIRST_SEED + number)
         yaw, elevation, light = draw_stand(rng)
-        table = torch.from_numpy(rows)
-        placement, good = place(
-            lambda points, table=table: object_distance(table, points[0])[0][None],
-            torch.tensor([bounding_radius(rows)]),
-            torch.tensor([yaw], dtype=torch.float32),
-            torch.tensor([elevation], dtype=torch.float32),
-        )
-        assert good.all(), f"{family} {number} holds nothing"
+        placement = place_one(rows, yaw, elevation)
         padded = np.zeros((MOST_ROWS, 32), np.float32)
         padded[: len(rows)] = rows
-        values = (f"{family}-{number}", family, group, elevation, len(rows), padded, placement[0].numpy(), light)
+        values = (f"{family}-{number}", family, group, elevation, len(rows), padded, placement, light)
         for key, value in zip(stored, values, strict=True):
             stored[key].append(value)
     np.savez_compressed(HELD_OUT, **{key: np.array(value) for key, value in stored.items()})

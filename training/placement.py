@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from backend.camera import FOCAL, RADIUS, camera_to_world
+from backend.evaluate.scene import object_distance
 
 FILL = 0.75
 LARGEST_COORDINATE = 0.57
@@ -89,3 +90,16 @@ def place(
     scale = scale * (LARGEST_COORDINATE / torch.maximum(-low, high).amax(1)).clamp_max(1.0)
     offset = -centre * scale[:, None]
     return torch.cat([scale[:, None], offset, cos, sin], 1), good
+
+
+def place_one(rows: np.ndarray, yaw: float, elevation: float) -> np.ndarray:
+    """The placement (6,) of one scene, rows (P, 32), on the CPU; ``yaw`` in radians, ``elevation`` in degrees."""
+    table = torch.from_numpy(rows)
+    placement, good = place(
+        lambda points: object_distance(table, points[0])[0][None],
+        torch.tensor([bounding_radius(rows)]),
+        torch.tensor([yaw], dtype=torch.float32),
+        torch.tensor([elevation], dtype=torch.float32),
+    )
+    assert good.all(), "the scene holds nothing"
+    return placement[0].numpy()
