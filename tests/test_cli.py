@@ -139,6 +139,8 @@ def test_a_full_disk_leaves_nothing_behind(weights, place, capsys):
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_an_interruption_leaves_nothing_behind(weights, place):
+    # a test run started in the background inherits an ignored SIGINT and would hand it on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = _process("mesh", "disc.png", *_flags(weights), "--preset", "high")
     for line in process.stderr:
         if "sides" in line:
