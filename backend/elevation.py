@@ -40,14 +40,14 @@ Matches = dict[tuple[int, int], np.ndarray]
 """For each of ``PAIRS``, rows (x, y, x', y', confidence) in pixels of a ``REFERENCE_WIDTH`` image."""
 
 
-def estimate(neighbours: np.ndarray | None, predicted: tuple[float, float] | None) -> Elevation:
-    """The camera's elevation from the neighbours (4, H, W, 3) of the picture's own view, ordered as in ``camera``.
+def estimate(matches: Matches | None, predicted: tuple[float, float] | None) -> Elevation:
+    """The camera's elevation from the matches between the four neighbours of the picture's own view.
 
     Where they are missing or do not tell, ``predicted`` (degrees, standard deviation; the view model's own guess);
     where that is missing too, the default. ``source`` of the answer says which.
     """
-    if neighbours is not None:
-        found = from_matches(match(neighbours))
+    if matches is not None:
+        found = from_matches(matches)
         if found is not None:
             return found
     if predicted is not None:
@@ -134,6 +134,17 @@ def reference_error(matches: Matches, polar: float) -> float:
                 miss = np.linalg.norm(partner[:, 2:4] - (seen[:2] / seen[2]).T, axis=-1)
                 error += (miss * partner[:, 4]).sum() / partner[:, 4].sum()
     return error
+
+
+def reference_estimate(matches: Matches) -> Elevation:
+    """The original's answer, which is level with the object where it finds none; the confidence is not the original's.
+
+    It is the share by which the matches fit (``epipolar_score``): about 0.3 where they are random.
+    """
+    polar = reference_polar(matches)
+    if polar is None:
+        return Elevation(0.0, 0.0, "default")
+    return Elevation(float(90 - polar), float(1 - epipolar_score(matches, polar)), "matched")
 
 
 def reference_polar(matches: Matches) -> int | None:

@@ -44,6 +44,13 @@ def cut_out(picture: np.ndarray) -> Cutout:
     return Cutout(image, method, canvas)
 
 
+def shrink(picture: np.ndarray) -> np.ndarray:
+    """Picture (H, W, 4) as the reference takes it: its longer side at most 512 pixels."""
+    small = _to_pillow(picture)
+    small.thumbnail((512, 512), Image.Resampling.LANCZOS)
+    return np.asarray(small, np.float32) / 255
+
+
 def resize(cutout: Cutout, size: int) -> np.ndarray:
     """The network's input: the cutout at (size, size, 3) float32 on white, a whole number of 255ths in each channel.
 

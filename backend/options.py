@@ -24,6 +24,8 @@ class Preset:
     """Generated views given to the surface: 8 (stage 1 only) or 40 (with every view's neighbours)."""
     resolution: int
     """Cells along one side of the grid that the mesh is extracted from."""
+    faithful: bool = False
+    """Whether the original's way is followed in everything, instead of ours (docs/decisions.md)."""
 
 
 PRESETS = {
@@ -31,6 +33,8 @@ PRESETS = {
     "standard": Preset(steps=25, guidance=3.0, views=40, resolution=192),
     "high": Preset(steps=50, guidance=3.0, views=40, resolution=256),
 }
+FAITHFUL = Preset(steps=75, guidance=3.0, views=40, resolution=255, faithful=True)
+"""One-2-3-45 as released: 75 and 50 steps of its DDIM (76 and 49 in truth), 32 neighbours, 256^3 grid points."""
 
 
 def _option(default: Any, kind: type, label: str, help: str, minimum=None, maximum=None, choices=()) -> Any:
@@ -49,9 +53,9 @@ def _option(default: Any, kind: type, label: str, help: str, minimum=None, maxim
 class Options:
     """What a person can choose for one job. ``fields(Options)`` carries each option's metadata:
 
-    ``kind`` (``str``, ``int`` or ``float``), ``label``, ``help``, ``minimum`` and ``maximum`` (both allowed values
-    themselves), ``choices`` (empty: free). A ``None`` default means "may be left open". Making one checks every value
-    and raises UserError (code ``bad_option``).
+    ``kind`` (``str``, ``int``, ``float`` or ``bool``), ``label``, ``help``, ``minimum`` and ``maximum`` (both allowed
+    values themselves), ``choices`` (empty: free). A ``None`` default means "may be left open". Making one checks every
+    value and raises UserError (code ``bad_option``).
     """
 
     weights: str = _option("starter", str, "Weights", "Networks to use: starter (bundled), a name or a folder")
@@ -74,6 +78,14 @@ class Options:
     faces: int = _option(20_000, int, "Faces", "Triangles of the mesh, kept to 2 %", minimum=500, maximum=200_000)
     texture_size: int = _option(
         1024, int, "Texture Size", "Width and height of the texture in pixels", minimum=256, maximum=4096
+    )
+    faithful: bool = _option(
+        False,
+        bool,
+        "Faithful",
+        "Compute what One-2-3-45 computed, instead of what is faster or better: its sampler with 76 and 49 steps, "
+        "8-bit pictures between the stages, its search for the elevation, a dense grid of 256 points a side that is "
+        "not smoothed, and the surface network's own colours instead of the picture's. Takes the place of the quality",
     )
     device: str = _option(
         "auto",
@@ -102,6 +114,8 @@ class Options:
 
     def quality(self, device: str) -> Preset:
         """The preset that holds on ``device`` (a resolved one: ``cpu``, ``cuda`` or ``mps``)."""
+        if self.faithful:
+            return FAITHFUL
         name = self.preset if self.preset != "auto" else ("fast" if device == "cpu" else "standard")
         return PRESETS[name]
 
@@ -113,11 +127,13 @@ def _checked(option, value):
         return None
     if about["kind"] is str:
         right = isinstance(value, str) and value.strip() != ""
+    elif about["kind"] is bool:
+        right = isinstance(value, bool)
     else:
         right = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15  # no NaN either
         right = right and about["kind"](value) == value
     if not right:
-        wanted = {str: "a text", int: "a whole number", float: "a number"}[about["kind"]]
+        wanted = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}[about["kind"]]
         raise UserError("bad_option", f"{about['label']} must be {wanted}, but is {value!r}.")
     value = about["kind"](value)
     if about["choices"] and value not in about["choices"]:
@@ -134,10 +150,14 @@ def add_flags(parser: ArgumentParser) -> None:
     """One flag per option, with its help and default; numbers and ranges are checked by ``from_flags``."""
     for each in fields(Options):
         about = each.metadata
+        flag = f"--{each.name.replace('_', '-')}"
+        if about["kind"] is bool:
+            parser.add_argument(flag, dest=each.name, action="store_true", default=None, help=about["help"])
+            continue
         shown = "" if each.default is None else f" (default: {each.default})"
         span = "" if about["minimum"] is None else f", {about['minimum']} to {about['maximum']}"
         parser.add_argument(
-            f"--{each.name.replace('_', '-')}",
+            flag,
             dest=each.name,
             choices=about["choices"] or None,
             type=about["kind"],

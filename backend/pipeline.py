@@ -43,6 +43,7 @@ class Pipeline:
         with partial(folder) as place:
             with job.stage("picture", "Reading the picture"):
                 image = picture.load_picture(path)
+                image = foreground.shrink(image) if options.faithful else image
                 cutout = foreground.cut_out(image)
             with job.stage("load", "Loading the networks"):
                 device = choose(options.device)
@@ -53,6 +54,8 @@ class Pipeline:
             with job.stage("surface", "Finding the surface"):
                 job.step(0.0, place / "views.png")
                 field = self._surface.lift(views)
+                if options.faithful and isinstance(field, surface.VolumeField):
+                    field.outline = None
             keep(place, field, views, cutout)
             report = {
                 "version": BACKEND_VERSION,
@@ -91,9 +94,13 @@ class Pipeline:
         if options.elevation is not None:
             height = Elevation(options.elevation, 1.0, "given")
         else:
-            predicted = self._view_model.predict_elevation(plan.image("input"))
             # Small painted views match badly (docs/decisions.md): a model that predicts elevations needs no neighbours.
-            height = elevation.estimate(plan.add_neighbours(["0"]) if predicted is None else None, predicted)
+            predicted = self._view_model.predict_elevation(plan.image("input"))
+            matches = elevation.match(plan.add_neighbours(["0"])) if quality.faithful or predicted is None else None
+            if quality.faithful:
+                height = elevation.reference_estimate(matches)
+            else:
+                height = elevation.estimate(matches, predicted)
         plan.add_ring(camera.second_ring(90 - height.degrees))
         if quality.views == 40:
             plan.add_neighbours(plan.stage_1)
@@ -113,9 +120,11 @@ class Pipeline:
         """Field -> files, the part that generate and rework share."""
         with job.stage("mesh", "Building the mesh"):
             resolution = options.quality(report["device"]).resolution
-            shape = mesh.extract(field, resolution, options.faces, lambda done, total: job.step(done / total))
+            advance = lambda done, total: job.step(done / total)  # noqa: E731
+            shape = mesh.extract(field, resolution, options.faces, advance, options.faithful)
         with job.stage("texture", "Painting the texture"):
-            textured = texture.bake(shape, field, views, cutout, options.texture_size)
+            seen = (None, None) if options.faithful else (views, cutout)
+            textured = texture.bake(shape, field, *seen, options.texture_size, advance)
         with job.stage("export", "Writing the files"):
             report |= {"options": options.to_dict(), "mesh": mesh.measure(shape), "seconds": job.seconds}
             files = export.write_result(place, textured, report)

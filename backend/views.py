@@ -60,7 +60,8 @@ class ViewPlan:
 
     def posed(self, elevation: Elevation, views: int) -> Views:
         """The picture and the stage-1 views (``views`` 8) or all (40), with cameras for a picture seen from there."""
-        names = ("input", *self.stage_1) if views == 8 else tuple(self._images)
+        neighbours = [f"{name}_{index}" for name in self.stage_1 for index in range(len(camera.NEIGHBOURS))]
+        names = ("input", *self.stage_1, *(neighbours if views == 40 else ()))
         moves = np.array([self._moves[name] for name in names])
         images = np.stack([self._images[name] for name in names])
         masks = np.concatenate([self._mask[None], mask_on_white(images[1:])])
@@ -76,6 +77,12 @@ class ViewPlan:
     def _neighbour_steps(self) -> int:
         return max(1, round(self._quality.steps * 2 / 3))
 
+    def _source(self, name: str) -> np.ndarray:
+        """A picture to sample from; in one that was sampled itself, what is nearly white is white, as in the original
+        between its stages."""
+        image = self._images[name]
+        return image if name == "input" else np.where(image * 255 > 252.5, np.float32(1), image)
+
     def _sample(self, plan: list[tuple[str, str, tuple[float, float]]], steps: int) -> None:
         """Make views: (source, name, move from the source) each."""
         sources = list(dict.fromkeys(source for source, _, _ in plan))
@@ -86,7 +93,7 @@ class ViewPlan:
 
         made = sample(
             self._model,
-            np.stack([_clean(self._images[source]) for source in sources]),
+            np.stack([self._source(name) for name in sources]),
             camera.relative_pose(*np.array([move for _, _, move in plan]).T),
             steps,
             self._quality.guidance,
@@ -94,13 +101,10 @@ class ViewPlan:
             [zlib.crc32(f"{self._seed} {name}".encode()) for _, name, _ in plan],
             advance,
             [sources.index(source) for source, _, _ in plan],
+            eta=1.0 if self._quality.faithful else None,
         )
         self._done = before + work
         for (source, name, move), image in zip(plan, made, strict=True):
-            self._images[name] = np.floor(image * 255).astype(np.float32) / 255
+            # The original keeps its views as 8-bit files; what that cuts off is only lost.
+            self._images[name] = np.floor(image * 255) / np.float32(255) if self._quality.faithful else image
             self._moves[name] = tuple(np.add(self._moves[source], move))
-
-
-def _clean(image: np.ndarray) -> np.ndarray:
-    """A view as a source: what is nearly white is white, as in the original between its stages."""
-    return np.where(image * 255 > 252.5, np.float32(1), image)

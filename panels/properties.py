@@ -16,6 +16,8 @@ def _property(option: Field):
     if about["choices"]:
         items = [(word, word.upper() if len(word) < 4 else word.title(), "") for word in about["choices"]]
         return bpy.props.EnumProperty(items=items, default=option.default, **shown)
+    if about["kind"] is bool:
+        return bpy.props.BoolProperty(default=option.default, **shown)
     if about["kind"] is str:
         return bpy.props.StringProperty(default=option.default, **shown)
     make = {int: bpy.props.IntProperty, float: bpy.props.FloatProperty}[about["kind"]]

@@ -17,6 +17,7 @@ from backend.elevation import (
     from_matches,
     match,
     reference_error,
+    reference_estimate,
     reference_polar,
 )
 
@@ -76,6 +77,15 @@ def test_the_originals_score_and_answer(case):
         assert np.allclose(errors, case["fine_errors"], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["kind"])
+def test_what_the_original_goes_on_with(case):
+    found = reference_estimate(matches_of(case))
+    assert 90 - found.degrees == case["final_polar_used"]
+    assert found.source == ("default" if case["returned"] is None else "matched")
+    sure = case["returned"] is not None and not case["kind"].startswith("matches share no")
+    assert (found.confidence > 0.4) == sure
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if case["true_polar_deg"]], ids=lambda case: case["kind"])
 def test_epipolar_search_finds_the_truth(case):
     assert from_matches(matches_of(case)).degrees == pytest.approx(90 - case["true_polar_deg"], abs=1)
@@ -105,16 +115,17 @@ def test_matches_that_say_nothing_are_refused():
 @pytest.mark.parametrize("polar", [55, 85])
 def test_pictures_of_a_textured_object(size, polar):
     images = [drawn(polar + change, turn, size, polar) for change, turn in camera.NEIGHBOURS]
-    found = estimate(np.stack(images), (0.0, 1.0))
+    found = estimate(match(np.stack(images)), (0.0, 1.0))
     assert found.source == "matched"
     assert found.degrees == pytest.approx(90 - polar, abs=4)
 
 
 def test_what_is_left_where_pictures_do_not_tell():
     blank = np.ones((4, 128, 128, 3), np.float32)
-    assert sum(len(rows) for rows in match(blank).values()) == 0
-    predicted = estimate(blank, (31.5, 4.0))
+    nothing = match(blank)
+    assert sum(len(rows) for rows in nothing.values()) == 0
+    predicted = estimate(nothing, (31.5, 4.0))
     assert (predicted.source, predicted.degrees) == ("predicted", 31.5)
     assert 0 < estimate(None, (31.5, 12.0)).confidence < predicted.confidence < 1
-    default = estimate(blank, None)
+    default = estimate(nothing, None)
     assert (default.source, default.degrees, default.confidence) == ("default", DEFAULT, 0.0)

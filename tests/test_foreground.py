@@ -307,3 +307,10 @@ def test_a_broken_rembg_model_is_named_and_never_replaced(tmp_path, content):
     assert caught.value.code == "rembg_failed"
     assert "\n" not in str(caught.value)
     assert (tmp_path / "u2net.onnx").read_bytes() == content
+
+
+def test_the_original_never_sees_more_than_512_pixels():
+    picture = np.random.default_rng(0).integers(0, 256, (1024, 300, 4)).astype(np.float32) / 255
+    assert foreground.shrink(picture).shape == (512, 150, 4)
+    small = picture[:500]
+    assert np.abs(foreground.shrink(small) - small).max() < 1e-6

@@ -46,6 +46,28 @@ def test_surface_lies_where_the_field_says():
     assert measure(meshes.extract(FIELDS["mug"], 96, 20000))["genus"] == 1
 
 
+def test_the_originals_way_asks_everywhere_and_does_not_smooth():
+    asked = []
+
+    def blob(points):
+        asked.append(len(points))
+        return ball(points, 0.03) * 5  # so small that a coarse look misses it, and no true distance
+
+    field = AnalyticField(blob)
+    values = grid.dense(field, 47)
+    assert values.shape == (48,) * 3 and sum(asked) == 48**3
+    steps = np.linspace(-0.6, 0.6, 48, dtype=np.float32)[1:-1]
+    points = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    assert np.abs(values[1:-1, 1:-1, 1:-1].ravel() - blob(points)).max() < 1e-5
+    raw = meshes.extract(field, 95, 500, faithful=True)
+    facts = measure(raw)
+    assert facts["manifold"] and facts["faces"] == 500
+
+    noise = AnalyticField(lambda p: ball(p) + 0.01 * np.sin(90 * p).prod(-1))
+    rough, smooth = (meshes.extract(noise, 95, 60000, faithful=each) for each in (True, False))
+    assert np.abs(noise.distance(rough.vertices)).mean() < 0.5 * np.abs(noise.distance(smooth.vertices)).mean()
+
+
 def test_only_the_outer_shell_of_the_largest_part_stays():
     assert measure(meshes.extract(FIELDS["hollow"], 64, 5000))["volume"] == pytest.approx(0.381, rel=0.02)
     blobs = meshes.extract(FIELDS["blobs"], 64, 5000)

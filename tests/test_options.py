@@ -8,7 +8,7 @@ from dataclasses import fields
 
 import pytest
 
-from backend.options import PRESETS, Options, add_flags, from_flags
+from backend.options import FAITHFUL, PRESETS, Options, add_flags, from_flags
 from backend.protocol import UserError
 
 
@@ -52,6 +52,7 @@ def test_whole_floats_are_whole_numbers():
         {"device": "tpu"},
         {"preset": ""},
         {"weights": "  "},
+        {"faithful": 1},
     ],
 )
 def test_refused_in_one_sentence(values):
@@ -83,6 +84,12 @@ def test_auto_quality_follows_the_device():
     assert Options(preset="high").quality("cpu") == PRESETS["high"]
 
 
+def test_faithful_is_a_bare_flag_and_takes_the_place_of_the_quality():
+    assert not _parsed().faithful and _parsed("--faithful").faithful
+    assert _parsed("--faithful", "--preset", "fast").quality("cpu") == FAITHFUL
+    assert FAITHFUL.faithful and not any(each.faithful for each in PRESETS.values())
+
+
 def test_every_option_explains_itself():
     for each in fields(Options):
-        assert each.metadata["label"] and each.metadata["help"] and each.metadata["kind"] in (str, int, float)
+        assert each.metadata["label"] and each.metadata["help"] and each.metadata["kind"] in (str, int, float, bool)

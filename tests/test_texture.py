@@ -165,6 +165,17 @@ def test_photo_then_views_then_field():
     assert (source[(by_photo < 0) & (by_side < 0)] == 85).all()
 
 
+def test_without_pictures_the_field_colours_everything_and_every_chunk_is_told(monkeypatch):
+    monkeypatch.setattr("backend.texture.baking.CHUNK", 10_000)
+    told = []
+    textured = texture.bake(ball(), Painted(ramp), None, None, 256, lambda *done: told.append(done))
+    place, colour, confidence, _ = texels(textured)
+    assert np.abs(colour - ramp(place)).max() < 0.01
+    assert (confidence == 85).all()
+    assert [done for done, _ in told] == [*range(10_000, len(place), 10_000), len(place)]
+    assert {every for _, every in told} == {len(place)}
+
+
 def test_the_photo_lands_upright_and_not_mirrored():
     shape = ball()
     pictures = views(shape, plain(0.5, 0.5, 0.5), [(FRONT, 0)])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tiny
 
 from backend import camera
 from backend.data import Cutout, Elevation
-from backend.options import Preset
+from backend.options import FAITHFUL, Preset
 from backend.views import ViewPlan
 from backend.zero123.model import Zero123
 
@@ -77,6 +79,32 @@ def test_a_view_depends_on_its_name_and_seed_only(model, cutout):
     other.add_ring(ring)
     assert np.abs(other.image("2") - whole.image("2")).max() > 0.05
     assert np.abs(whole.image("1") - whole.image("2")).max() > 0.05
+
+
+def test_only_the_originals_way_takes_its_steps_and_rounds_to_8_bits(model, cutout):
+    """What a view is sampled from is the same in both: nearly white (253 of 255) is white, but not in the picture."""
+    for quality in (replace(FAITHFUL, steps=6), Preset(steps=6, guidance=3.0, views=8, resolution=32)):
+        steps, sources = [], []
+        hooks = [
+            model.unet.register_forward_pre_hook(lambda _, args, steps=steps: steps.append(int(args[1]))),
+            model.vae.encoder.register_forward_pre_hook(lambda _, args, sources=sources: sources.append(args[0])),
+        ]
+        plan = ViewPlan(model, cutout, quality, 0, lambda share: None)
+        plan.add_ring(camera.FIRST_RING[:1])
+        plan.add_neighbours(["0"])
+        for hook in hooks:
+            hook.remove()
+        counts = np.stack([plan.image("0"), plan.image("0_3")]) * 255
+        assert (np.abs(counts - np.round(counts)).max() < 1e-3) == quality.faithful
+        if quality.faithful:
+            assert steps == [831, 665, 499, 333, 167, 1, 501, 251, 1]
+        else:
+            assert len(steps) == 6 + 4 and steps[0] == steps[6] == 999
+        given, made = ((each[0].permute(1, 2, 0).numpy() + 1) * 127.5 for each in sources)
+        assert np.abs(given - plan.image("input") * 255).max() < 1e-3
+        near_white = counts[0] > 252.5
+        assert near_white.any() and (made[near_white] > 254.999).all()
+        assert np.abs(made - counts[0])[~near_white].max() < 1e-3
 
 
 def test_cancelling_stops_between_steps(model, cutout):

@@ -19,14 +19,17 @@ CLEARANCE = 0.01
 """How near (in cells) the surface may come to a grid point: keeps vertices apart and triangles from vanishing."""
 
 
-def extract(field: Field, resolution: int, faces: int, on_block: grid.OnBlock | None = None) -> Mesh:
+def extract(
+    field: Field, resolution: int, faces: int, on_block: grid.OnBlock | None = None, faithful: bool = False
+) -> Mesh:
     """The field's outer surface as one closed, manifold mesh that winds outwards.
 
     resolution: grid cells along the field's cube. faces: the budget, met exactly (one less if odd).
-    on_block(done, total): called between blocks of field points; may raise to cancel.
+    on_block(done, total): called between blocks of field points; may raise to cancel. faithful: ask the field at every
+    point of the grid and do not smooth, as One-2-3-45 does (which also keeps everything else that is below zero).
     Raises UserError ``no_object`` when the field has no surface, ``broken_field`` when it is not made of numbers.
     """
-    values = grid.sample(field, resolution, on_block)
+    values = (grid.dense if faithful else grid.sample)(field, resolution, on_block)
     if not np.isfinite(values).all():
         raise UserError("broken_field", "The surface network returned no numbers; fetch or repair its weight file.")
     cell = 2 * field.half_side / (len(values) - 1)
@@ -40,7 +43,7 @@ def extract(field: Field, resolution: int, faces: int, on_block: grid.OnBlock | 
         raise UserError(
             "no_object", "No solid object came out of this picture; use one that shows a single whole object clearly."
         )
-    return budget.fit(budget.smooth(mesh), faces)
+    return budget.fit(mesh if faithful else budget.smooth(mesh), faces)
 
 
 def isosurface(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -44,7 +44,19 @@ def sample(field: Field, resolution: int, on_block: OnBlock | None = None) -> np
         refined |= near
         done = _query(field, values, _points(near) & np.isnan(values), done, on_block)
         near = _crossed(np.where(np.isnan(values), stand_in, values), STRIDE) & ~refined
-    values = np.where(np.isnan(values), stand_in, values)
+    return _closed(np.where(np.isnan(values), stand_in, values), field)
+
+
+def dense(field: Field, resolution: int, on_block: OnBlock | None = None) -> np.ndarray:
+    """As ``sample``, but exactly ``resolution`` cells along a side and every point asked for."""
+    values = np.empty((resolution + 1,) * 3, np.float32)
+    _query(field, values, np.ones(values.shape, bool), 0, on_block)
+    return _closed(values, field)
+
+
+def _closed(values: np.ndarray, field: Field) -> np.ndarray:
+    """The same values, the outermost layer made positive."""
+    side = len(values) - 1
     for axis in range(3):
         outermost = np.moveaxis(values, axis, 0)[::side]
         np.maximum(outermost, field.half_side / side, out=outermost)

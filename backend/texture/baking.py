@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import trimesh
@@ -13,23 +15,30 @@ from .unwrap import unwrap
 
 PHOTO, GENERATED, FILLED = 255, 170, 85
 """Values of the confidence map."""
-CHUNK = 1 << 20
-"""Texels coloured at once."""
+CHUNK = 1 << 18
+"""Texels coloured at once, in a second or less."""
 
 
-def bake(mesh: Mesh, field: Field, views: Views, cutout: Cutout, size: int) -> TexturedMesh:
+OnChunk = Callable[[int, int], None]
+"""Called after every chunk with the texels done and all there are; may raise to cancel."""
+
+
+def bake(
+    mesh: Mesh, field: Field, views: Views | None, cutout: Cutout | None, size: int, on_chunk: OnChunk | None = None
+) -> TexturedMesh:
     """Unwrap a closed mesh and colour its texels.
 
     views: index 0 gives the input picture's camera, the others are generated. cutout: the picture at its own
     resolution, seen by the same camera. size: the texture's side in texels. Where neither shows the surface, the
-    field's own colour stands in; passages are soft. The confidence map names the greatest contributor.
+    field's own colour stands in; passages are soft. The confidence map names the greatest contributor. Without
+    views and cutout, the field's own colour is all there is.
     """
     uvs = unwrap(mesh, size)
     triangles = uvs.astype(np.float64) * size
     face, column, row = raster.cover(triangles)
     weights = raster.barycentric(triangles[face], np.stack([column, row], -1) + 0.5).astype(np.float32)
     normals = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).vertex_normals.astype(np.float32)
-    best = projection.best_views(mesh, views)
+    best = None if views is None else projection.best_views(mesh, views)
     density = size * _uv_scale(mesh, uvs)
 
     texture = np.zeros((size, size, 3), np.float32)
@@ -45,12 +54,16 @@ def bake(mesh: Mesh, field: Field, views: Views, cutout: Cutout, size: int) -> T
         texture[top_row, column[part]], confidence[top_row, column[part]] = _colours(
             mesh, field, views, cutout, points, best, density
         )
+        if on_chunk:
+            on_chunk(min(start + CHUNK, len(face)), len(face))
     texture = _with_margin(texture, confidence > 0)
     return TexturedMesh(mesh, uvs, np.round(texture * 255).clip(0, 255).astype(np.uint8), confidence)
 
 
 def _colours(mesh, field, views, cutout, points, best, density) -> tuple[np.ndarray, np.ndarray]:
     """Colour (P, 3) float32 0..1 and confidence (P,) uint8 of points."""
+    if views is None:
+        return field.colour(points.position), np.full(len(points.face), FILLED, np.uint8)
     photo, certain = projection.from_photo(mesh, points, cutout.image, views.camera_to_world[0], density)
     colour, likely = np.zeros_like(photo), np.zeros_like(certain)
     rest = np.flatnonzero(certain < 1)
