@@ -6,6 +6,7 @@ the first dimension), which brings the starter weights to a size that can be shi
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -81,6 +82,26 @@ def write_tensors(path: Path | str, tensors: dict[str, torch.Tensor], quantise: 
     partial = path.with_name(path.name + ".partial")
     save_file(stored, partial)
     partial.replace(path)
+
+
+def misfit(expected: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[int]]) -> str:
+    """What is wrong with the shapes ``found`` by name, as the second half of a sentence; empty when all fit."""
+    missing = [name for name in expected if name not in found]
+    strange = [name for name in found if name not in expected]
+    wrong = [name for name in expected if name in found and tuple(found[name]) != tuple(expected[name])]
+    told = []
+    if missing:
+        told.append(f"lacks {_named(missing)}")
+    if strange:
+        told.append(f"has {_named(strange)}, which does not belong there")
+    if wrong:
+        shapes = (" x ".join(map(str, each[wrong[0]])) or "a single number" for each in (found, expected))
+        told.append(f"has {_named(wrong)} as {' instead of '.join(shapes)}")
+    return " and ".join(told)
+
+
+def _named(names: Sequence[str]) -> str:
+    return f"“{names[0]}”" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
 def _remedy(path: Path) -> str:

@@ -7,7 +7,6 @@ Public folders (two families with different names for the camera projection) and
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 
 import torch
@@ -16,7 +15,8 @@ from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ..protocol import UserError
-from ..weights.store import read_tensors
+from ..weights.checkpoint import read_checkpoint
+from ..weights.store import misfit, read_tensors
 from .conditioning import elevation_head
 
 VARIANTS = (".fp16_ema", ".fp16", "")
@@ -32,6 +32,9 @@ STABLE_DIFFUSION_SCHEDULE = {
 }
 """Public Zero123 weights all have this one; some public folders carry a wrong scheduler file, so theirs is not read."""
 
+POLAR_OF_SOURCE = "polar of the source"
+"""What the fourth pose number is with Stable Zero123's weights (``view.json``); everywhere else, a change of radius."""
+
 OLD_ATTENTION = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
 """Names that early diffusers versions gave to the VAE's attention layers."""
 
@@ -39,8 +42,9 @@ OLD_ATTENTION = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".
 def load_parts(folder: Path) -> dict:
     """The arguments of ``Zero123``: modules on the CPU as stored, the noise schedule, the elevation head or None.
 
-    A file ``view.json`` marks our own weights: their noise schedule is the folder's own, and its list
-    ``elevation_head`` (layer widths), where present, announces ``elevation.safetensors``.
+    A file ``view.json`` marks a folder that this program wrote: its noise schedule is the folder's own, its list
+    ``elevation_head`` (layer widths), where present, announces ``elevation.safetensors``, and ``fourth_pose_number``
+    may be ``POLAR_OF_SOURCE``.
     Raises UserError for missing, broken or mismatched files.
     """
     if not folder.is_dir():
@@ -67,7 +71,9 @@ def load_parts(folder: Path) -> dict:
             f"the VAE makes {vae.config.latent_channels}. Install them again.",
         )
     if ours is not None:
-        parts["schedule"] = _read_json(folder / "scheduler" / "scheduler_config.json")
+        if (folder / "scheduler").is_dir():
+            parts["schedule"] = _read_json(folder / "scheduler" / "scheduler_config.json")
+        parts["polar_of_source"] = ours.get("fourth_pose_number") == POLAR_OF_SOURCE
         if "elevation_head" in ours:
             head = elevation_head(ours["elevation_head"])
             _fill(head, read_tensors(_existing(folder / "elevation.safetensors")), folder)
@@ -104,10 +110,7 @@ def _read_weights(folder: Path, stem: str) -> dict[str, torch.Tensor]:
     # Pickles last; only tensors are ever unpickled. Older CLIP and projection files have PyTorch's own default name.
     for path in (folder / f"{stem}.bin", folder / "pytorch_model.bin"):
         if path.exists():
-            try:
-                return torch.load(path, map_location="cpu", weights_only=True)
-            except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-                raise UserError("weights_broken", f"{path} is damaged: install these weights again.") from error
+            return read_checkpoint(path)
     raise UserError("weights_missing", f"{folder} has no weight file: install these weights again.")
 
 
@@ -124,12 +127,16 @@ def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], source: Path) -> 
     """Give ``module`` its parameters; every name and shape has to fit."""
     # Old CLIP files store this constant; today's classes make it themselves.
     tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith("position_ids")}
-    try:
-        module.load_state_dict(tensors, assign=True)
-    except RuntimeError as error:
+    wanted = {name: tensor.shape for name, tensor in module.state_dict().items() if not name.endswith("position_ids")}
+    if wrong := misfit(wanted, {name: tensor.shape for name, tensor in tensors.items()}):
         raise UserError(
-            "weights_mismatch", f"The weights in {source} do not fit their config.json: install them again."
-        ) from error
+            "weights_mismatch", f"{source} {wrong}, which does not fit its config.json: install these weights again."
+        )
+    if strange := next((name for name, tensor in tensors.items() if not tensor.is_floating_point()), None):
+        raise UserError(
+            "weights_broken", f"{source} holds no usable numbers in “{strange}”: install these weights again."
+        )
+    module.load_state_dict(tensors, strict=False, assign=True)  # all but constants that the classes make themselves
     for name, buffer in module.named_buffers():
         if buffer.is_meta and name.endswith("position_ids"):
             owner = module.get_submodule(name.rpartition(".")[0])

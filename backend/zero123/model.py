@@ -16,6 +16,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPVisionModelWithProjection
 
+from ..camera import relative_pose
 from .conditioning import ELEVATION_UNIT, clip_pixels
 from .loading import load_parts
 
@@ -42,9 +43,10 @@ class Zero123(nn.Module):
         projection: nn.Linear,
         schedule: dict,
         elevation_head: nn.Sequential | None = None,
+        polar_of_source: bool = False,
     ):
         """``projection`` maps (embedding + 4) to the UNet's cross-attention width; ``schedule`` is the configuration of
-        a diffusers scheduler (betas, number of steps, ``prediction_type``)."""
+        a diffusers scheduler (betas, number of steps, ``prediction_type``). ``polar_of_source``: see ``pose``."""
         super().__init__()
         self.unet = unet
         self.vae = vae
@@ -52,6 +54,8 @@ class Zero123(nn.Module):
         self.projection = projection
         self.schedule = schedule
         self.elevation_head = elevation_head
+        self.polar_of_source = polar_of_source
+        """Whether the elevation has to be known before the first view."""
         self.latent_channels: int = vae.config.latent_channels
         self.latent_size: int = unet.config.sample_size
         self.image_size: int = self.latent_size * 2 ** (len(vae.config.block_out_channels) - 1)
@@ -101,8 +105,19 @@ class Zero123(nn.Module):
         embedding = self.image_encoder(pixel_values=pixels.to(self.image_encoder.dtype)).image_embeds
         return self.encode(images), embedding.float()
 
+    def pose(self, moves: np.ndarray, source_polars: np.ndarray) -> np.ndarray:
+        """Camera moves (N, 2) of (polar, azimuth) in degrees, from pictures seen at polar angles (N,) in degrees -> the
+        pose numbers (N, 4) float32 that ``tokens`` takes.
+
+        The fourth is a change of radius, always 0; with Stable Zero123's weights it is the polar angle of the source.
+        """
+        numbers = relative_pose(*np.transpose(moves))
+        if self.polar_of_source:
+            numbers[:, 3] = np.radians(source_polars)
+        return numbers
+
     def tokens(self, embedding: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
-        """CLIP embedding (B, D) and relative pose (B, 4) of ``camera.relative_pose`` -> tokens (B, 1, cross)."""
+        """CLIP embedding (B, D) and pose numbers (B, 4) of ``pose`` -> tokens (B, 1, cross)."""
         weight = self.projection.weight
         joined = torch.cat([embedding.to(weight.dtype), pose.to(weight)], dim=-1)
         return self.projection(joined)[:, None]
