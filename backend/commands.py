@@ -82,7 +82,8 @@ def _put(source: Path, target: Path) -> None:
 
 def _print_report(report: dict) -> None:
     height = report["elevation"]
-    print(f"\nelevation {height['degrees']:.0f} degrees: {height['source']}, confidence {height['confidence']:.2f}")
+    source = height["source"] + (f" by {report['matcher']}" if report["matcher"] else "")
+    print(f"\nelevation {height['degrees']:.0f} degrees: {source}, confidence {height['confidence']:.2f}")
     print("\nseconds")
     for stage, seconds in report["seconds"].items():
         print(f"  {stage:<12} {seconds:7.1f}")

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from kornia.feature.loftr import LoFTR
 
-from . import camera, elevation, export, foreground, mesh, picture, surface, texture
+from . import camera, elevation, export, foreground, loftr, mesh, picture, surface, texture
 from .data import Cutout, Elevation, Field, Views
 from .device import choose, precision
 from .jobfolder import keep, kept, partial, write_sheet
@@ -33,6 +35,7 @@ class Pipeline:
     def __init__(self):
         self._loaded: tuple[Path, torch.device] | None = None
         self._view_model: Zero123 | None = None
+        self._loftr: tuple[Path, LoFTR] | None = None
         self._surface: surface.SurfaceNetwork | None = None
 
     def generate(
@@ -63,6 +66,7 @@ class Pipeline:
                 "device": device.type,
                 "foreground": cutout.method,
                 "elevation": asdict(height),
+                "matcher": _matcher() if height.source == "matched" else None,
                 "camera": _camera(views, cutout, *image.shape[:2]),
                 "views": len(views.names),
             }
@@ -96,7 +100,9 @@ class Pipeline:
         else:
             # Small painted views match badly (docs/decisions.md): a model that predicts elevations needs no neighbours.
             predicted = self._view_model.predict_elevation(plan.image("input"))
-            matches = elevation.match(plan.add_neighbours(["0"])) if quality.faithful or predicted is None else None
+            matches = None
+            if quality.faithful or predicted is None:
+                matches = self._match(plan.add_neighbours(["0"]), quality.faithful)
             if quality.faithful:
                 height = elevation.reference_estimate(matches)
             else:
@@ -105,6 +111,15 @@ class Pipeline:
         if quality.views == 40:
             plan.add_neighbours(plan.stage_1)
         return plan.posed(height, quality.views), height
+
+    def _match(self, neighbours: np.ndarray, faithful: bool) -> elevation.Matches:
+        """Matches by LoFTR where its weights are on disk, else by SIFT."""
+        path = loftr.find()
+        if path is None:
+            return elevation.match(neighbours)
+        if self._loftr is None or self._loftr[0] != path:
+            self._loftr = path, loftr.load(path, self._view_model.device)
+        return loftr.match(self._loftr[1], neighbours, faithful)
 
     def _finish(
         self,
@@ -129,6 +144,10 @@ class Pipeline:
             report |= {"options": options.to_dict(), "mesh": mesh.measure(shape), "seconds": job.seconds}
             files = export.write_result(place, textured, report)
         return {"folder": str(folder), "files": files, "report": report}
+
+
+def _matcher() -> str:
+    return "SIFT" if loftr.find() is None else "LoFTR"
 
 
 def _camera(views: Views, cutout: Cutout, height: int, width: int) -> dict:
