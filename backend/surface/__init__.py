@@ -1,6 +1,33 @@
-"""Views -> field: the sparse-view surface network and the field it makes."""
+"""Views -> field: the sparse-view surface networks, ours and (in ``one2345``) the public one, behind one interface."""
 
-from .field import VolumeField, load_field
-from .network import SurfaceNetwork, load
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import torch
+
+from .. import one2345
+from ..data import Field
+from ..weights.store import read_tensors
+from . import network
+from .field import VolumeField, field_from
+from .network import SurfaceNetwork
 
 __all__ = ["SurfaceNetwork", "VolumeField", "load", "load_field"]
+
+
+def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceNetwork | one2345.Reconstruction:
+    """The network in ``folder``; ``kind`` in its ``config.json`` says which, ours has none. Raises UserError."""
+    config = None
+    with contextlib.suppress(OSError, ValueError):  # our own loader says what is wrong with it
+        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    public = isinstance(config, dict) and config.get("kind") == one2345.KIND
+    return (one2345.load if public else network.load)(folder, device)
+
+
+def load_field(path: Path | str, device: str | torch.device = "cpu") -> Field:
+    """The field whose ``tensors`` were written to ``path``, from either network. Raises UserError."""
+    tensors = read_tensors(path)
+    return (one2345.field_from if "one2345.volume" in tensors else field_from)(tensors, path, device)

@@ -10,7 +10,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..protocol import UserError
-from ..weights.store import read_tensors
 from .outline import Outline
 
 BLOCK = 1 << 18
@@ -65,9 +64,8 @@ class VolumeField:
         return {"volume": self.volume.half().cpu(), "half_side": torch.tensor(self.half_side), **decoder, **outline}
 
 
-def load_field(path: Path | str, device: str | torch.device = "cpu") -> VolumeField:
-    """The field that ``VolumeField.tensors`` described, from a safetensors file. Raises UserError."""
-    tensors = read_tensors(path)
+def field_from(tensors: dict[str, torch.Tensor], path: Path | str, device: str | torch.device = "cpu") -> VolumeField:
+    """The field that ``VolumeField.tensors`` described; ``path`` is named if it cannot be. Raises UserError."""
     try:
         volume, half_side = tensors.pop("volume").float(), float(tensors.pop("half_side"))
         outline = Outline.from_tensors(tensors)

@@ -1,0 +1,90 @@
+"""The public checkpoint -> a folder of our own layout -> the network. Every name and every shape has to fit."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import torch
+
+from ..protocol import UserError
+from ..weights.store import read_tensors, write_tensors
+from .network import One2345
+from .reconstruct import Reconstruction
+
+KIND = "one2345"
+NETWORKS = ("pyramid_feature_network", "sdf_network_lod0", "rendering_network_lod0", "variance_network_lod0")
+"""The checkpoint's parts that are used; what else is in it (optimiser, counters, a second level) is not."""
+COUNTER = "num_batches_tracked"
+
+
+def recognise(keys: set[str]) -> bool:
+    """Whether a file with these top-level names is meant to be a One-2-3-45 reconstruction checkpoint."""
+    return not keys.isdisjoint(NETWORKS)
+
+
+def convert(source: Path, folder: Path) -> None:
+    """Write the checkpoint ``source`` (``ckpt_215000.pth``) as ``model.safetensors`` and ``config.json`` in ``folder``.
+
+    Only tensors and plain containers are unpickled, no code is run. Raises UserError (``weights_missing``,
+    ``weights_broken``, ``weights_mismatch``); then nothing is written.
+    """
+    tensors = _flattened(_read_pickle(Path(source)), source)
+    with torch.device("meta"):
+        expected = One2345().state_dict()
+    missing, extra = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
+    shapes = [name for name in expected.keys() & tensors.keys() if tensors[name].shape != expected[name].shape]
+    for names, fault in ((missing, "lacks"), (extra, "has the unknown"), (shapes, "has another shape for")):
+        if names:
+            raise UserError(
+                "weights_mismatch",
+                f"{source} is not a One-2-3-45 checkpoint of the released kind: it {fault} {min(names)}"
+                f"{f' and {len(names) - 1} more' if len(names) > 1 else ''}. Download it again.",
+            )
+    unfit = [name for name, each in tensors.items() if not each.is_floating_point() or not each.isfinite().all()]
+    if unfit:
+        raise UserError("weights_broken", f"{source} is damaged: {min(unfit)} holds no numbers. Download it again.")
+    write_tensors(Path(folder) / "model.safetensors", {k: each.float() for k, each in tensors.items()}, quantise=False)
+    (Path(folder) / "config.json").write_text(json.dumps({"kind": KIND}), encoding="utf-8")
+
+
+def load(folder: Path | str, device: str | torch.device = "cpu") -> Reconstruction:
+    """The network that ``convert`` wrote into ``folder``. Raises UserError."""
+    tensors = read_tensors(Path(folder) / "model.safetensors")
+    try:
+        network = One2345.of(tensors)
+    except RuntimeError as error:
+        raise UserError(
+            "weights_broken", f"{folder} does not hold a One-2-3-45 network: install these weights again."
+        ) from error
+    return Reconstruction(network.requires_grad_(False).to(device))
+
+
+def _read_pickle(source: Path) -> dict:
+    if not source.is_file():
+        raise UserError("weights_missing", f"There is no file {source}: give the path of the downloaded checkpoint.")
+    try:
+        content = torch.load(source, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            "weights_broken",
+            f"{source} is damaged or holds more than numbers, which is not opened. Download it again.",
+        ) from error
+    except Exception as error:  # a damaged pickle can fail in any way there is
+        raise UserError("weights_broken", f"{source} is damaged or no checkpoint: download it again.") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _flattened(content: dict, source: Path) -> dict[str, torch.Tensor]:
+    """The parts as one dictionary, ``NETWORK.name``; counters of batches, which older files lack, are left out."""
+    tensors = {}
+    for network in NETWORKS:
+        part = content.get(network)
+        if not isinstance(part, dict) or not all(isinstance(each, torch.Tensor) for each in part.values()):
+            raise UserError(
+                "weights_mismatch",
+                f"{source} is not a whole One-2-3-45 checkpoint: its part {network} is missing. Download it again.",
+            )
+        tensors |= {f"{network}.{name}": each for name, each in part.items() if not str(name).endswith(COUNTER)}
+    return tensors
