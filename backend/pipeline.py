@@ -16,9 +16,9 @@ from .device import choose, precision
 from .jobfolder import keep, kept, partial, write_sheet
 from .options import Options
 from .progress import OnProgress, Stages
-from .protocol import BACKEND_VERSION
+from .protocol import BACKEND_VERSION, UserError
 from .views import ViewPlan
-from .weights.store import locate
+from .weights.store import parts
 from .zero123.model import Zero123
 
 GENERATE = {"picture": 1, "load": 6, "views": 60, "surface": 6, "mesh": 8, "texture": 12, "export": 7}
@@ -33,7 +33,7 @@ class Pipeline:
     """
 
     def __init__(self):
-        self._loaded: tuple[Path, torch.device] | None = None
+        self._loaded: tuple[Path, Path, torch.device] | None = None
         self._view_model: Zero123 | None = None
         self._loftr: tuple[Path, LoFTR] | None = None
         self._surface: surface.SurfaceNetwork | None = None
@@ -50,7 +50,7 @@ class Pipeline:
                 cutout = foreground.cut_out(image)
             with job.stage("load", "Loading the networks"):
                 device = choose(options.device)
-                self._load(locate(options.weights), device)
+                self._load(*parts(options.weights), device)
             with job.stage("views", "Looking at the object from all sides"):
                 views, height = self._see(cutout, options, job)
             write_sheet(place / "views.png", views)
@@ -83,17 +83,23 @@ class Pipeline:
                 options = replace(earlier, faces=options.faces, texture_size=options.texture_size)
             return self._finish(place, folder, job, field, views, cutout, options, report)
 
-    def _load(self, folder: Path, device: torch.device) -> None:
-        if self._loaded != (folder, device):
+    def _load(self, view: Path, field: Path, device: torch.device) -> None:
+        if self._loaded != (view, field, device):
             self._loaded = self._view_model = self._surface = None
-            self._view_model = Zero123.load(folder / "view", device, precision(device))
-            self._surface = surface.load(folder / "surface", device)
-            self._loaded = (folder, device)
+            self._view_model = Zero123.load(view, device, precision(device))
+            self._surface = surface.load(field, device)
+            self._loaded = (view, field, device)
 
     def _see(self, cutout: Cutout, options: Options, job: Stages) -> tuple[Views, Elevation]:
         """The views around the object; how high the camera stood decides where the second ring lies."""
         quality = options.quality(self._view_model.device.type)
-        plan = ViewPlan(self._view_model, cutout, quality, options.seed, job.step)
+        if self._view_model.polar_of_source and options.elevation is None:
+            raise UserError(
+                "needs_elevation",
+                "These weights (Stable Zero123) must be told how high the camera stood: set the elevation, 0 is level.",
+            )
+        polar = 90 - (options.elevation or 0.0)
+        plan = ViewPlan(self._view_model, cutout, quality, options.seed, job.step, polar)
         plan.add_ring(camera.FIRST_RING)
         if options.elevation is not None:
             height = Elevation(options.elevation, 1.0, "given")

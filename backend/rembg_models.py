@@ -1,4 +1,4 @@
-"""Which pixels belong to the object, by a background-removal model that rembg has downloaded earlier.
+"""Which pixels belong to the object, by a background-removal model of rembg that is on disk.
 
 rembg itself is not needed: its model files run in onnxruntime with the same numbers before and after.
 """
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from .folders import data_folder
 from .protocol import UserError
 
 
@@ -62,11 +63,12 @@ def find_alpha(colour: np.ndarray) -> np.ndarray | None:
 
 
 def _places(name: str) -> list[Path]:
-    """Where rembg looks for a model: in one folder for each, which came later, then in one for all."""
+    """Ours, then where rembg looks for a model: in one folder for each, which came later, then in one for all."""
     given, data = os.environ.get("U2NET_HOME"), os.environ.get("XDG_DATA_HOME")
     old = given or Path(data or "~", ".u2net")
     new = given or os.environ.get("REMBG_HOME") or (Path(data, "rembg") if data else "~/.rembg")
-    places = Path(new, "models", name, f"{name}.onnx"), Path(old, f"{name}.onnx")
+    ours = data_folder() / "weights" / name / f"{name}.onnx"
+    places = ours, Path(new, "models", name, f"{name}.onnx"), Path(old, f"{name}.onnx")
     return [place.expanduser() for place in places]
 
 
@@ -79,14 +81,26 @@ def _network_input(picture: Image.Image, model: _Model) -> np.ndarray:
 
 def _run(file: Path, pixels: np.ndarray) -> np.ndarray:
     """The model's first output (1, 1, h, w) for ``pixels`` -> (h, w); ValueError where it is no mask."""
+    session = _session(file)
+    output = session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: pixels})[0]
+    if output.ndim != 4 or output.shape[:2] != (1, 1) or not np.isfinite(output).all():
+        raise ValueError(f"no mask: {output.shape}")
+    return output[0, 0]
+
+
+def check(file: Path) -> None:
+    """Raises UserError (``weights_broken``) where a model file cannot be opened."""
+    try:
+        _session(file)
+    except Exception as error:  # onnxruntime's own errors have no other base
+        raise UserError("weights_broken", f"{file.name} is no model that can be used: get it again.") from error
+
+
+def _session(file: Path):
     # Only before the import does this keep onnxruntime from sending reports to Microsoft and from filing an identifier.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised; it need not stand on stderr as well
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    output = session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: pixels})[0]
-    if output.ndim != 4 or output.shape[:2] != (1, 1) or not np.isfinite(output).all():
-        raise ValueError(f"no mask: {output.shape}")
-    return output[0, 0]
+    return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])

@@ -26,11 +26,15 @@ OnStep = Callable[[float], None]
 class ViewPlan:
     """Views as they are made; each stands at a change of (polar, azimuth) degrees from the picture's camera."""
 
-    def __init__(self, model: Zero123, cutout: Cutout, quality: Preset, seed: int, on_step: OnStep):
+    def __init__(
+        self, model: Zero123, cutout: Cutout, quality: Preset, seed: int, on_step: OnStep, polar: float = 90.0
+    ):
+        """``polar`` (degrees) of the picture's camera matters for a model with ``polar_of_source`` alone."""
         self._model = model
         self._quality = quality
         self._seed = seed
         self._on_step = on_step
+        self._polar = polar
         self._mask = resize_mask(cutout, model.image_size)
         self._images = {"input": resize(cutout, model.image_size)}
         self._moves = {"input": (0.0, 0.0)}
@@ -94,7 +98,10 @@ class ViewPlan:
         made = sample(
             self._model,
             np.stack([self._source(name) for name in sources]),
-            camera.relative_pose(*np.array([move for _, _, move in plan]).T),
+            self._model.pose(
+                np.array([move for _, _, move in plan]),
+                np.array([self._polar + self._moves[source][0] for source, _, _ in plan]),
+            ),
             steps,
             self._quality.guidance,
             # One seed per name: neither the order nor the number of views changes a view.

@@ -17,6 +17,7 @@ from ..folders import data_folder
 from ..protocol import UserError
 
 STARTER = Path(__file__).resolve().parent / "starter"
+SURFACE_OF_PUBLIC_VIEWS = "one2345"
 _SCALE = ".scale"
 _SMALLEST_SCALE = 2.0**-24
 """The smallest positive float16."""
@@ -36,6 +37,27 @@ def locate(name: str) -> Path:
     if not folder.is_dir():
         raise UserError("weights_missing", f"There are no weights “{name}”: {_remedy(folder)}.")
     return folder
+
+
+def parts(name: str) -> tuple[Path, Path]:
+    """The folders of the view model and of the surface network that make up the weights called ``name``.
+
+    Public view weights are installed by themselves, or are a folder of somebody's; One-2-3-45's surface network goes
+    with all of them. Raises UserError (``weights_missing``).
+    """
+    folder = locate(name)
+    view = folder / "view" if (folder / "view").is_dir() else folder
+    if not (view / "unet").is_dir():
+        raise UserError("weights_missing", f"The weights “{name}” draw no views: choose others, or “starter”.")
+    homes = (folder / "surface", data_folder() / "weights" / SURFACE_OF_PUBLIC_VIEWS / "surface")
+    surface = next((home for home in homes if home.is_dir()), None)
+    if surface is None:
+        raise UserError(
+            "weights_missing",
+            f"The weights “{name}” need a surface network too: run “python3 -m backend weights fetch "
+            f"{SURFACE_OF_PUBLIC_VIEWS}”, or “weights add” with the file ckpt_215000.pth.",
+        )
+    return view, surface
 
 
 def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:

@@ -217,7 +217,14 @@ def _write_configs(folder: Path, modules: dict[str, nn.Module], polar_of_source:
     _write_json(
         folder / "scheduler" / "scheduler_config.json", schedule | {"set_alpha_to_one": False, "steps_offset": 1}
     )
-    _write_json(folder / "view.json", {"fourth_pose_number": POLAR_OF_SOURCE} if polar_of_source else {})
+    _write_json(folder / "view.json", {})
+    if polar_of_source:
+        mark_polar_of_source(folder)
+
+
+def mark_polar_of_source(folder: Path) -> None:
+    """Say in a view model's folder that its fourth pose number is Stable Zero123's."""
+    _write_json(folder / "view.json", {"fourth_pose_number": POLAR_OF_SOURCE})
 
 
 def _write_json(path: Path, content: dict) -> None:

@@ -21,6 +21,7 @@ from .conditioning import elevation_head
 
 VARIANTS = (".fp16_ema", ".fp16", "")
 """Preferred first: the reference samples with the averaged (EMA) weights."""
+STEMS = ("diffusion_pytorch_model", "model")
 PROJECTIONS = ("clip_camera_projection", "cc_projection")
 
 STABLE_DIFFUSION_SCHEDULE = {
@@ -53,9 +54,9 @@ def load_parts(folder: Path) -> dict:
     unet = _build(UNet2DConditionModel.from_config, folder / "unet")
     vae = _build(AutoencoderKL.from_config, folder / "vae")
     encoder = _build(lambda config: CLIPVisionModelWithProjection(CLIPVisionConfig(**config)), folder / "image_encoder")
-    _fill(unet, _read_weights(folder / "unet", "diffusion_pytorch_model"), folder / "unet")
-    _fill(vae, _modern_names(_read_weights(folder / "vae", "diffusion_pytorch_model")), folder / "vae")
-    _fill(encoder, _read_weights(folder / "image_encoder", "model"), folder / "image_encoder")
+    _fill(unet, _read_weights(folder / "unet"), folder / "unet")
+    _fill(vae, _modern_names(_read_weights(folder / "vae")), folder / "vae")
+    _fill(encoder, _read_weights(folder / "image_encoder"), folder / "image_encoder")
     width = encoder.config.projection_dim
     parts = {
         "unet": unet,
@@ -92,26 +93,37 @@ def _build(make, folder: Path) -> nn.Module:
 
 
 def _load_projection(folder: Path, inputs: int, outputs: int) -> nn.Linear:
-    home = next((folder / name for name in PROJECTIONS if (folder / name).is_dir()), None)
+    home = projection_folder(folder)
     if home is None:
         raise UserError("weights_missing", f"{folder} lacks the camera projection: install these weights again.")
-    tensors = _read_weights(home, "diffusion_pytorch_model")
+    tensors = _read_weights(home)
     with torch.device("meta"):
         projection = nn.Linear(inputs, outputs)
     _fill(projection, {name.rpartition(".")[2]: tensor for name, tensor in tensors.items()}, home)
     return projection
 
 
-def _read_weights(folder: Path, stem: str) -> dict[str, torch.Tensor]:
-    for variant in VARIANTS:
-        path = folder / f"{stem}{variant}.safetensors"
-        if path.exists():
-            return read_tensors(path)
+def projection_folder(folder: Path) -> Path | None:
+    """Where a view model's folder keeps the camera projection; None where it has none, and is no view model's."""
+    return next((folder / name for name in PROJECTIONS if (folder / name).is_dir()), None)
+
+
+def weight_file(folder: Path) -> Path:
+    """The file of ``folder`` that is read: safetensors first, of several precisions the preferred one.
+
+    Raises UserError (``weights_missing``).
+    """
+    safe = [f"{stem}{variant}.safetensors" for variant in VARIANTS for stem in STEMS]
     # Pickles last; only tensors are ever unpickled. Older CLIP and projection files have PyTorch's own default name.
-    for path in (folder / f"{stem}.bin", folder / "pytorch_model.bin"):
-        if path.exists():
-            return read_checkpoint(path)
+    for name in (*safe, *(f"{stem}.bin" for stem in (*STEMS, "pytorch_model"))):
+        if (folder / name).is_file():
+            return folder / name
     raise UserError("weights_missing", f"{folder} has no weight file: install these weights again.")
+
+
+def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    path = weight_file(folder)
+    return read_tensors(path) if path.suffix == ".safetensors" else read_checkpoint(path)
 
 
 def _modern_names(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,0 +1,141 @@
+"""Weights from the hub or from disk -> installed, complete and checked, or not at all."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..protocol import UserError
+from ..zero123.loading import STEMS, VARIANTS
+from . import hub, manage
+from .catalogue import Entry, catalogue, installed
+from .hub import HubFile
+from .manage import check_disk, place
+from .recognise import Format, Task, recognise
+from .store import SURFACE_OF_PUBLIC_VIEWS
+
+Report = Callable[[str, int, int], None]
+"""Called with (what is being done, bytes done, bytes in all of this step); may raise to stop."""
+
+_STABLE = re.compile(r"stable[-_ ]?zero123", re.I)
+"""In a name: weights whose fourth pose number differs; nothing inside the files tells."""
+VIEW_FOLDERS = ("unet", "vae", "image_encoder", "clip_camera_projection", "cc_projection")
+
+
+def wanted(name: str) -> list[Entry]:
+    """What a fetch of ``name`` brings: the entry and, of those it needs, the ones that are not installed yet.
+
+    Raises UserError.
+    """
+    entries = catalogue()
+    if name not in entries:
+        known = ", ".join(each for each, entry in entries.items() if entry.repo)
+        raise UserError("weights_unknown", f"There are no weights “{name}” to be fetched: choose from {known}.")
+    if entries[name].repo is None:
+        raise UserError(
+            "weights_unknown",
+            f"“{name}” is on no model hub: get {entries[name].files[0]} yourself and use “weights add”.",
+        )
+    manage.check_name(name)
+    there = installed()
+    return [entries[each] for each in (*entries[name].needs, name) if each == name or each not in there]
+
+
+def fetch(entry: Entry, report: Report) -> Path:
+    """Download, check, convert where needed, and install one entry of the catalogue; its folder. Raises UserError."""
+    manage.check_name(entry.name)
+    report(f"Looking for {entry.repo}", 0, 1)
+    files = hub.listing(entry.repo, entry.files)
+    if entry.kind == "view" and not entry.files[0].endswith(".ckpt"):
+        files = _one_precision(files)
+    # Only a conversion needs the disk twice; other files keep their place and get a second name.
+    extra = entry.installed or sum(file.bytes for file in files if file.cached)
+    root = hub.download(entry.name, entry.repo, files, entry.sha256, extra, report)
+    source = root / files[0].name if len(files) == 1 else root
+    origin = f"{entry.repo} {files[0].revision}"
+    folder = _install(source, entry.name, origin, entry.terms, entry.polar_of_source, False, True, report)
+    hub.clear(entry.name)
+    return folder
+
+
+def add(path: Path, name: str | None, half: bool, report: Report) -> Path:
+    """Recognise and install a file or folder, which is copied or converted; its new folder. Raises UserError.
+
+    Without a ``name`` it gets the one of the catalogue that has a file of this name, else one made of its own.
+    """
+    path = path.expanduser().absolute()
+    report(f"Looking at {path.name}", 0, 1)
+    found = recognise(path)
+    name = name or _name(path, found)
+    entry = catalogue().get(name)
+    if entry is not None and entry.kind != found.kind:
+        raise UserError("bad_name", f"“{name}” is the name of other weights: choose another name for {path}.")
+    if found.kind == "matcher" and name != "loftr":
+        raise UserError("bad_name", f"{path} holds LoFTR's weights: they are only found under the name “loftr”.")
+    polar = entry.polar_of_source if entry else bool(_STABLE.search(name) or _STABLE.search(path.name))
+    size = (
+        path.stat().st_size
+        if path.is_file()
+        else sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+    )
+    check_disk(size, f"“{name}”")
+    return _install(path, name, str(path), entry.terms if entry else "not known", polar, half, False, report)
+
+
+def convert(path: Path, folder: Path, half: bool, report: Report) -> None:
+    """Write what would be installed into ``folder``, which must not exist. Raises UserError."""
+    if folder.exists():
+        raise UserError("bad_output", f"{folder} is there already: choose a folder that is not.")
+    found = recognise(path)
+    partial = folder.with_name(folder.name + ".partial")
+    try:
+        partial.mkdir(parents=True)
+        _write(found, path, partial, bool(_STABLE.search(path.name)), half, False, report)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _install(
+    source: Path, name: str, origin: str, licence: str, polar: bool, half: bool, take: bool, report: Report
+) -> Path:
+    found = recognise(source)
+    with place(name, found.kind, origin, licence) as folder:
+        _write(found, source, folder, polar, half, take, report)
+    return manage.weights_folder() / name
+
+
+def _write(found: Format, source: Path, folder: Path, polar: bool, half: bool, take: bool, report: Report) -> None:
+    def on_bytes(done: int, total: int) -> None:
+        report(f"Writing {source.name}", done, total)
+
+    found.write(Task(source, folder, on_bytes, polar, half, take))
+    report("Checking", 1, 1)
+    found.check(folder)
+
+
+def _name(path: Path, found: Format) -> str:
+    for entry in catalogue().values():
+        if path.is_file() and any(path.name == file.rpartition("/")[2] for file in entry.files):
+            return entry.name
+    if found.kind in ("matcher", "mask"):
+        return "loftr" if found.kind == "matcher" else path.stem
+    if found.kind == "surface":
+        return SURFACE_OF_PUBLIC_VIEWS
+    if path.parent.name == "snapshots":  # the hub's cache
+        path = Path(path.parents[1].name.rpartition("--")[2])
+    stem = path.stem if path.is_file() else path.name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.")
+
+
+def _one_precision(files: Sequence[HubFile]) -> list[HubFile]:
+    """Of a view model's repository: the parts that are loaded, each in the preferred precision."""
+    chosen = []
+    for folder in VIEW_FOLDERS:
+        inside = {file.name.rpartition("/")[2]: file for file in files if file.name.rpartition("/")[0] == folder}
+        chosen += [file for name, file in inside.items() if name == "config.json"]
+        weights = (inside.get(f"{stem}{variant}.safetensors") for variant in VARIANTS for stem in STEMS)
+        chosen += [next(filter(None, weights))] if any(name.endswith(".safetensors") for name in inside) else []
+    return chosen
