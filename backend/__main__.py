@@ -25,6 +25,7 @@ from .accelerator import ACCELERATORS
 from .client import START
 from .folders import data_folder
 from .protocol import UserError, explain
+from .weights import commands as weights
 
 _log = logging.getLogger(__name__)
 _NEEDED = ("torch", "diffusers", "transformers", "safetensors", "PIL", "cv2", "scipy", "trimesh")
@@ -72,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     setup.add_argument("--accelerator", choices=ACCELERATORS, help="default: what this computer has")
     setup.add_argument("--repair", action="store_true", help="delete what is there and make it anew")
     setup.set_defaults(run=_setup, needs_environment=False)
+
+    weights.add_parser(commands)
 
     doctor = commands.add_parser("doctor", help="say what is installed and whether it works")
     doctor.set_defaults(run=_doctor, needs_environment=True)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from .. import rembg_models, surface
+from .. import loftr, rembg_models, surface
+from ..one2345 import loading as one2345
 from ..protocol import UserError
 from ..zero123 import convert as zero123
 from ..zero123.loading import load_parts, projection_folder, weight_file
@@ -68,9 +69,7 @@ def recognise(path: Path) -> Format:
         return VIEW_CHECKPOINT
     if all(name in keys for name in _LOFTR):
         return MATCHER
-    from ..one2345 import loading as one2345
-
-    if one2345.recognise(content):
+    if one2345.recognise({str(key) for key in content}):
         return SURFACE_CHECKPOINT
     raise UserError(
         "weights_unknown",
@@ -134,8 +133,6 @@ def _write_surface(task: Task) -> None:
 
 
 def _write_surface_checkpoint(task: Task) -> None:
-    from ..one2345 import loading as one2345
-
     one2345.convert(task.source, task.folder / "surface")
 
 
@@ -248,8 +245,6 @@ def _check_set(folder: Path) -> None:
 
 
 def _check_matcher(folder: Path) -> None:
-    from .. import loftr  # kornia takes a second
-
     loftr.load(folder / "model.safetensors")
 
 
