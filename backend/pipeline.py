@@ -14,6 +14,7 @@ from . import camera, elevation, export, foreground, loftr, mesh, picture, surfa
 from .data import Cutout, Elevation, Field, Views
 from .device import choose, precision
 from .jobfolder import keep, kept, partial, write_sheet
+from .one2345 import One2345Field, Reconstruction
 from .options import Options
 from .progress import OnProgress, Stages
 from .protocol import BACKEND_VERSION, UserError
@@ -93,6 +94,8 @@ class Pipeline:
     def _see(self, cutout: Cutout, options: Options, job: Stages) -> tuple[Views, Elevation]:
         """The views around the object; how high the camera stood decides where the second ring lies."""
         quality = options.quality(self._view_model.device.type)
+        if isinstance(self._surface, Reconstruction):
+            quality = replace(quality, views=40)  # it knows no other number
         if self._view_model.polar_of_source and options.elevation is None:
             raise UserError(
                 "needs_elevation",
@@ -139,10 +142,14 @@ class Pipeline:
         report: dict,
     ) -> dict:
         """Field -> files, the part that generate and rework share."""
+
+        def advance(done: int, total: int) -> None:
+            job.step(done / total)
+
         with job.stage("mesh", "Building the mesh"):
             resolution = options.quality(report["device"]).resolution
-            advance = lambda done, total: job.step(done / total)  # noqa: E731
-            shape = mesh.extract(field, resolution, options.faces, advance, options.faithful)
+            grid = _own_grid(field) if options.faithful else None
+            shape = mesh.extract(field, resolution, options.faces, advance, grid)
         with job.stage("texture", "Painting the texture"):
             seen = (None, None) if options.faithful else (views, cutout)
             textured = texture.bake(shape, field, *seen, options.texture_size, advance)
@@ -150,6 +157,13 @@ class Pipeline:
             report |= {"options": options.to_dict(), "mesh": mesh.measure(shape), "seconds": job.seconds}
             files = export.write_result(place, textured, report)
         return {"folder": str(folder), "files": files, "report": report}
+
+
+def _own_grid(field: Field) -> Callable[[np.ndarray], np.ndarray]:
+    """Where the cube [-1, 1]^3 of the surface network lies in the world; One-2-3-45's is turned towards a camera."""
+    if isinstance(field, One2345Field):
+        return field.frame.to_world
+    return lambda points: (points * field.half_side).astype(np.float32)
 
 
 def _matcher() -> str:

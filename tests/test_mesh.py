@@ -54,18 +54,32 @@ def test_the_originals_way_asks_everywhere_and_does_not_smooth():
         return ball(points, 0.03) * 5  # so small that a coarse look misses it, and no true distance
 
     field = AnalyticField(blob)
-    values = grid.dense(field, 47)
+
+    def own(points):
+        return (points * 0.6).astype(np.float32)
+
+    values = grid.dense(field, 47, own)
     assert values.shape == (48,) * 3 and sum(asked) == 48**3
     steps = np.linspace(-0.6, 0.6, 48, dtype=np.float32)[1:-1]
     points = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
     assert np.abs(values[1:-1, 1:-1, 1:-1].ravel() - blob(points)).max() < 1e-5
-    raw = meshes.extract(field, 95, 500, faithful=True)
+    raw = meshes.extract(field, 95, 500, dense=own)
     facts = measure(raw)
     assert facts["manifold"] and facts["faces"] == 500
 
     noise = AnalyticField(lambda p: ball(p) + 0.01 * np.sin(90 * p).prod(-1))
-    rough, smooth = (meshes.extract(noise, 95, 60000, faithful=each) for each in (True, False))
+    rough, smooth = (meshes.extract(noise, 95, 60000, dense=each) for each in (own, None))
     assert np.abs(noise.distance(rough.vertices)).mean() < 0.5 * np.abs(noise.distance(smooth.vertices)).mean()
+
+
+def test_a_networks_own_grid_may_be_larger_and_stand_elsewhere():
+    """... and what the field says outside its own cube does not count."""
+    turn = np.float32([[0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    two = AnalyticField(lambda p: np.minimum(ball(p, 0.3, (0.2, 0, 0)), ball(p, 0.6, (0, 0, 1.3))))
+    mesh = meshes.extract(two, 127, 5000, dense=lambda points: (1.5 * points @ turn + (0, 0, 0.4)).astype(np.float32))
+    assert np.abs(ball(mesh.vertices, 0.3, (0.2, 0, 0))).max() < 0.01
+    facts = measure(mesh)
+    assert facts["watertight"] and facts["components"] == 1 and facts["volume"] > 0
 
 
 def test_only_the_outer_shell_of_the_largest_part_stays():

@@ -20,30 +20,40 @@ CLEARANCE = 0.01
 
 
 def extract(
-    field: Field, resolution: int, faces: int, on_block: grid.OnBlock | None = None, faithful: bool = False
+    field: Field,
+    resolution: int,
+    faces: int,
+    on_block: grid.OnBlock | None = None,
+    dense: grid.Placement | None = None,
 ) -> Mesh:
     """The field's outer surface as one closed, manifold mesh that winds outwards.
 
     resolution: grid cells along the field's cube. faces: the budget, met exactly (one less if odd).
-    on_block(done, total): called between blocks of field points; may raise to cancel. faithful: ask the field at every
-    point of the grid and do not smooth, as One-2-3-45 does (which also keeps everything else that is below zero).
+    on_block(done, total): called between blocks of field points; may raise to cancel. dense: ask the field at every
+    point of the grid that this places, and do not smooth, as One-2-3-45 does (which keeps every piece and every face).
     Raises UserError ``no_object`` when the field has no surface, ``broken_field`` when it is not made of numbers.
     """
-    values = (grid.dense if faithful else grid.sample)(field, resolution, on_block)
+    place = dense or (lambda points: (points * field.half_side).astype(np.float32))
+    values = grid.dense(field, resolution, place, on_block) if dense else grid.sample(field, resolution, on_block)
     if not np.isfinite(values).all():
         raise UserError("broken_field", "The surface network returned no numbers; fetch or repair its weight file.")
-    cell = 2 * field.half_side / (len(values) - 1)
+    step = 2 / (len(values) - 1)
+    cell = step * float(np.linalg.norm(np.subtract(*place(np.array([[1, 0, 0], [0, 0, 0]])))))
     near = np.abs(values) < CLEARANCE * cell
     values[near] = np.copysign(CLEARANCE * cell, values[near])
     mesh = None
     if (values < 0).any():
-        vertices, triangles = isosurface(values)
-        mesh = budget.outer_shell(Mesh((vertices * cell - field.half_side).astype(np.float32), triangles))
+        if dense:  # of the negated field, as there: where a cell is ambiguous, the two signs are joined differently
+            vertices, triangles = isosurface(-values)
+            triangles = triangles[:, ::-1]
+        else:
+            vertices, triangles = isosurface(values)
+        mesh = budget.outer_shell(Mesh(place(vertices * step - 1), triangles))
     if mesh is None:
         raise UserError(
             "no_object", "No solid object came out of this picture; use one that shows a single whole object clearly."
         )
-    return budget.fit(mesh if faithful else budget.smooth(mesh), faces)
+    return budget.fit(mesh if dense else budget.smooth(mesh), faces)
 
 
 def isosurface(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +18,8 @@ BLOCK = 1 << 17
 
 OnBlock = Callable[[int, int], None]
 """Called after every block with the points done and the points known to be needed; may raise to cancel."""
+Placement = Callable[[np.ndarray], np.ndarray]
+"""Where points (P, 3) of a network's own cube [-1, 1]^3 lie in the world: (P, 3) float32."""
 
 
 def sample(field: Field, resolution: int, on_block: OnBlock | None = None) -> np.ndarray:
@@ -32,7 +35,8 @@ def sample(field: Field, resolution: int, on_block: OnBlock | None = None) -> np
     values = np.full((side + 1,) * 3, np.nan, np.float32)
     wanted = np.zeros(values.shape, bool)
     wanted[::STRIDE, ::STRIDE, ::STRIDE] = True
-    done = _query(field, values, wanted, 0, on_block)
+    query = partial(_query, field, lambda points: (points * field.half_side).astype(np.float32), values, on_block)
+    done = query(wanted, 0)
 
     corners = values[::STRIDE, ::STRIDE, ::STRIDE].copy()
     reach = MARGIN * np.sqrt(3) / 2 * STRIDE * 2 * field.half_side / side
@@ -42,28 +46,34 @@ def sample(field: Field, resolution: int, on_block: OnBlock | None = None) -> np
     refined = np.zeros_like(near)
     while near.any():
         refined |= near
-        done = _query(field, values, _points(near) & np.isnan(values), done, on_block)
+        done = query(_points(near) & np.isnan(values), done)
         near = _crossed(np.where(np.isnan(values), stand_in, values), STRIDE) & ~refined
-    return _closed(np.where(np.isnan(values), stand_in, values), field)
-
-
-def dense(field: Field, resolution: int, on_block: OnBlock | None = None) -> np.ndarray:
-    """As ``sample``, but exactly ``resolution`` cells along a side and every point asked for."""
-    values = np.empty((resolution + 1,) * 3, np.float32)
-    _query(field, values, np.ones(values.shape, bool), 0, on_block)
-    return _closed(values, field)
-
-
-def _closed(values: np.ndarray, field: Field) -> np.ndarray:
-    """The same values, the outermost layer made positive."""
-    side = len(values) - 1
-    for axis in range(3):
-        outermost = np.moveaxis(values, axis, 0)[::side]
-        np.maximum(outermost, field.half_side / side, out=outermost)
+    values = np.where(np.isnan(values), stand_in, values)
+    _close(values, field.half_side / side)
     return values
 
 
-def _query(field: Field, values: np.ndarray, wanted: np.ndarray, done: int, on_block: OnBlock | None) -> int:
+def dense(field: Field, resolution: int, place: Placement, on_block: OnBlock | None = None) -> np.ndarray:
+    """Distances at every point of a regular grid over a network's own cube, ``place`` in the world, as in ``sample``.
+
+    There are exactly ``resolution`` cells along a side. What lies outside the field's cube is made positive.
+    """
+    values = np.empty((resolution + 1,) * 3, np.float32)
+    _query(field, place, values, on_block, np.ones(values.shape, bool), 0)
+    _close(values, field.half_side / resolution)
+    return values
+
+
+def _close(values: np.ndarray, least: float) -> None:
+    """Make the outermost layer positive."""
+    for axis in range(3):
+        outermost = np.moveaxis(values, axis, 0)[:: len(values) - 1]
+        np.maximum(outermost, least, out=outermost)
+
+
+def _query(
+    field: Field, place: Placement, values: np.ndarray, on_block: OnBlock | None, wanted: np.ndarray, done: int
+) -> int:
     """Fill ``values`` where ``wanted``; returns the number of points done so far."""
     side = len(values) - 1
     flat = np.flatnonzero(wanted)
@@ -71,8 +81,9 @@ def _query(field: Field, values: np.ndarray, wanted: np.ndarray, done: int, on_b
     for start in range(0, len(flat), BLOCK):
         block = flat[start : start + BLOCK]
         steps = np.stack(np.unravel_index(block, values.shape), -1)
-        points = (steps * (2 * field.half_side / side) - field.half_side).astype(np.float32)
-        values.reshape(-1)[block] = field.distance(points)
+        points = place(steps * (2 / side) - 1)
+        beyond = np.abs(points).max(1) - np.float32(field.half_side * (1 + 1e-6))
+        values.reshape(-1)[block] = np.where(beyond > 0, beyond, field.distance(points))
         done += len(block)
         if on_block:
             on_block(done, total)
