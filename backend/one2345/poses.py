@@ -68,24 +68,37 @@ def normalise(cameras: np.ndarray) -> Frame:
     """Camera-to-world matrices (1 + N, 4, 4), OpenGL axes, the reference view's first -> their frame."""
     poses = cameras.astype(np.float64) @ _OPENCV
     relative = np.linalg.inv(poses) @ poses[0]
-    corners = _frustum() @ np.linalg.inv(relative).transpose(0, 2, 1)[:, :, :3]
+    # In float32, as in the reference: then the frame agrees to the last digit.
+    corners = (_frustum() @ np.linalg.inv(relative).transpose(0, 2, 1).astype(np.float32))[..., :3]
     low, high = corners.min((0, 1)), corners.max((0, 1))
-    centre, scale = (low + high) / 2, (high - low).max() / 2 * MARGIN
-    relative[:, :3, 3] = (relative[:, :3, :3] @ centre + relative[:, :3, 3]) / scale
-    inverse = np.linalg.inv(relative)
-    distance = np.linalg.norm(inverse[:, :3, 3], axis=1)
+    centre, scale = (low + high) / 2, (high - low).max() / 2 * np.float32(MARGIN)
+    rotation, shift = relative[:, :3, :3], (relative[:, :3, :3] @ centre + relative[:, :3, 3]) / scale
+    normalised = np.tile(np.eye(4), (len(cameras), 1, 1))
+    normalised[:, :3, :3] = _orthonormal(rotation).transpose(0, 2, 1)
+    normalised[:, :3, 3] = -np.linalg.solve(rotation, shift[..., None])[..., 0]
+    normalised = normalised.astype(np.float32)
+    distance = np.linalg.norm(normalised[:, :3, 3].astype(np.float64), axis=1)
     return Frame(
         poses[0].astype(np.float32),
-        centre.astype(np.float32),
-        float(np.float32(scale)),
-        relative[1:].astype(np.float32),
-        inverse[1:].astype(np.float32),
+        centre,
+        float(scale),
+        np.linalg.inv(normalised[1:]),
+        normalised[1:],
         np.stack([0.95 * (distance - 1), 1.05 * (distance + 1)], 1).astype(np.float32),
     )
+
+
+def _orthonormal(matrices: np.ndarray) -> np.ndarray:
+    """Rotations (N, 3, 3), nearly: rows made orthonormal from the last up, as decomposing a projection does. Cameras in
+    float32 are rotated only nearly, which shows in voxels close to a camera's own plane."""
+    last = matrices[:, 2] / np.linalg.norm(matrices[:, 2], axis=1, keepdims=True)
+    middle = matrices[:, 1] - (matrices[:, 1] * last).sum(1, keepdims=True) * last
+    middle /= np.linalg.norm(middle, axis=1, keepdims=True)
+    return np.stack([np.cross(middle, last), middle, last], 1)
 
 
 def _frustum() -> np.ndarray:
     """The eight corners of every view's frustum (8, 4), homogeneous, in its camera's coordinates."""
     u, v, depth = (each.ravel() for each in np.meshgrid([0, IMAGE_SIZE], [0, IMAGE_SIZE], DEPTHS))
     pixels = np.stack([u, v, np.ones_like(u)], 1) @ np.linalg.inv(INTRINSICS).T
-    return np.concatenate([pixels * depth[:, None], np.ones((8, 1))], 1)
+    return np.concatenate([pixels * depth[:, None], np.ones((8, 1))], 1).astype(np.float32)

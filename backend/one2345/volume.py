@@ -36,9 +36,9 @@ def _pool(maps: torch.Tensor, projections: torch.Tensor, places: torch.Tensor) -
     """``aggregate`` for some places (P, 3): (2 C, P) and (P,) bool."""
     seen = places.new_zeros(len(places))
     total = square = places.new_zeros(maps.shape[1], len(places))
-    homogeneous = torch.cat([places, torch.ones_like(places[:, :1])], 1)
+    homogeneous = torch.cat([places, torch.ones_like(places[:, :1])], 1).T.contiguous()
     for picture, projection in zip(maps, projections, strict=True):
-        column, row, depth = (projection[:3] @ homogeneous.T).unbind()
+        column, row, depth, _ = (projection @ homogeneous).unbind()
         positive = torch.where(depth >= 0, depth.clamp_min(1e-6), depth)
         plane = 2 * (torch.stack([column, row], 1) / positive[:, None]) / (picture.shape[-1] - 1) - 1
         seen += (plane.abs() <= 1).all(1) & (depth > 0)
