@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from mcubes import marching_cubes
 from scipy.spatial import cKDTree
-from skimage.measure import marching_cubes
 
 from training import pool
 
@@ -15,7 +15,7 @@ GRID, SAMPLES = 112, 20_000
 def surface_points(distance: np.ndarray, half_side: float, rng: np.random.Generator) -> np.ndarray:
     """Points (SAMPLES, 3) spread evenly over the zero surface of a (GRID, GRID, GRID) field."""
     padded = np.pad(distance, 1, constant_values=1.0)
-    vertices, faces, _, _ = marching_cubes(padded, 0.0)
+    vertices, faces = marching_cubes(padded, 0.0)
     vertices = ((vertices - 1) / (GRID - 1) * 2 - 1) * half_side
     corners = vertices[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)

@@ -82,3 +82,8 @@ def render(scenes: Scenes, elevations: torch.Tensor, azimuths: torch.Tensor, siz
     owner = torch.arange(batch, device=elevations.device).repeat_interleave(number)
     pictures = scenes.render(cameras(elevations, azimuths).reshape(-1, 4, 4), owner, size)
     return pictures.view(batch, number, size, size, 4)
+
+
+def as_input(pictures: torch.Tensor) -> torch.Tensor:
+    """uint8 (B, S, S, 3) -> (B, 3, S, S) float32 in -1..1."""
+    return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -19,10 +19,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from backend.surface.network import SurfaceNetwork
+from backend.surface.network import SurfaceNetwork, load
 from backend.zero123.model import Zero123
 from training import pool
 from training.evaluate_surface import report
+from training.group_norm import fuse
 from training.paint import paint, plan_angles
 from training.render import Scenes
 from training.surface_model import CONFIG, save
@@ -30,6 +31,10 @@ from training.surface_model import CONFIG, save
 RINGS, NEIGHBOURS = 9, 5
 """Views of a sample: the input and both rings, and this many of the 32 neighbours."""
 TRUNCATION = 0.1
+FIELDS = ("rows", "counts", "placement", "light")
+"""What ``Scenes`` is made of."""
+REFRESH = 16, 80
+"""Steps between two new chunks of scenes, true and painted (which cost many times more)."""
 POINTS = 12288
 """Points near the surface of every scene, and a third as many anywhere."""
 
@@ -38,22 +43,29 @@ class Store:
     """Scenes with their pictures in GPU memory: pictures (N, V, S, S, 4) uint8 and angles (N, V, 2) in degrees."""
 
     def __init__(self, count: int, stream, painter: Zero123 | None, neighbours: bool):
-        parts, pictures_of, angles_of = [], [], []
-        for _ in range(count // pool.CHUNK):
-            scenes, elevation = next(stream)
-            elevations, azimuths = plan_angles(elevation)
-            if not neighbours:
-                elevations, azimuths = elevations[:, :RINGS], azimuths[:, :RINGS]
-            pictures = pool.render(scenes, elevations, azimuths, CONFIG["image_size"])
-            if painter is not None:
-                pictures[:, 1:] = paint(painter, pictures[:, 0], elevations, azimuths)
-            parts.append(scenes)
-            pictures_of.append(pictures)
-            angles_of.append(torch.stack([elevations, azimuths], -1))
-        fields = ("rows", "counts", "placement", "light")
-        self.pictures, self.angles = torch.cat(pictures_of), torch.cat(angles_of)
-        joined = (torch.cat([getattr(each, name) for each in parts]) for name in fields)
+        self.stream, self.painter, self.neighbours, self.next = stream, painter, neighbours, 0
+        chunks = [self._chunk() for _ in range(count // pool.CHUNK)]
+        self.pictures, self.angles = (torch.cat([chunk[k] for chunk in chunks]) for k in (1, 2))
+        joined = (torch.cat([getattr(chunk[0], name) for chunk in chunks]) for name in FIELDS)
         self.scenes = Scenes(*joined, self.pictures.device)
+
+    def _chunk(self) -> tuple[Scenes, torch.Tensor, torch.Tensor]:
+        scenes, elevation = next(self.stream)
+        elevations, azimuths = plan_angles(elevation)
+        if not self.neighbours:
+            elevations, azimuths = elevations[:, :RINGS], azimuths[:, :RINGS]
+        pictures = pool.render(scenes, elevations, azimuths, CONFIG["image_size"])
+        if self.painter is not None:
+            pictures[:, 1:] = paint(self.painter, pictures[:, 0], elevations, azimuths)
+        return scenes, pictures, torch.stack([elevations, azimuths], -1)
+
+    def refresh(self) -> None:
+        """Replace the oldest chunk of scenes."""
+        mine = slice(self.next, self.next + pool.CHUNK)
+        self.next = (self.next + pool.CHUNK) % len(self.pictures)
+        scenes, self.pictures[mine], self.angles[mine] = self._chunk()
+        for name in FIELDS:
+            getattr(self.scenes, name)[mine] = getattr(scenes, name)
 
     def draw(self, batch: int):
         """Scenes, pictures (B, V, 4, S, S) 0..1 and angles (B, V, 2) of a random batch."""
@@ -145,11 +157,12 @@ def loss_of(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--state", required=True, help="folder that keeps everything needed to resume")
+    parser.add_argument("--from", dest="weights", help="folder of weights to start from")
     parser.add_argument("--out", required=True, help="folder for the averaged weights, float16")
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--views", help="folder of a view model that paints half of the views")
-    parser.add_argument("--scenes", type=int, default=6144)
-    parser.add_argument("--painted", type=int, default=3072)
+    parser.add_argument("--scenes", type=int, default=4096)
+    parser.add_argument("--painted", type=int, default=2048)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--start", type=int, default=500_000_000, help="first seed of this run's scenes")
@@ -167,6 +180,8 @@ def main() -> None:
         stores.append(Store(args.painted, stream, painter, False))
         print(f"{args.painted} painted scenes after {time.time() - begin:.0f} s", flush=True)
     network = SurfaceNetwork(**CONFIG).to(device)
+    if args.weights:
+        network.load_state_dict(load(args.weights, device).state_dict())
     averaged = SurfaceNetwork(**CONFIG).to(device).requires_grad_(False)
     optimiser = torch.optim.AdamW(network.parameters(), args.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     step, state = 0, Path(args.state) / "surface.pt"
@@ -175,6 +190,9 @@ def main() -> None:
         network.load_state_dict(stored["model"])
         optimiser.load_state_dict(stored["optimiser"])
     averaged.load_state_dict(network.state_dict())
+    fuse(network)
+    network.features.to(memory_format=torch.channels_last)
+    network.unet.to(memory_format=torch.channels_last_3d)
     begin, total = time.time(), 0.0
     while (done := (time.time() - begin) / (60 * args.minutes)) < 1:
         store = stores[step % len(stores)]
@@ -191,6 +209,9 @@ def main() -> None:
                 list(averaged.parameters()), list(network.parameters()), 1 - min(0.998, step / (step + 10))
             )
             total += near
+        for store, every in zip(stores, REFRESH, strict=False):
+            if step % every == 0:
+                store.refresh()
         if step % 200 == 0:
             print(
                 f"surface step {step} near {float(total) / 200:.5f} {step / (time.time() - begin):.1f} steps/s",

@@ -2,8 +2,9 @@
 
     python -m training.views --state DIR --vae-minutes 1.5 --minutes 7 --part 0 0.5 --out DIR
 
-Resumes from ``--state`` when something is there; ``--part A B`` says which part of the schedule this run is. With
-``torchrun --nproc-per-node 2`` gradients are averaged over the GPUs. ``--out`` receives the averaged weights.
+Resumes from ``--state`` when something is there, else starts from the weights in ``--from`` if given; ``--part A B``
+says which part of the schedule this run is. With ``torchrun --nproc-per-node 2`` gradients are averaged over the GPUs.
+``--out`` receives the averaged weights.
 """
 
 from __future__ import annotations
@@ -19,16 +20,21 @@ import torch
 import torch.distributed as dist
 from diffusers import DDPMScheduler
 from torch import nn
-from torch.nn import functional as F
 
 from backend.camera import LOWER_RING_UP_TO
 from backend.zero123.conditioning import clip_pixels
 from backend.zero123.model import Zero123
 from training import pool
+from training.group_norm import fuse
+from training.pool import as_input
+from training.twin import HalfTwin, all_agree
+from training.vae import train_vae
 from training.view_model import SCHEDULE, SIZE, build, save
 
 VIEWS = 8
 """Pictures of every scene: the input, three around it, two of the second ring, two neighbours."""
+STATE = "views.pt"
+"""Name of the file that keeps everything needed to resume."""
 DROP = 0.1
 """Share of samples that are shown no condition, for guidance."""
 GAMMA = 5.0
@@ -86,95 +92,6 @@ class Pool:
         self.latents[which] = vae(as_input(self.pictures[which].flatten(0, 1))).unflatten(0, (-1, VIEWS)).half()
 
 
-def as_input(pictures: torch.Tensor) -> torch.Tensor:
-    """uint8 (B, S, S, 3) -> (B, 3, S, S) float32 in -1..1."""
-    return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def detail(x: torch.Tensor) -> torch.Tensor:
-    """Differences of neighbouring pixels, down and across, at two scales."""
-    half = F.avg_pool2d(x, 2)
-    return torch.cat([each.flatten(1) for part in (x, half) for each in (part.diff(dim=2), part.diff(dim=3))], 1)
-
-
-def all_agree(going: bool, device) -> bool:
-    """Whether every process wants to go on: all must stop at the same step."""
-    if not dist.is_initialized():
-        return going
-    flag = torch.tensor(float(going), device=device)
-    dist.all_reduce(flag, dist.ReduceOp.MIN)
-    return flag.item() > 0
-
-
-def train_vae(model: Zero123, data: Pool, minutes: float, rank: int, world: int) -> None:
-    """Train the VAE on the pool's pictures, then scale its latents to unit variance."""
-    vae, begin, going = model.vae, time.time(), True
-    twin = HalfTwin(vae)
-    optimiser = torch.optim.AdamW(vae.parameters(), 1e-3, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
-    step = 0
-    while going:
-        done = min((time.time() - begin) / (60 * minutes), 1.0)
-        optimiser.param_groups[0]["lr"] = 1.5e-3 * min(1, step / 100) * min(1.0, 2.5 * (1 - done) + 0.01)
-        scene = torch.randint(0, len(data.pictures), (128,), device=data.pictures.device)
-        view = torch.randint(0, VIEWS, (128,), device=scene.device)
-        pictures = as_input(data.pictures[scene, view]).contiguous(memory_format=torch.channels_last)
-        latents = twin.copy.encode(pictures.bfloat16()).latent_dist
-        rebuilt = twin.copy.decode(latents.sample(), return_dict=False)[0]
-        error = rebuilt.float() - pictures
-        loss = (
-            error.abs().mean()
-            + 2 * error.square().mean()
-            + detail(error).abs().mean()
-            + 2e-5 * latents.kl().float().mean() / 4096
-        )
-        loss.backward()
-        twin.step(optimiser, world)
-        step += 1
-        if rank == 0 and step % 200 == 0:
-            decibel = -10 * math.log10(error.square().mean().item() / 4)
-            print(f"vae step {step} loss {loss.item():.4f} psnr {decibel:.2f}", flush=True)
-        if step % 50 == 0:
-            going = all_agree(time.time() < begin + 60 * minutes, scene.device)
-    with torch.no_grad():
-        latents = model.encode(as_input(data.pictures[:32].flatten(0, 1)))
-        deviation = latents.std()
-        if dist.is_initialized():
-            dist.broadcast(deviation, 0)
-        vae.quant_conv.weight[:4] /= deviation
-        vae.quant_conv.bias[:4] /= deviation
-        vae.post_quant_conv.weight *= deviation
-    if rank == 0:
-        print(f"vae: {step} steps, latents' deviation was {deviation.item():.3f}", flush=True)
-
-
-class HalfTwin:
-    """A bfloat16 copy of a module that computes; the float32 original keeps the weights and learns.
-
-    Autocast would run every normalisation in float32 and triple the bytes moved.
-    """
-
-    def __init__(self, original: nn.Module):
-        self.copy = copy.deepcopy(original).bfloat16().to(memory_format=torch.channels_last)
-        self.originals = [each for each in original.parameters() if each.requires_grad]
-        self.copies = [each for each in self.copy.parameters() if each.requires_grad]
-
-    def step(self, optimiser: torch.optim.Optimizer, world: int) -> None:
-        """One step with the copy's gradients, averaged over the processes, clipped to norm 1."""
-        # Cross-attention over a single token never looks at its queries and keys: those have no gradient.
-        found = [torch.zeros_like(each) if each.grad is None else each.grad for each in self.copies]
-        flat = torch.cat([each.flatten() for each in found]).float()
-        if world > 1:
-            dist.all_reduce(flat, dist.ReduceOp.AVG)
-        flat *= (1 / flat.norm().clamp_min(1e-9)).clamp_max(1.0)
-        for each, gradient in zip(self.originals, flat.split([each.numel() for each in self.originals]), strict=True):
-            each.grad = gradient.view_as(each)
-        optimiser.step()
-        with torch.no_grad():
-            torch._foreach_copy_(self.copies, self.originals)
-        for each in self.copies:
-            each.grad = None
-
-
 class Trainee(nn.Module):
     """What the diffusion loss trains: UNet, tower, projection and elevation head, in one forward pass."""
 
@@ -210,25 +127,27 @@ def relative_poses(angles: torch.Tensor, scene, source, target) -> torch.Tensor:
     return torch.stack([polar, azimuth.sin(), azimuth.cos(), torch.zeros_like(polar)], -1)
 
 
-def train(model: Zero123, data: Pool, args, rank: int, world: int) -> Zero123:
-    """Train the diffusion model for ``args.minutes``; returns the model with averaged weights."""
+def train(model: Zero123, data: Pool, stored: dict | None, args, rank: int, world: int) -> Zero123:
+    """Train the diffusion model for ``args.minutes``, resuming from what an earlier run ``stored``.
+
+    Returns the model with averaged weights and leaves the state of this run in ``args.state``.
+    """
     device = data.pictures.device
     model.vae.requires_grad_(False)
-    vae = copy.deepcopy(model.vae).bfloat16()
+    vae = copy.deepcopy(model.vae).bfloat16().to(memory_format=torch.channels_last)
+    fuse(vae)
 
     def encode(pictures: torch.Tensor) -> torch.Tensor:
-        return vae.encode(pictures.bfloat16()).latent_dist.mode()
+        return vae.encode(pictures.bfloat16().contiguous(memory_format=torch.channels_last)).latent_dist.mode()
 
     for start in range(0, len(data.pictures), pool.CHUNK):
         data.encode(slice(start, start + pool.CHUNK), encode)
     averaged = copy.deepcopy(model)
     parameters = [each for each in model.parameters() if each.requires_grad]
     optimiser = torch.optim.AdamW(parameters, 1e-3, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    step, state = 0, Path(args.state) / "views.pt"
-    if state.exists():
-        stored = torch.load(state, map_location=device)
-        model.load_state_dict(stored["model"])
-        averaged.load_state_dict(stored["averaged"])
+    step = 0
+    if stored:
+        averaged.load_state_dict(stored["averaged"] | {f"vae.{k}": v for k, v in model.vae.state_dict().items()})
         optimiser.load_state_dict(stored["optimiser"])
         step = stored["step"]
     twin = HalfTwin(Trainee(model))
@@ -238,7 +157,7 @@ def train(model: Zero123, data: Pool, args, rank: int, world: int) -> Zero123:
     while going:
         done = min((time.time() - begin) / (60 * args.minutes), 1.0)
         whole = args.part[0] + done * (args.part[1] - args.part[0])
-        rate = min(1.0, step / 400) * (1.0 if whole < 0.4 else 0.5 + 0.5 * math.cos(math.pi * (whole - 0.4) / 0.6))
+        rate = min(1.0, step / 200) * (1.0 if whole < 0.4 else 0.5 + 0.5 * math.cos(math.pi * (whole - 0.4) / 0.6))
         optimiser.param_groups[0]["lr"] = args.rate * max(rate, 0.01)
         scene, source, target = draw_pairs(data.angles, args.batch)
         latents, condition = data.latents[scene, target].float(), data.latents[scene, source].float()
@@ -262,7 +181,7 @@ def train(model: Zero123, data: Pool, args, rank: int, world: int) -> Zero123:
         loss.backward()
         twin.step(optimiser, world)
         step += 1
-        decay = min(0.9995, (1 + step) / (10 + step))
+        decay = min(0.998, (1 + step) / (10 + step))
         with torch.no_grad():
             torch._foreach_lerp_(
                 [each for each in averaged.parameters() if each.requires_grad], parameters, 1 - decay
@@ -270,31 +189,46 @@ def train(model: Zero123, data: Pool, args, rank: int, world: int) -> Zero123:
             losses += torch.stack([error.mean(), (30 * (elevation[:, 0] - truth)).abs().mean()])
         if step % args.refresh == 0:
             data.refresh(encode)
-        if step % 200 == 0:
+        if step % 50 == 0:
             going = all_agree(time.time() < begin + 60 * args.minutes, device)
+        if step % 200 == 0:
             if rank == 0:
                 mean = (losses / 200).tolist()
                 speed = (step - first_step) * args.batch * world / (time.time() - begin)
                 print(f"step {step} error {mean[0]:.4f} elevation {mean[1]:.2f} deg {speed:.0f} samples/s", flush=True)
             losses.zero_()
     if rank == 0:
-        state.parent.mkdir(parents=True, exist_ok=True)
+        Path(args.state).mkdir(parents=True, exist_ok=True)
         kept = {"model": model, "averaged": averaged, "optimiser": optimiser}
-        torch.save({name: part.state_dict() for name, part in kept.items()} | {"step": step}, state)
+        torch.save({name: part.state_dict() for name, part in kept.items()} | {"step": step}, Path(args.state) / STATE)
     return averaged
+
+
+def begin_model(args, device) -> tuple[Zero123, dict | None]:
+    """The model to train on, and what an earlier run stored beside it."""
+    if (Path(args.state) / STATE).exists():
+        stored = torch.load(Path(args.state) / STATE, map_location=device)
+        model = build().to(device)
+        model.load_state_dict(stored["model"])
+        return model, stored
+    if args.weights:
+        return Zero123.load(args.weights, device).requires_grad_(True).train(), None
+    torch.manual_seed(0)  # every process begins with the same weights
+    return build().to(device), None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--state", required=True, help="folder that keeps everything needed to resume")
+    parser.add_argument("--from", dest="weights", help="folder of weights to start from")
     parser.add_argument("--out", required=True, help="folder for the averaged weights, float16")
     parser.add_argument("--vae-minutes", type=float, default=0.0)
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--part", type=float, nargs=2, default=(0.0, 1.0))
     parser.add_argument("--scenes", type=int, default=16384)
-    parser.add_argument("--batch", type=int, default=512, help="samples a step on each GPU")
+    parser.add_argument("--batch", type=int, default=768, help="samples a step on each GPU")
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--refresh", type=int, default=3, help="steps between two new chunks of scenes")
+    parser.add_argument("--refresh", type=int, default=4, help="steps between two new chunks of scenes")
     parser.add_argument("--start", type=int, default=0, help="first seed of this run's scenes")
     args = parser.parse_args()
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -309,19 +243,12 @@ def main() -> None:
         dist.init_process_group("nccl")
     if rank == 0:
         print(f"pool: {args.scenes} scenes of {VIEWS} views in {time.time() - begin:.0f} s", flush=True)
-    torch.manual_seed(0)
-    model = build().to(device)
+    model, stored = begin_model(args, device)
     torch.manual_seed(args.start + rank + 1)
-    state = Path(args.state) / "vae.pt"
     if args.vae_minutes:
-        train_vae(model, data, args.vae_minutes, rank, world)
-        if rank == 0:
-            state.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(model.vae.state_dict(), state)
-    else:
-        model.vae.load_state_dict(torch.load(state, map_location=device))
+        train_vae(model, data.pictures.flatten(0, 1), args.vae_minutes, rank, world)
     if args.minutes:
-        model = train(model, data, args, rank, world)
+        model = train(model, data, stored, args, rank, world)
     if rank == 0:
         save(model, Path(args.out), quantise=False)
     if world > 1:
