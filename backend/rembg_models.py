@@ -89,9 +89,10 @@ def _run(file: Path, pixels: np.ndarray) -> np.ndarray:
 
 
 def check(file: Path) -> None:
-    """Raises UserError (``weights_broken``) where a model file cannot be opened."""
+    """Raises UserError (``weights_broken``) where the file of one of MODELS makes no mask of a plain picture."""
+    model = next(model for model in MODELS if model.name == file.stem)
     try:
-        _session(file)
+        _run(file, np.zeros((1, 3, model.size, model.size), np.float32))
     except Exception as error:  # onnxruntime's own errors have no other base
         raise UserError("weights_broken", f"{file.name} is no model that can be used: get it again.") from error
 

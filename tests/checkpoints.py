@@ -17,6 +17,8 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from backend.one2345.network import One2345
+
 LIST = json.loads(
     gzip.decompress((Path(__file__).parent / "data" / "zero123" / "checkpoint_names.json.gz").read_bytes())
 )
@@ -130,3 +132,17 @@ def write_diffusers(folder: Path, parts: dict[str, nn.Module], family: str = "cl
     (home / "config.json").write_text("{}")
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "Zero123Pipeline", "unet": ["diffusers", "x"]}))
     return folder
+
+
+def write_surface_checkpoint(path: Path, moments: int = 10) -> Path:
+    """As ``ckpt_215000.pth``: a dict of each network's state, with what the training kept besides (bytes)."""
+    torch.manual_seed(0)
+    state = One2345().state_dict()
+    content = {}
+    for name, tensor in state.items():
+        network, _, rest = name.partition(".")
+        content.setdefault(network, {})[rest] = tensor
+    torch.save(
+        content | {"optimizer": {"state": {0: torch.rand(moments // 4)}}, "iter_step": 215000, "val_step": 0}, path
+    )
+    return path

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
+import zlib
 from pathlib import Path
 
 import torch
@@ -63,6 +65,22 @@ def read_checkpoint(path: Path) -> dict:
     if not isinstance(content, dict):
         raise UserError("weights_unknown", f"{path} holds no named tensors: get the original file.")
     return content
+
+
+def check_sums(path: Path) -> None:
+    """Compare the file with the checksums it carries, as most ``.ckpt`` and ``.pth`` files do: they are zip archives.
+
+    PyTorch leaves this out. Reads all of the file. Raises UserError (``weights_broken``).
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise _broken(path) from error
+    if damaged is not None:
+        raise _broken(path)
 
 
 def _unpickle(path: Path) -> object:

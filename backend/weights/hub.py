@@ -7,6 +7,7 @@ was interrupted is continued, also by another run.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -137,7 +138,10 @@ def _advance(report: Callable[[str, int, int], None], text: str, before: int, to
 
 def clear(name: str) -> None:
     """Delete what was downloaded for ``name``."""
-    shutil.rmtree(weights_folder() / DOWNLOADS / name, ignore_errors=True)
+    downloads = weights_folder() / DOWNLOADS
+    shutil.rmtree(downloads / name, ignore_errors=True)
+    with contextlib.suppress(OSError):  # others wait there too, or there is none
+        downloads.rmdir()
 
 
 def _incomplete(path: Path) -> Path:
@@ -165,7 +169,11 @@ def _download(repo: str, file: HubFile, path: Path, on_bytes: Callable[[int], No
             )
         incomplete.replace(path)
     except UNREACHABLE as error:
-        raise _no_network(repo) from error
+        raise UserError(
+            "no_network",
+            f"The connection to the model hub broke while {file.name} of {repo} was downloaded: fetch it again; it goes "
+            "on where it stopped.",
+        ) from error
     except (HfHubHTTPError, ValueError) as error:
         raise _explain(repo, error) from error
     except OSError as error:

@@ -11,6 +11,7 @@ from ..protocol import UserError
 from ..zero123.loading import STEMS, VARIANTS
 from . import hub, manage
 from .catalogue import Entry, catalogue, installed
+from .checkpoint import check_sums
 from .hub import HubFile
 from .manage import check_disk, place
 from .recognise import Format, Task, recognise
@@ -111,6 +112,9 @@ def _write(found: Format, source: Path, folder: Path, polar: bool, half: bool, t
     def on_bytes(done: int, total: int) -> None:
         report(f"Writing {source.name}", done, total)
 
+    if source.is_file():
+        report(f"Reading {source.name}", 0, 1)
+        check_sums(source)
     found.write(Task(source, folder, on_bytes, polar, half, take))
     report("Checking", 1, 1)
     found.check(folder)
