@@ -27,20 +27,23 @@ class Reconstruction:
     def __init__(self, network: One2345):
         self.network = network
 
-    @torch.no_grad()
     def lift(self, views: Views) -> One2345Field:
         """The field of an object seen in ``views``: the picture, which only gives the reference camera, and the 32
         neighbours of its stage-1 views. Raises UserError (``too_few_views``) where some of these are missing."""
-        places = {name: index for index, name in enumerate(views.names)}
-        layout = next((names for names in LAYOUTS if all(name in places for name in names)), None)
-        if layout is None or "input" not in places:
-            raise UserError(
-                "too_few_views", "These weights need all 40 generated views: choose the standard or the high preset."
-            )
-        sources = [places[name] for name in layout]
-        device = next(self.network.parameters()).device
-        images = torch.from_numpy(views.images[sources]).to(device).permute(0, 3, 1, 2).float()
+        pictures, cameras = source_views(views)
+        images = torch.from_numpy(pictures).to(next(self.network.parameters()).device).permute(0, 3, 1, 2)
         if images.shape[-1] != IMAGE_SIZE:
             images = F.interpolate(images, (IMAGE_SIZE,) * 2, mode="bilinear", antialias=True).clamp(0, 1)
-        cameras = np.ascontiguousarray(views.camera_to_world[[places["input"], *sources]])
         return One2345Field.of(self.network, images.contiguous(), cameras)
+
+
+def source_views(views: Views) -> tuple[np.ndarray, np.ndarray]:
+    """The 32 source pictures (32, H, W, 3) in the order of training, and 33 cameras (33, 4, 4): the picture's first."""
+    places = {name: index for index, name in enumerate(views.names)}
+    layout = next((names for names in LAYOUTS if all(name in places for name in ("input", *names))), None)
+    if layout is None:
+        raise UserError(
+            "too_few_views", "These weights need all 40 generated views: choose the standard or the high preset."
+        )
+    sources = [places[name] for name in layout]
+    return views.images[sources].astype(np.float32), views.camera_to_world[[places["input"], *sources]]
