@@ -65,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     options.add_flags(mesh)
     mesh.set_defaults(run=_mesh, needs_environment=True)
 
+    text = commands.add_parser("text", help="paint a picture of what words say, and turn it into a mesh")
+    text.add_argument("words", metavar="WORDS", help="what it shall be, as in “a blue teapot”")
+    text.add_argument("-o", "--output", type=Path, metavar="OUT.glb", help="default: named after the words")
+    options.add_flags(text)
+    text.set_defaults(run=_text, needs_environment=True)
+
     serve = commands.add_parser("serve", help="answer requests on stdin and stdout (what Blender talks to)")
     serve.add_argument("--log", help="the file that stderr goes to, named in error messages")
     serve.set_defaults(run=_serve)
@@ -139,6 +145,13 @@ def _mesh(flags: argparse.Namespace) -> int:
     from .commands import mesh
 
     mesh(flags.picture, flags.output, options.from_flags(flags))
+    return 0
+
+
+def _text(flags: argparse.Namespace) -> int:
+    from .commands import text
+
+    text(flags.words, flags.output, options.from_flags(flags))
     return 0
 
 

@@ -108,6 +108,10 @@ class Backend:
         """Ask for picture -> textured mesh, files into ``folder``; ``options`` as of ``Options.to_dict``. Its id."""
         return self._request("generate", {"picture": str(picture), "folder": str(folder), "options": options})
 
+    def imagine(self, text: str, folder: Path | str, options: dict) -> int:
+        """Ask for words -> picture -> textured mesh, files into ``folder``; the request's id."""
+        return self._request("imagine", {"text": text, "folder": str(folder), "options": options})
+
     def rework(self, folder: Path | str, options: dict) -> int:
         """Ask for a new face budget or texture size from the field kept in ``folder``; the request's id."""
         return self._request("rework", {"folder": str(folder), "options": options})

@@ -1,13 +1,14 @@
-"""What the commands ``mesh`` and ``doctor`` do, once the environment is there."""
+"""What the commands ``mesh``, ``text`` and ``doctor`` do, once the environment is there."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import device
@@ -22,16 +23,30 @@ def mesh(picture: Path, output: Path | None, options: Options) -> None:
 
     Raises UserError. Each file is complete or not there; a picture that has the preview's name is never overwritten.
     """
-    target = _target(picture, output)
+    target = _target(picture.stem, output)
     preview = target.with_suffix(".png")
     if preview.exists() and (not target.exists() or preview.samefile(picture)):
         preview = target.with_name(f"{target.stem}-preview.png")
-    with tempfile.TemporaryDirectory(prefix="image-to-mesh-") as folder:
-        result = Pipeline().generate(picture, Path(folder), options, _Meter(), lambda: False)
-        _put(Path(folder) / "mesh.glb", target)
-        _put(Path(folder) / "preview.png", preview)
-    _print_report(result["report"])
-    print(f"\n{target}\n{preview}")
+    _make(
+        lambda folder: Pipeline().generate(picture, folder, options, _Meter(), lambda: False),
+        {"mesh.glb": target, "preview.png": preview},
+    )
+
+
+def text(words: str, output: Path | None, options: Options) -> None:
+    """Write OUT.glb (default: named after the words), its preview and the picture it was made of; print the report.
+
+    Raises UserError. Each file is complete or not there.
+    """
+    target = _target("-".join(re.findall(r"\w+", words))[:60], output)
+    _make(
+        lambda folder: Pipeline().imagine(words, folder, options, _Meter(), lambda: False),
+        {
+            "mesh.glb": target,
+            "preview.png": target.with_suffix(".png"),
+            "picture.png": target.with_name(f"{target.stem}-picture.png"),
+        },
+    )
 
 
 def doctor(packages: Sequence[str]) -> int:
@@ -61,8 +76,18 @@ class _Meter:
         self._stage = stage
 
 
-def _target(picture: Path, output: Path | None) -> Path:
-    target = (output or Path(f"{picture.stem or 'mesh'}.glb")).absolute()
+def _make(work: Callable[[Path], dict], wanted: dict[str, Path]) -> None:
+    """Do the work in a temporary folder, put the wanted files of it in their places, and tell about it."""
+    with tempfile.TemporaryDirectory(prefix="image-to-mesh-") as folder:
+        result = work(Path(folder))
+        for name, place in wanted.items():
+            _put(Path(folder) / name, place)
+    _print_report(result["report"])
+    print("", *wanted.values(), sep="\n")
+
+
+def _target(name: str, output: Path | None) -> Path:
+    target = (output or Path(f"{name or 'mesh'}.glb")).absolute()
     if target.suffix.lower() != ".glb":
         raise UserError("bad_output", f"{target.name} does not end in .glb: name the result NAME.glb.")
     if not target.parent.is_dir():

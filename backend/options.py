@@ -59,6 +59,12 @@ class Options:
     """
 
     weights: str = _option("starter", str, "Weights", "Networks to use: starter (bundled), a name or a folder")
+    text_model: str = _option(
+        "auto",
+        str,
+        "Text to Image",
+        "Paints the picture where words are given: auto (what is installed), a name, a diffusers folder or a hub id",
+    )
     preset: str = _option(
         "auto",
         str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from kornia.feature.loftr import LoFTR
+from PIL import Image
 
-from . import camera, elevation, export, foreground, loftr, mesh, picture, surface, texture
+from . import camera, elevation, export, foreground, loftr, mesh, picture, surface, text_to_image, texture
 from .data import Cutout, Elevation, Field, Views
 from .device import choose, precision
 from .jobfolder import keep, kept, partial, write_sheet
@@ -23,6 +25,7 @@ from .weights.store import parts
 from .zero123.model import Zero123
 
 GENERATE = {"picture": 1, "load": 6, "views": 60, "surface": 6, "mesh": 8, "texture": 12, "export": 7}
+IMAGINE = {"text": 60, **GENERATE}
 REWORK = {"load": 1, "mesh": 8, "texture": 12, "export": 7}
 """Each stage's usual share of the time."""
 
@@ -45,33 +48,52 @@ class Pipeline:
         """A picture file -> a textured mesh in ``folder``."""
         job = Stages(GENERATE, on_progress, cancelled)
         with partial(folder) as place:
-            with job.stage("picture", "Reading the picture"):
-                image = picture.load_picture(path)
-                image = foreground.shrink(image) if options.faithful else image
-                cutout = foreground.cut_out(image)
-            with job.stage("load", "Loading the networks"):
-                device = choose(options.device)
-                self._load(*parts(options.weights), device)
-            with job.stage("views", "Looking at the object from all sides"):
-                views, height = self._see(cutout, options, job)
-            write_sheet(place / "views.png", views)
-            with job.stage("surface", "Finding the surface"):
-                job.step(0.0, place / "views.png")
-                field = self._surface.lift(views)
-                if options.faithful and isinstance(field, surface.VolumeField):
-                    field.outline = None
-            keep(place, field, views, cutout)
-            report = {
-                "version": BACKEND_VERSION,
-                "picture": path.name,
-                "device": device.type,
-                "foreground": cutout.method,
-                "elevation": asdict(height),
-                "matcher": _matcher() if height.source == "matched" else None,
-                "camera": _camera(views, cutout, *image.shape[:2]),
-                "views": len(views.names),
-            }
-            return self._finish(place, folder, job, field, views, cutout, options, report)
+            return self._generate(path, place, folder, job, options, {})
+
+    def imagine(
+        self, text: str, folder: Path, options: Options, on_progress: OnProgress, cancelled: Callable[[], bool]
+    ) -> dict:
+        """Words -> ``picture.png`` and a textured mesh of what it shows, in ``folder``."""
+        if not text.strip():
+            raise UserError("bad_option", "There are no words to make something of: say what it shall be.")
+        job = Stages(IMAGINE, on_progress, cancelled)
+        with partial(folder) as place:
+            with job.stage("text", f"Painting “{textwrap.shorten(text, 40, placeholder=' …')}”"):
+                model = text_to_image.locate(options.text_model)
+                self._loaded = self._view_model = self._surface = self._loftr = None  # a card may hold only one model
+                path = place / "picture.png"
+                text_to_image.paint(model, text, options.seed, choose(options.device), _rating, job.step).save(path)
+                job.step(1.0, path)
+            return self._generate(path, place, folder, job, options, {"text": text, "text_model": model.name})
+
+    def _generate(self, path: Path, place: Path, folder: Path, job: Stages, options: Options, about: dict) -> dict:
+        with job.stage("picture", "Reading the picture"):
+            image = picture.load_picture(path)
+            image = foreground.shrink(image) if options.faithful else image
+            cutout = foreground.cut_out(image)
+        with job.stage("load", "Loading the networks"):
+            device = choose(options.device)
+            self._load(*parts(options.weights), device)
+        with job.stage("views", "Looking at the object from all sides"):
+            views, height = self._see(cutout, options, job)
+        write_sheet(place / "views.png", views)
+        with job.stage("surface", "Finding the surface"):
+            job.step(0.0, place / "views.png")
+            field = self._surface.lift(views)
+            if options.faithful and isinstance(field, surface.VolumeField):
+                field.outline = None
+        keep(place, field, views, cutout)
+        report = about | {
+            "version": BACKEND_VERSION,
+            "picture": path.name,
+            "device": device.type,
+            "foreground": cutout.method,
+            "elevation": asdict(height),
+            "matcher": _matcher() if height.source == "matched" else None,
+            "camera": _camera(views, cutout, *image.shape[:2]),
+            "views": len(views.names),
+        }
+        return self._finish(place, folder, job, field, views, cutout, options, report)
 
     def rework(self, folder: Path, options: Options, on_progress: OnProgress, cancelled: Callable[[], bool]) -> dict:
         """A new face budget or texture size from what an earlier job left in ``folder``, whose files are replaced."""
@@ -157,6 +179,15 @@ class Pipeline:
             report |= {"options": options.to_dict(), "mesh": mesh.measure(shape), "seconds": job.seconds}
             files = export.write_result(place, textured, report)
         return {"folder": str(folder), "files": files, "report": report}
+
+
+def _rating(drawn: Image.Image) -> int:
+    """How much of one object a drawn picture shows: 2 all of it, 1 some, 0 none."""
+    image = np.dstack([np.asarray(drawn.convert("RGB"), np.float32) / 255, np.ones(drawn.size[::-1], np.float32)])
+    try:
+        return 1 + text_to_image.is_whole(foreground.cut_out(image), *image.shape[:2])
+    except UserError:
+        return 0
 
 
 def _own_grid(field: Field) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,8 +1,9 @@
 """What both sides of the pipe agree on: JSON-RPC 2.0, one message per line. Standard library only: Blender imports it.
 
-Client to backend: requests ``generate {picture, folder, options}``, ``rework {folder, options}``, ``shutdown {}``;
-notification ``cancel {id}``. Backend to client: first the notification ``hello {protocol, backend, python, pid}``, then
-notifications ``progress {id, stage, fraction, text, preview}``, and exactly one result or error for every request.
+Client to backend: requests ``generate {picture, folder, options}``, ``imagine {text, folder, options}``,
+``rework {folder, options}``, ``shutdown {}``; notification ``cancel {id}``. Backend to client: first the notification
+``hello {protocol, backend, python, pid}``, then notifications ``progress {id, stage, fraction, text, preview}``, and
+exactly one result or error for every request.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Progress:
 
     id: int
     stage: str
-    """The room at work: ``picture``, ``foreground``, ``views``, ``elevation``, ``surface``, ``mesh``, ``texture``..."""
+    """The stage at work: ``text``, ``picture``, ``load``, ``views``, ``surface``, ``mesh``, ``texture``, ``export``."""
     fraction: float
     """0..1 of the whole job."""
     text: str

@@ -116,7 +116,7 @@ class _Server:
             told = {"id": id, "stage": stage, "fraction": round(fraction, 4), "text": text}
             self._say(protocol.notification("progress", told | {"preview": str(preview) if preview else None}))
 
-        if method not in ("generate", "rework"):
+        if method not in ("generate", "imagine", "rework"):
             raise UserError("bad_request", f"The backend does not know “{method}”: restart Blender to update it.")
         folder = Path(params["folder"])
         options = Options.from_dict(params["options"])
@@ -130,6 +130,8 @@ class _Server:
             if method == "generate":
                 picture = Path(params["picture"])
                 return self._pipeline.generate(picture, folder, options, progress, cancelled.is_set)
+            if method == "imagine":
+                return self._pipeline.imagine(params["text"], folder, options, progress, cancelled.is_set)
             return self._pipeline.rework(folder, options, progress, cancelled.is_set)
         finally:
             self._partial = None

@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from backend.surface import SurfaceNetwork
 from backend.surface.field import DISTANCE_UNIT
@@ -30,25 +30,7 @@ def write_weights(folder: Path) -> Path:
 
 
 def _write_view(folder: Path) -> None:
-    unet = UNet2DConditionModel(
-        sample_size=16,
-        in_channels=8,
-        out_channels=4,
-        layers_per_block=1,
-        block_out_channels=(16, 32),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=24,
-        attention_head_dim=8,
-        norm_num_groups=8,
-    )
-    vae = AutoencoderKL(
-        block_out_channels=(8, 16, 16),
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        latent_channels=4,
-        norm_num_groups=8,
-    )
+    unet, vae = _unet(channels=8, width=24), _vae()
     vision = CLIPVisionConfig(
         hidden_size=32,
         intermediate_size=64,
@@ -74,6 +56,31 @@ def _write_view(folder: Path) -> None:
     (folder / "view.json").write_text(json.dumps({}))
 
 
+def _unet(channels: int, width: int) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=channels,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=(16, 32),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=width,
+        attention_head_dim=8,
+        norm_num_groups=8,
+    )
+
+
+def _vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(8, 16, 16),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        latent_channels=4,
+        norm_num_groups=8,
+    )
+
+
 def _write_surface(folder: Path) -> None:
     network = SurfaceNetwork(**SURFACE)
     nn.init.zeros_(network.unet.outlet.weight)  # the views say nothing ...
@@ -90,3 +97,43 @@ def _write_surface(folder: Path) -> None:
         optimiser.step()
     write_tensors(folder / "model.safetensors", network.state_dict(), quantise=True)
     (folder / "config.json").write_text(json.dumps(SURFACE))
+
+
+def write_text_model(folder: Path) -> Path:
+    """Make a Stable Diffusion in diffusers' layout that paints a disc, whatever it is told; returns its folder."""
+    torch.manual_seed(0)
+    vae = _vae()
+    places = torch.stack(torch.meshgrid(*[torch.arange(64) / 32 - 1] * 2, indexing="ij"))
+    inside = places.square().sum(0) < 0.6**2
+    disc = torch.where(inside, torch.stack([places[0], places[1], -places[0]]), 1)[None]
+    optimiser = torch.optim.Adam(vae.decoder.parameters(), 0.01)
+    nn.init.zeros_(vae.post_quant_conv.weight)  # the latents say nothing ...
+    nn.init.zeros_(vae.post_quant_conv.bias)
+    for _ in range(250):  # ... and the decoder knows a disc by heart
+        loss = (vae.decoder(torch.zeros(1, 4, 16, 16)) - disc).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    letters = [chr(each) for each in (*range(33, 127), *range(161, 173), *range(174, 256))]
+    words = [*letters, *(f"{each}</w>" for each in letters), "<|startoftext|>", "<|endoftext|>"]
+    tokenizer = CLIPTokenizer(vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=77)
+    text = CLIPTextConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        intermediate_size=37,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        bos_token_id=len(words) - 2,
+        eos_token_id=len(words) - 1,
+    )
+    StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=CLIPTextModel(text),
+        tokenizer=tokenizer,
+        unet=_unet(channels=4, width=32),
+        scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)
+    return folder
