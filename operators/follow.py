@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 
 import bpy
 
 from ..backend import protocol
+from ..backend.client import Backend
 from . import job as jobs
+from . import setup
 from .files import log_file
 
 
@@ -18,9 +21,40 @@ class FollowsJob:
     ``execute`` blocks, prints progress, and a failure is a report of type ERROR, which Blender raises as RuntimeError.
     """
 
-    def start(self, context) -> jobs.Job:
-        """Start the job. Raises UserError."""
+    @classmethod
+    def poll(cls, context):
+        """Whether it can start now; says why not."""
+        obstacle = "Image to Mesh is already at work" if jobs.is_running() else cls.obstacle(context)
+        if obstacle:
+            cls.poll_message_set(obstacle)
+        return not obstacle
+
+    @classmethod
+    def obstacle(cls, context) -> str | None:
+        """What a person has to do first, in a sentence; None: nothing."""
         raise NotImplementedError
+
+    @classmethod
+    def job(cls, context) -> jobs.Job:
+        """A new job. Raises UserError."""
+        raise NotImplementedError
+
+    @classmethod
+    def request(cls, context, job: jobs.Job) -> Callable[[Backend], int]:
+        """What asks a backend for the job; the files that it needs are made. Raises UserError."""
+        raise NotImplementedError
+
+    @classmethod
+    def start(cls, context) -> jobs.Job:
+        """Start the job. Raises UserError; then nothing of it stays."""
+        python, variables = setup.backend()
+        job = cls.job(context)
+        try:
+            jobs.start(job, cls.request(context, job), python, log_file(), variables)
+        except Exception:
+            job.discard()
+            raise
+        return job
 
     def finish(self, context, job: jobs.Job) -> None:
         """Put the result into the scene. Raises UserError."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 
 import bpy
@@ -10,12 +9,34 @@ import bpy
 from ..backend.protocol import BACKEND_VERSION
 from ..panels.properties import options_of
 from . import job as jobs
-from . import picture, scene, setup
-from .files import log_file, new_job_folder
+from . import picture, scene
+from .files import new_job_folder
 from .follow import FollowsJob
 
 
-class IMAGE_TO_MESH_OT_generate(FollowsJob, bpy.types.Operator):
+class _Generates(FollowsJob):
+    """Mixin of an operator that makes a new object."""
+
+    @classmethod
+    def new_job(cls, context, name: str, source: dict) -> jobs.Job:
+        """A job in a folder of its own, for an object called ``name``; ``source`` says what it is made of."""
+        return jobs.Job(
+            folder=new_job_folder(),
+            name=name,
+            provenance={
+                **source,
+                "options": options_of(context.scene),
+                "version": BACKEND_VERSION,
+                "time": time.strftime("%Y-%m-%d %H:%M:%S"),
+            },
+            camera=context.scene.image_to_mesh.camera,
+        )
+
+    def finish(self, context, job: jobs.Job) -> None:
+        scene.place(context, job.folder, job.name, job.provenance, job.camera)
+
+
+class IMAGE_TO_MESH_OT_generate(_Generates, bpy.types.Operator):
     bl_idname = "image_to_mesh.generate"
     bl_label = "Image to Mesh"
     bl_description = (
@@ -26,41 +47,45 @@ class IMAGE_TO_MESH_OT_generate(FollowsJob, bpy.types.Operator):
     bl_options = {"UNDO"}
 
     @classmethod
-    def poll(cls, context):
-        if jobs.is_running():
-            cls.poll_message_set("Image to Mesh is already at work")
-            return False
+    def obstacle(cls, context):
         if picture.active_image(context) is None:
-            cls.poll_message_set("Pick a picture in the Image to Mesh panel, or open one in an Image Editor")
-            return False
-        return True
+            return "Pick a picture in the Image to Mesh panel, or open one in an Image Editor"
+        return None
 
-    def start(self, context) -> jobs.Job:
-        python, variables = setup.backend()
-        image = picture.active_image(context)
-        options = options_of(context.scene)
-        folder = new_job_folder()
-        try:
-            path = picture.as_file(image, folder)
-            job = jobs.Job(
-                folder=folder,
-                name=picture.picture_name(image),
-                provenance={
-                    "picture": picture.picture_name(image),
-                    "options": options,
-                    "version": BACKEND_VERSION,
-                    "time": time.strftime("%Y-%m-%d %H:%M:%S"),
-                },
-                camera=context.scene.image_to_mesh.camera,
-            )
-            jobs.start(job, lambda backend: backend.generate(path, folder, options), python, log_file(), variables)
-        except Exception:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return job
+    @classmethod
+    def job(cls, context):
+        name = picture.picture_name(picture.active_image(context))
+        return cls.new_job(context, name, {"picture": name})
 
-    def finish(self, context, job: jobs.Job) -> None:
-        scene.place(context, job.folder, job.name, job.provenance, job.camera)
+    @classmethod
+    def request(cls, context, job):
+        path = picture.as_file(picture.active_image(context), job.folder)
+        return lambda backend: backend.generate(path, job.folder, job.provenance["options"])
+
+
+class IMAGE_TO_MESH_OT_imagine(_Generates, bpy.types.Operator):
+    bl_idname = "image_to_mesh.imagine"
+    bl_label = "Text to Mesh"
+    bl_description = (
+        "Paint a picture of what the words in the Image to Mesh panel say, and turn it into a textured object at the "
+        "3D cursor. Needs a text-to-image model; Esc cancels"
+    )
+    bl_options = {"UNDO"}
+
+    @classmethod
+    def obstacle(cls, context):
+        if not context.scene.image_to_mesh.text.strip():
+            return "Say in the Image to Mesh panel what it shall be"
+        return None
+
+    @classmethod
+    def job(cls, context):
+        text = context.scene.image_to_mesh.text.strip()
+        return cls.new_job(context, text, {"picture": text, "text": text})
+
+    @classmethod
+    def request(cls, context, job):
+        return lambda backend: backend.imagine(job.name, job.folder, job.provenance["options"])
 
 
 class IMAGE_TO_MESH_OT_place(bpy.types.Operator):

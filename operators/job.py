@@ -37,16 +37,24 @@ class Job:
     """The object that gets a new mesh; None: a new object."""
     camera: bool = False
     """Whether a matching camera was asked for."""
+    text: str = "Starting"
+    """What it is doing, for a person."""
+    preview: Path | None = None
+    """The newest picture of what comes out, while it runs."""
     request: int = 0
     """The backend's number for it."""
     started: float = field(default_factory=time.monotonic)
     fraction: float = 0.0
-    text: str = "Starting"
     finished: bool = False
     """The result lies in ``folder``, or ``error`` says why not."""
     error: UserError | None = None
     cancelling: bool = False
     placed: bool = False
+
+    def discard(self) -> None:
+        """Delete what there is of a new object; an earlier one's files stay."""
+        if self.target is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def waits_for_scene(self) -> bool:
@@ -91,6 +99,7 @@ def update() -> None:
         if isinstance(event, Progress):
             current.fraction = event.fraction
             current.text = "Cancelling" if current.cancelling else event.text
+            current.preview = Path(event.preview) if event.preview else current.preview
         elif isinstance(event, Result):
             current.finished = True
         elif isinstance(event, Failure):
@@ -130,8 +139,7 @@ def close() -> None:
 
 def _fail(job: Job, error: UserError) -> None:
     job.finished, job.error = True, error
-    if job.target is None:
-        shutil.rmtree(job.folder, ignore_errors=True)
+    job.discard()
 
 
 def _pump() -> float | None:

@@ -9,8 +9,7 @@ import bpy
 from ..backend.protocol import UserError
 from ..panels.properties import options_of
 from . import job as jobs
-from . import scene, setup
-from .files import log_file
+from . import scene
 from .follow import FollowsJob
 
 
@@ -24,28 +23,24 @@ class IMAGE_TO_MESH_OT_rework(FollowsJob, bpy.types.Operator):
     bl_options = {"UNDO"}
 
     @classmethod
-    def poll(cls, context):
-        if jobs.is_running():
-            cls.poll_message_set("Image to Mesh is already at work")
-            return False
+    def obstacle(cls, context):
         active = context.active_object
         if active is None or scene.PROVENANCE not in active or active.mode != "OBJECT":
-            cls.poll_message_set("Select an object made by Image to Mesh, in Object Mode")
-            return False
-        return True
+            return "Select an object made by Image to Mesh, in Object Mode"
+        return None
 
-    def start(self, context) -> jobs.Job:
-        python, variables = setup.backend()
+    @classmethod
+    def job(cls, context):
         thing = context.active_object
-        provenance = thing[scene.PROVENANCE].to_dict()
+        provenance = thing[scene.PROVENANCE].to_dict() | {"options": options_of(context.scene)}
         folder = Path(provenance["folder"])
         if not (folder / "field.safetensors").is_file():
             raise UserError("no_field", f"What was kept of “{thing.name}” is gone ({folder}): generate it again.")
-        options = options_of(context.scene)
-        provenance["options"] = options
-        job = jobs.Job(folder=folder, name=thing.name, provenance=provenance, target=thing.name)
-        jobs.start(job, lambda backend: backend.rework(folder, options), python, log_file(), variables)
-        return job
+        return jobs.Job(folder=folder, name=thing.name, provenance=provenance, target=thing.name)
+
+    @classmethod
+    def request(cls, context, job):
+        return lambda backend: backend.rework(job.folder, job.provenance["options"])
 
     def finish(self, context, job: jobs.Job) -> None:
         thing = bpy.data.objects.get(job.target)

@@ -81,14 +81,14 @@ def look() -> None:
 def backend() -> tuple[Path, dict[str, str]]:
     """The Python that runs the backend, and variables for it. Raises UserError (``no_backend``)."""
     settings = preferences()
-    home = _home()
-    variables = {"IMAGE_TO_MESH_HOME": str(home)} if home and "IMAGE_TO_MESH_HOME" not in os.environ else {}
+    folder = home()
+    variables = {"IMAGE_TO_MESH_HOME": str(folder)} if folder and "IMAGE_TO_MESH_HOME" not in os.environ else {}
     if settings.python:
         python = Path(bpy.path.abspath(settings.python))
         if not python.is_file():
             raise UserError("no_backend", f"There is no Python at {python}: correct it in the extension's preferences.")
         return python, variables
-    python = environment.python_path(home)
+    python = environment.python_path(folder)
     if python is None:
         raise UserError(
             "no_backend",
@@ -98,10 +98,21 @@ def backend() -> tuple[Path, dict[str, str]]:
     return python, variables
 
 
-def _home() -> Path | None:
+def home() -> Path | None:
     """The data folder chosen in the preferences; None: the usual place."""
     chosen = preferences().home
     return Path(bpy.path.abspath(chosen)) if chosen else None
+
+
+def may_go_online(operator: type[bpy.types.Operator]) -> bool:
+    """Whether the user lets Blender use the network; for an operator's ``poll``, which then says why not."""
+    if not bpy.app.online_access:
+        operator.poll_message_set(
+            "Blender was started offline: start it without --offline-mode"
+            if bpy.app.online_access_override
+            else "Allow Online Access in Preferences, System, first"
+        )
+    return bpy.app.online_access
 
 
 class IMAGE_TO_MESH_OT_install(bpy.types.Operator):
@@ -122,14 +133,7 @@ class IMAGE_TO_MESH_OT_install(bpy.types.Operator):
         if is_running() or jobs.is_running():
             cls.poll_message_set("Image to Mesh is at work")
             return False
-        if not bpy.app.online_access:
-            cls.poll_message_set(
-                "Blender was started offline: start it without --offline-mode"
-                if bpy.app.online_access_override
-                else "Allow Online Access in Preferences, System, first"
-            )
-            return False
-        return True
+        return may_go_online(cls)
 
     def invoke(self, context, event):
         if bpy.app.background:
@@ -138,14 +142,14 @@ class IMAGE_TO_MESH_OT_install(bpy.types.Operator):
             self,
             event,
             title=self.bl_label,
-            message=f"Python packages are downloaded into {environment.environment_folder(_home())}.",
+            message=f"Python packages are downloaded into {environment.environment_folder(home())}.",
             confirm_text="Repair" if self.repair else "Install",
         )
 
     def execute(self, context):
         global current
         jobs.close()  # it may be running from what is repaired
-        current = Setup(_home(), self.repair)
+        current = Setup(home(), self.repair)
         if not bpy.app.background:
             bpy.app.timers.register(_pump, first_interval=TICK, persistent=True)
             return {"FINISHED"}

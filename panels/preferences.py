@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import bpy
 
-from ..operators import setup
+from ..operators import setup, weights
 from ..operators.files import PACKAGE
 from .sidebar import draw_setup
+from .weights import draw_weights
 
 
 def _changed(preferences, context) -> None:
     setup.look()
+    weights.look()
 
 
 class ImageToMeshPreferences(bpy.types.AddonPreferences):
@@ -45,6 +47,7 @@ class ImageToMeshPreferences(bpy.types.AddonPreferences):
         )
         install.repair = setup.is_ready()
         row.operator("image_to_mesh.open_log")
+        draw_weights(context, layout)
 
 
 register, unregister = bpy.utils.register_classes_factory((ImageToMeshPreferences,))

@@ -13,6 +13,7 @@ from ..operators import job as jobs
 from ..operators import picture, setup
 from ..operators.scene import PROVENANCE
 from .properties import switch_of
+from .weights import draw_command
 
 
 class MainPanel:
@@ -73,6 +74,12 @@ class SettingsPanel:
         settings = context.scene.image_to_mesh
         for option in fields(Options):
             switch = switch_of(option)
+            if option.name == "weights":
+                row = layout.row(align=True)
+                row.prop(settings, option.name)
+                row.menu("IMAGE_TO_MESH_MT_weights", text="", icon="DOWNARROW_HLT")
+                draw_command(layout)
+                continue
             if switch is None:
                 layout.prop(settings, option.name)
                 continue

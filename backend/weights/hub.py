@@ -171,8 +171,8 @@ def _download(repo: str, file: HubFile, path: Path, on_bytes: Callable[[int], No
     except UNREACHABLE as error:
         raise UserError(
             "no_network",
-            f"The connection to the model hub broke while {file.name} of {repo} was downloaded: fetch it again; it goes "
-            "on where it stopped.",
+            f"The connection to the model hub broke while {file.name} of {repo} was downloaded: fetch it again; it "
+            "goes on where it stopped.",
         ) from error
     except (HfHubHTTPError, ValueError) as error:
         raise _explain(repo, error) from error

@@ -67,6 +67,8 @@ def add(path: Path, name: str | None, half: bool, report: Report) -> Path:
     Without a ``name`` it gets the one of the catalogue that has a file of this name, else one made of its own.
     """
     path = path.expanduser().absolute()
+    if path.name == "model_index.json":  # what a person finds in the folder that is meant
+        path = path.parent
     report(f"Looking at {path.name}", 0, 1)
     found = recognise(path)
     name = name or _name(path, found)
