@@ -88,8 +88,9 @@ def _build(make, folder: Path) -> nn.Module:
     try:
         with torch.device("meta"):
             return make(config)
-    except (TypeError, ValueError, KeyError) as error:
-        raise UserError("weights_broken", f"{folder / 'config.json'} does not describe a model: {error}.") from error
+    except Exception as error:  # whatever the libraries make of it
+        told = f"{folder / 'config.json'} does not describe a model: install these weights again."
+        raise UserError("weights_broken", told) from error
 
 
 def _load_projection(folder: Path, inputs: int, outputs: int) -> nn.Linear:
@@ -157,9 +158,12 @@ def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], source: Path) -> 
 
 def _read_json(path: Path) -> dict:
     try:
-        return json.loads(_existing(path).read_text(encoding="utf-8"))
+        content = json.loads(_existing(path).read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"not an object: {type(content).__name__}")
     except ValueError as error:
         raise UserError("weights_broken", f"{path} is damaged: install these weights again.") from error
+    return content
 
 
 def _existing(path: Path) -> Path:
