@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 import multiprocessing
-import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -48,16 +48,11 @@ def _draw_chunk(start: int) -> tuple[np.ndarray, ...]:
 
 def placed_scenes(start: int, workers: int, device) -> Iterator[tuple[Scenes, torch.Tensor]]:
     """An endless stream of CHUNK placed scenes with their input elevations (CHUNK,) in degrees, from seed ``start``."""
-    ahead = threading.Semaphore(8 * workers)  # the workers would otherwise draw without end
-
-    def seeds():
-        for seed in itertools.count(start, CHUNK):
-            ahead.acquire()
-            yield seed
-
-    with multiprocessing.get_context("fork").Pool(workers) as pool:
-        for rows, counts, radius, yaw, elevation, light in pool.imap(_draw_chunk, seeds()):
-            ahead.release()
+    with multiprocessing.get_context("fork").Pool(workers) as processes:
+        ahead = collections.deque(processes.apply_async(_draw_chunk, (start + k * CHUNK,)) for k in range(8 * workers))
+        for seed in itertools.count(start + len(ahead) * CHUNK, CHUNK):
+            rows, counts, radius, yaw, elevation, light = ahead.popleft().get()
+            ahead.append(processes.apply_async(_draw_chunk, (seed,)))
             whole = np.tile(np.array([1, 0, 0, 0, 1, 0], np.float32), (CHUNK, 1))
             scenes = Scenes(rows, counts, whole, light, device)
             tensors = [torch.from_numpy(each).to(device) for each in (radius, yaw, elevation)]

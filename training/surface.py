@@ -165,13 +165,13 @@ def main() -> None:
     parser.add_argument("--painted", type=int, default=2048)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--start", type=int, default=500_000_000, help="first seed of this run's scenes")
+    parser.add_argument("--seed", type=int, default=500_000_000, help="first seed of this run's scenes")
     args = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    torch.manual_seed(args.start)
+    torch.manual_seed(args.seed)
     device = torch.device("cuda", 0)
     begin = time.time()
-    stream = pool.placed_scenes(args.start, max(2, (os.cpu_count() or 8) // 3), device)
+    stream = pool.placed_scenes(args.seed, max(2, (os.cpu_count() or 8) // 3), device)
     painter = Zero123.load(args.views, device, torch.bfloat16) if args.views else None
     held_out = Store(pool.CHUNK, stream, None, True), painter and Store(pool.CHUNK, stream, painter, False)
     stores = [Store(args.scenes, stream, None, True)]

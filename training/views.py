@@ -206,15 +206,14 @@ def train(model: Zero123, data: Pool, stored: dict | None, args, rank: int, worl
 
 def begin_model(args, device) -> tuple[Zero123, dict | None]:
     """The model to train on, and what an earlier run stored beside it."""
+    torch.manual_seed(0)  # every process begins with the same weights
+    model, stored = build(), None
     if (Path(args.state) / STATE).exists():
         stored = torch.load(Path(args.state) / STATE, map_location=device)
-        model = build().to(device)
         model.load_state_dict(stored["model"])
-        return model, stored
-    if args.weights:
-        return Zero123.load(args.weights, device).requires_grad_(True).train(), None
-    torch.manual_seed(0)  # every process begins with the same weights
-    return build().to(device), None
+    elif args.weights:
+        model.load_state_dict(Zero123.load(args.weights).state_dict())
+    return model.to(device), stored
 
 
 def main() -> None:
@@ -229,22 +228,22 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=768, help="samples a step on each GPU")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--refresh", type=int, default=4, help="steps between two new chunks of scenes")
-    parser.add_argument("--start", type=int, default=0, help="first seed of this run's scenes")
+    parser.add_argument("--seed", type=int, default=0, help="first seed of this run's scenes")
     args = parser.parse_args()
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    torch.manual_seed(args.start + rank)
+    torch.manual_seed(args.seed + rank)
     device = torch.device("cuda", rank)
     torch.cuda.set_device(device)
     begin = time.time()
-    data = Pool(args.scenes, args.start + rank * 50_000_000, max(2, (os.cpu_count() or 8) // world - 2), device)
+    data = Pool(args.scenes, args.seed + rank * 50_000_000, max(2, (os.cpu_count() or 8) // world - 2), device)
     torch.cuda.synchronize()
     if world > 1:
         dist.init_process_group("nccl")
     if rank == 0:
         print(f"pool: {args.scenes} scenes of {VIEWS} views in {time.time() - begin:.0f} s", flush=True)
     model, stored = begin_model(args, device)
-    torch.manual_seed(args.start + rank + 1)
+    torch.manual_seed(args.seed + rank + 1)
     if args.vae_minutes:
         train_vae(model, data.pictures.flatten(0, 1), args.vae_minutes, rank, world)
     if args.minutes:
