@@ -209,8 +209,12 @@ def test_other_layouts_are_refused(tmp_path):
     assert spoil(lambda content: content[layers[0]].update({layers[1]: whole})).code == "weights_broken"
     nothing = torch.full((128, 39), float("nan"))
     assert spoil(lambda content: content[layers[0]].update({layers[1]: nothing})).code == "weights_broken"
-    for foreign in ({"state_dict": {}}, [1, 2], torch.zeros(3), {}):
+    sparse = torch.zeros(128, 39).to_sparse()
+    assert spoil(lambda content: content[layers[0]].update({layers[1]: sparse})).code == "weights_mismatch"
+    for foreign in ({"state_dict": {}}, {}):
         assert refused(saved(tmp_path, foreign), tmp_path / "out").code == "weights_mismatch"
+    for foreign in ([1, 2], torch.zeros(3)):
+        assert refused(saved(tmp_path, foreign), tmp_path / "out").code == "weights_unknown"
 
 
 class Trap:
@@ -223,9 +227,9 @@ class Trap:
 def test_code_in_a_file_is_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     content = {**checkpoint(), "hook": Trap()}
-    assert refused(saved(tmp_path, content), tmp_path / "out").code == "weights_broken"
-    (tmp_path / "plain.pth").write_bytes(pickle.dumps(content))
-    assert refused(tmp_path / "plain.pth", tmp_path / "out").code == "weights_broken"
+    assert refused(saved(tmp_path, content), tmp_path / "out").code == "weights_refused"
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(content, protocol=2))
+    assert refused(tmp_path / "plain.pth", tmp_path / "out").code in ("weights_refused", "weights_broken")
     assert not (tmp_path / "trapped").exists()
 
 

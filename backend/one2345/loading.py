@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 
 import torch
 
 from ..protocol import UserError
+from ..weights.checkpoint import read_checkpoint
 from ..weights.store import read_tensors, write_tensors
 from .network import One2345
 from .reconstruct import Reconstruction
@@ -27,10 +27,9 @@ def recognise(keys: set[str]) -> bool:
 def convert(source: Path, folder: Path) -> None:
     """Write the checkpoint ``source`` (``ckpt_215000.pth``) as ``model.safetensors`` and ``config.json`` in ``folder``.
 
-    Only tensors and plain containers are unpickled, no code is run. Raises UserError (``weights_missing``,
-    ``weights_broken``, ``weights_mismatch``); then nothing is written.
+    Raises UserError (those of ``read_checkpoint``, ``weights_broken``, ``weights_mismatch``); then nothing is written.
     """
-    tensors = _flattened(_read_pickle(Path(source)), source)
+    tensors = _flattened(read_checkpoint(Path(source)), source)
     with torch.device("meta"):
         expected = One2345().state_dict()
     missing, extra = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
@@ -42,10 +41,11 @@ def convert(source: Path, folder: Path) -> None:
                 f"{source} is not a One-2-3-45 checkpoint of the released kind: it {fault} {min(names)}"
                 f"{f' and {len(names) - 1} more' if len(names) > 1 else ''}. Download it again.",
             )
-    unfit = [name for name, each in tensors.items() if not each.is_floating_point() or not each.isfinite().all()]
+    tensors = {name: each.float() if each.is_floating_point() else each for name, each in tensors.items()}
+    unfit = [name for name, each in tensors.items() if each.dtype != torch.float32 or not each.isfinite().all()]
     if unfit:
         raise UserError("weights_broken", f"{source} is damaged: {min(unfit)} holds no numbers. Download it again.")
-    write_tensors(Path(folder) / "model.safetensors", {k: each.float() for k, each in tensors.items()}, quantise=False)
+    write_tensors(Path(folder) / "model.safetensors", tensors, quantise=False)
     (Path(folder) / "config.json").write_text(json.dumps({"kind": KIND}), encoding="utf-8")
 
 
@@ -61,27 +61,14 @@ def load(folder: Path | str, device: str | torch.device = "cpu") -> Reconstructi
     return Reconstruction(network.requires_grad_(False).to(device))
 
 
-def _read_pickle(source: Path) -> dict:
-    if not source.is_file():
-        raise UserError("weights_missing", f"There is no file {source}: give the path of the downloaded checkpoint.")
-    try:
-        content = torch.load(source, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            "weights_broken",
-            f"{source} is damaged or holds more than numbers, which is not opened. Download it again.",
-        ) from error
-    except Exception as error:  # a damaged pickle can fail in any way there is
-        raise UserError("weights_broken", f"{source} is damaged or no checkpoint: download it again.") from error
-    return content if isinstance(content, dict) else {}
-
-
 def _flattened(content: dict, source: Path) -> dict[str, torch.Tensor]:
     """The parts as one dictionary, ``NETWORK.name``; counters of batches, which older files lack, are left out."""
     tensors = {}
     for network in NETWORKS:
         part = content.get(network)
-        if not isinstance(part, dict) or not all(isinstance(each, torch.Tensor) for each in part.values()):
+        if not isinstance(part, dict) or not all(
+            isinstance(each, torch.Tensor) and each.layout == torch.strided for each in part.values()
+        ):
             raise UserError(
                 "weights_mismatch",
                 f"{source} is not a whole One-2-3-45 checkpoint: its part {network} is missing. Download it again.",
