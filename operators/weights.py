@@ -174,11 +174,12 @@ class IMAGE_TO_MESH_OT_fetch_weights(_Changes, bpy.types.Operator):
         entry = entries().get(self.name)
         if bpy.app.background or entry is None:
             return self.execute(context)
+        others = "".join(f"; with it {name}: {entries()[name].terms}" for name in entry.needs if name not in here())
         return context.window_manager.invoke_confirm(
             self,
             event,
-            title=f"Fetch {self.name} ({size_of(entry.bytes)})?",
-            message=f"Licence: {entry.terms}. From {entry.repo}; nobody has tried these weights with this program yet.",
+            title=f"Fetch {self.name} ({size_of(entry.bytes)}) from {entry.repo}?",
+            message=f"Licence: {entry.terms}{others}",
             confirm_text="Fetch",
         )
 

@@ -8,11 +8,19 @@ import pickle
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from checkpoints import AVERAGE_SHIFT, LIST, original_state, view_parts, write_lightning
+from PIL import Image
 from safetensors.torch import load_file
 
+from backend.camera import LOWER_RING
+from backend.foreground import cut_out
+from backend.options import Options, Preset
+from backend.picture import load_picture
+from backend.pipeline import Pipeline
 from backend.protocol import UserError
+from backend.views import ViewPlan
 from backend.zero123 import convert as conversion
 from backend.zero123.convert import convert
 from backend.zero123.model import Zero123
@@ -115,6 +123,29 @@ def test_stable_zero123_is_told_the_polar_angle_of_each_source(checkpoint, folde
     assert np.allclose(stable.pose(moves, polars)[:, 3], np.radians(polars))
     assert np.allclose(stable.pose(moves, polars)[:, :3], plain.pose(moves, polars)[:, :3])
     assert (plain.pose(moves, polars)[:, 3] == 0).all()
+
+
+def test_a_job_with_stable_zero123_needs_the_elevation_and_passes_it_on(tmp_path):
+    folder = tiny.write_weights(tmp_path / "weights")
+    conversion.mark_polar_of_source(folder / "view")
+    picture = tmp_path / "disc.png"
+    rows, columns = np.mgrid[:64, :64] - 32
+    alpha = np.uint8(255) * (rows**2 + columns**2 < 600)
+    Image.fromarray(np.dstack([alpha // 2] * 3 + [alpha]).astype(np.uint8)).save(picture)
+    options = {"weights": str(folder), "device": "cpu", "faces": 500, "texture_size": 256}
+    pipeline = Pipeline()
+    job = picture, tmp_path / "job", Options(**options), lambda *_: None, lambda: False
+    with pytest.raises(UserError, match="elevation"):
+        pipeline.generate(*job)
+
+    cutout = cut_out(load_picture(picture))
+    model = Zero123.load(folder / "view")
+    numbers, pose = [], model.pose
+    model.pose = lambda *given: numbers.append(pose(*given)) or numbers[-1]
+    plan = ViewPlan(model, cutout, Preset(steps=1, guidance=1.0, views=8, resolution=64), 0, lambda _: None, polar=70.0)
+    plan.add_ring(LOWER_RING)
+    plan.add_neighbours(["4"])
+    assert np.allclose(numbers[0][:, 3], np.radians(70)) and np.allclose(numbers[1][:, 3], np.radians(100))
 
 
 def _without(name):

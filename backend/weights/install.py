@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -120,6 +121,7 @@ def _write(found: Format, source: Path, folder: Path, polar: bool, half: bool, t
     found.write(Task(source, folder, on_bytes, polar, half, take))
     report("Checking", 1, 1)
     found.check(folder)
+    gc.collect()  # Windows renames no folder while a file in it is mapped
 
 
 def _name(path: Path, found: Format) -> str:
