@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from .operators import generate, job, rework, setup, weights
-from .panels import image_editor, preferences, properties, sidebar
+from .panels import image_editor, preferences, preview, properties, sidebar
 from .panels import weights as weights_panel
 
-_PARTS = (properties, preferences, job, setup, weights, generate, rework, weights_panel, sidebar, image_editor)
+_PARTS = (properties, preferences, job, setup, weights, generate, rework, preview, weights_panel, sidebar, image_editor)
 
 
 def register() -> None:

@@ -49,7 +49,9 @@ def flags_of(settings) -> argparse.ArgumentParser:
     parser.add_argument("out", type=Path, metavar="OUT.blend")
     kinds = {"INT": int, "FLOAT": float, "STRING": str, "ENUM": str}
     for each in settings.bl_rna.properties:
-        if each.type in kinds and each.identifier != "name":
+        if each.type == "BOOLEAN" and not each.identifier.startswith("set_"):
+            parser.add_argument(f"--{each.identifier}", action="store_true", default=None, help=each.description)
+        if each.type in kinds and each.identifier not in ("name", "text"):
             choices = [item.identifier for item in each.enum_items] if each.type == "ENUM" else None
             flag = f"--{each.identifier.replace('_', '-')}"
             parser.add_argument(flag, type=kinds[each.type], choices=choices, help=each.description.replace("%", "%%"))

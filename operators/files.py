@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
 import bpy
 
+from ..backend.protocol import PARTIAL
+from .scene import PROVENANCE
+
 PACKAGE = __package__.rpartition(".")[0]
 """The extension's own package, which is also its name in Blender's preferences."""
+
+
+KEPT_JOBS = 20
+"""Job folders that are kept in any case: the last ones used."""
 
 
 def user_folder() -> Path:
@@ -17,14 +25,26 @@ def user_folder() -> Path:
 
 
 def new_job_folder() -> Path:
-    """A new, empty folder for one job's files. Raises OSError."""
+    """A new, empty folder for one job's files; old ones that nobody needs go. Raises OSError."""
     parent = user_folder() / "jobs"
     parent.mkdir(exist_ok=True)
+    _prune(parent)
     moment = time.strftime("%Y-%m-%d %H-%M-%S")
     names = (moment if count == 1 else f"{moment} ({count})" for count in range(1, 1000))
     folder = next(parent / name for name in names if not (parent / name).exists())
     folder.mkdir()
     return folder
+
+
+def _prune(parent: Path) -> None:
+    """Delete job folders, except the last ones used, those that this file's objects and images refer to, and any in
+    which a job is at work, maybe another Blender's."""
+    folders = sorted((each for each in parent.iterdir() if each.is_dir()), key=lambda folder: folder.stat().st_mtime)
+    needed = {Path(thing[PROVENANCE].get("folder", "")).name for thing in bpy.data.objects if PROVENANCE in thing}
+    needed |= {Path(bpy.path.abspath(image.filepath)).parent.name for image in bpy.data.images if image.filepath}
+    for folder in folders[: -KEPT_JOBS + 1]:
+        if folder.name not in needed and not (folder / PARTIAL).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def log_file() -> Path:

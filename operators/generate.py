@@ -1,4 +1,4 @@
-"""Image to Mesh: a picture becomes an object in the scene."""
+"""Image to Mesh and Text to Mesh: a picture, or words, become an object in the scene."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class IMAGE_TO_MESH_OT_imagine(_Generates, bpy.types.Operator):
     @classmethod
     def job(cls, context):
         text = context.scene.image_to_mesh.text.strip()
-        return cls.new_job(context, text, {"picture": text, "text": text})
+        return cls.new_job(context, text, {"text": text})
 
     @classmethod
     def request(cls, context, job):
@@ -128,9 +128,15 @@ def _menu(self, context) -> None:
     self.layout.separator()
     self.layout.operator_context = "INVOKE_DEFAULT"
     self.layout.operator(IMAGE_TO_MESH_OT_generate.bl_idname, icon="MESH_MONKEY")
+    self.layout.operator(IMAGE_TO_MESH_OT_imagine.bl_idname, icon="TEXT")
 
 
-_CLASSES = (IMAGE_TO_MESH_OT_generate, IMAGE_TO_MESH_OT_place, IMAGE_TO_MESH_OT_cancel)
+_CLASSES = (
+    IMAGE_TO_MESH_OT_generate,
+    IMAGE_TO_MESH_OT_imagine,
+    IMAGE_TO_MESH_OT_place,
+    IMAGE_TO_MESH_OT_cancel,
+)
 _MENUS = ("VIEW3D_MT_mesh_add", "VIEW3D_MT_object", "IMAGE_MT_image")  # operator search (F3) looks through menus
 
 

@@ -37,14 +37,13 @@ class Job:
     """The object that gets a new mesh; None: a new object."""
     camera: bool = False
     """Whether a matching camera was asked for."""
-    text: str = "Starting"
-    """What it is doing, for a person."""
-    preview: Path | None = None
-    """The newest picture of what comes out, while it runs."""
     request: int = 0
     """The backend's number for it."""
     started: float = field(default_factory=time.monotonic)
     fraction: float = 0.0
+    text: str = "Starting"
+    preview: Path | None = None
+    """The newest picture of what is to come; its file may be gone when the job ends."""
     finished: bool = False
     """The result lies in ``folder``, or ``error`` says why not."""
     error: UserError | None = None

@@ -61,6 +61,8 @@ def place(context, folder: Path, name: str, provenance: dict, camera: bool = Fal
         _link(context, thing)
         if camera:
             _link(context, _camera(thing, result, made))
+        if "text" in provenance:
+            _load_picture(folder / "picture.png", name, made)
     except Exception:
         bpy.data.batch_remove(made)
         raise
@@ -158,6 +160,17 @@ def _material(name: str, texture: Path, made: list) -> bpy.types.Material:
     node.location = (surface.location.x - 320, surface.location.y)
     tree.links.new(node.outputs["Color"], surface.inputs["Base Color"])
     return material
+
+
+def _load_picture(path: Path, name: str, made: list) -> None:
+    """The picture that was painted for the object, to look at and to use again; it stays in the job's folder."""
+    try:
+        image = bpy.data.images.load(str(path))
+    except RuntimeError as error:
+        raise UserError("bad_result", f"The picture “{path}” cannot be read: generate it again.") from error
+    made.append(image)
+    image.name = f"Picture of {name}"
+    image.use_fake_user = True
 
 
 def _camera(thing: bpy.types.Object, result: _Result, made: list) -> bpy.types.Object:

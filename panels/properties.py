@@ -52,6 +52,9 @@ _ANNOTATIONS = {
         description="The picture to turn into an object; left empty, the one open in an Image Editor, "
         "or the image texture of the active object",
     ),
+    "text": bpy.props.StringProperty(
+        name="Words", description="What Text to Mesh makes: one object, as in “a blue teapot”"
+    ),
     "camera": bpy.props.BoolProperty(
         name="Matching Camera",
         description="Add a camera that sees the object where the picture shows it",

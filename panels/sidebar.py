@@ -12,12 +12,13 @@ from ..backend.options import Options
 from ..operators import job as jobs
 from ..operators import picture, setup
 from ..operators.scene import PROVENANCE
+from . import preview
 from .properties import switch_of
 from .weights import draw_command
 
 
 class MainPanel:
-    """Picture, the one button, and what is happening."""
+    """Picture or words, a button for each, and what is happening."""
 
     bl_label = "Image to Mesh"
     bl_category = "Image to Mesh"
@@ -41,6 +42,9 @@ class MainPanel:
         column = layout.column()
         column.scale_y = 1.5
         column.operator("image_to_mesh.generate", icon="MESH_MONKEY")
+        column = layout.column(align=True)
+        column.prop(context.scene.image_to_mesh, "text", text="", placeholder="a blue teapot")
+        column.operator("image_to_mesh.imagine", icon="TEXT")
         if job is not None and job.waits_for_scene:
             layout.operator("image_to_mesh.place", icon="IMPORT")
         if job is not None:
@@ -144,6 +148,9 @@ def draw_setup(layout):
 def _draw_progress(layout, job):
     seconds = int(time.monotonic() - job.started)
     layout.progress(factor=job.fraction, text=f"{job.text}  {seconds // 60}:{seconds % 60:02}")
+    icon = preview.icon_of(job.preview)
+    if icon:
+        layout.template_icon(icon, scale=8)
     layout.operator("image_to_mesh.cancel", icon="CANCEL")
 
 

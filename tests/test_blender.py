@@ -89,7 +89,7 @@ in_every_blender = pytest.mark.parametrize(
 
 
 @in_every_blender
-@pytest.mark.parametrize("script", ["place", "register", "picture", "installation"])
+@pytest.mark.parametrize("script", ["place", "register", "picture", "prune", "installation"])
 def test_without_backend(host, script, package, tmp_path):
     passes(host, script, tmp_path, package, tmp_path)
 
@@ -98,6 +98,16 @@ def test_without_backend(host, script, package, tmp_path):
 @pytest.mark.parametrize("script", ["generate", "failure", "weights"])
 def test_with_backend(host, script, package, weights, tmp_path):
     passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
+
+
+@pytest.fixture(scope="session")
+def text_model(tmp_path_factory) -> Path:
+    return tiny.write_text_model(tmp_path_factory.mktemp("text"))
+
+
+@in_every_blender
+def test_words(host, package, weights, text_model, tmp_path):
+    passes(host, "imagine", tmp_path, package, tmp_path, sys.executable, weights, text_model)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test() -> None:
 def check_job(jobs, generate) -> None:
     """A job outlives its operator and the file it was started in; a cancelled one ends soon and leaves nothing."""
     before = counts()
-    job = generate.start(None, bpy.context)
+    job = generate.start(bpy.context)
     try:
         jobs.wait(job, lambda _: jobs.cancel())
     except jobs.UserError as error:
@@ -52,7 +52,7 @@ def check_job(jobs, generate) -> None:
         raise AssertionError("it was not cancelled")
     assert counts() == before and not job.folder.exists() and not bpy.ops.image_to_mesh.place.poll()
 
-    job = generate.start(None, bpy.context)
+    job = generate.start(bpy.context)
     assert not bpy.ops.image_to_mesh.generate.poll() and not bpy.ops.image_to_mesh.place.poll()
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     before = counts()

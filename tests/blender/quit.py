@@ -14,7 +14,7 @@ def test() -> None:
     use_backend(python, weights)
     bpy.context.scene.image_to_mesh.image = disc()
     jobs = part("operators.job")
-    job = part("operators.generate").IMAGE_TO_MESH_OT_generate.start(None, bpy.context)
+    job = part("operators.generate").IMAGE_TO_MESH_OT_generate.start(bpy.context)
     while job.fraction == 0:
         jobs.update()
         assert not job.finished, job.error

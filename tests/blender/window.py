@@ -43,6 +43,9 @@ def story():
     bpy.ops.ed.redo()
     check_object(bpy.context.view_layer.objects["disc"])
 
+    sheet = jobs.current.folder / "views.png"
+    assert jobs.current.preview.name == sheet.name and part("panels.preview").icon_of(sheet) > 0
+
     bpy.context.scene.image_to_mesh.weights = str(folder / "nothing")
     before = counts()
     yield from search("image to mesh")
