@@ -17,7 +17,9 @@ def draw_weights(context, layout) -> None:
     names = [*entries, *(name for name in here if name not in entries)]
     for name in names:
         mine, entry = here.get(name), entries.get(name)
-        row = box.row()
+        if not mine and not entry.repo:
+            continue
+        row = box.split(factor=0.8)
         about = row.column(align=True)
         kind = KINDS.get(mine.kind if mine else entry.kind, "")
         size = weights.size_of(mine.bytes if mine else entry.bytes)
@@ -28,7 +30,7 @@ def draw_weights(context, layout) -> None:
         action = row.column()
         if mine:
             action.operator("image_to_mesh.remove_weights", text="Remove").name = name
-        elif entry.repo:
+        else:
             action.operator("image_to_mesh.fetch_weights", text="Fetch").name = name
     box.operator("image_to_mesh.add_weights", icon="FILE_FOLDER")
 
