@@ -7,10 +7,15 @@ import numpy as np
 import tiny
 import torch
 from PIL import Image
+from scipy.spatial import cKDTree
+from test_one2345_loading import checkpoint, tiny_views
 
+from backend import mesh, surface
 from backend.jobfolder import kept
+from backend.mesh.extraction import isosurface
+from backend.one2345.loading import convert
 from backend.options import Options
-from backend.pipeline import Pipeline
+from backend.pipeline import Pipeline, _own_grid
 
 
 def test_a_whole_job(tmp_path):
@@ -37,3 +42,22 @@ def test_a_whole_job(tmp_path):
     assert field.outline is None
     assert views.names[1:9] == tuple("01234567") or views.names[5:9] == ("8", "9", "10", "11")
     assert views.names[9:13] == ("0_0", "0_1", "0_2", "0_3")
+
+
+def test_the_mesh_stands_on_the_originals_grid(tmp_path):
+    """Where nothing is decimated, its vertices are those that the original would find on 48^3 points."""
+    torch.set_num_threads(1)
+    torch.save(checkpoint(), tmp_path / "ckpt_215000.pth")
+    convert(tmp_path / "ckpt_215000.pth", tmp_path / "surface")
+    field = surface.load(tmp_path / "surface").lift(tiny_views())
+    shape = mesh.extract(field, 47, 20_000, dense=_own_grid(field))
+    assert mesh.measure(shape)["watertight"]
+
+    steps = torch.linspace(-1, 1, 48)
+    values = field.distances(torch.cartesian_prod(steps, steps, steps)).view(48, 48, 48)
+    wanted = field.frame.to_world(isosurface(-values.numpy())[0] / 47 * 2 - 1)
+    wanted = wanted[np.abs(wanted).max(1) < field.half_side - 0.1]
+    apart = cKDTree(shape.vertices).query(wanted)[0]
+    assert len(wanted) > 1000 and np.median(apart) < 1e-5 and np.quantile(apart, 0.9) < 1e-3
+    ours = mesh.extract(field, 47, 20_000)
+    assert np.median(cKDTree(ours.vertices).query(wanted)[0]) > 1e-3
