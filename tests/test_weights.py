@@ -184,7 +184,7 @@ def test_a_full_disk_is_told_before_anything_is_written(view, tmp_path, monkeypa
     source = write_diffusers(tmp_path / "mine", view)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(manage.shutil, "disk_usage", lambda folder: usage._replace(free=1000))
-    with pytest.raises(UserError, match=r"needs 0\.\d GB.*free some space") as told:
+    with pytest.raises(UserError, match=r"needs 0\.0\d GB.*free some space") as told:
         add(source, None, False, quiet)
     assert told.value.code == "disk_full" and not list(weights_folder().iterdir())
 

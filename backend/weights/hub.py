@@ -117,7 +117,8 @@ def download(
     missing = [file for file in files if not (folder / file.name).is_file()]
     waiting = [_incomplete(folder / file.name) for file in missing]
     there = sum(path.stat().st_size for path in waiting if path.is_file())
-    check_disk(sum(file.bytes for file in missing) - there + extra, f"“{name}”")
+    weights_folder().mkdir(parents=True, exist_ok=True)
+    check_disk(sum(file.bytes for file in missing) - there + extra, weights_folder(), f"“{name}”")
     total, before = sum(file.bytes for file in files) or 1, 0
     for file in files:
         path = folder / file.name

@@ -79,12 +79,6 @@ def add(path: Path, name: str | None, half: bool, report: Report) -> Path:
     if found.kind == "matcher" and name != "loftr":
         raise UserError("bad_name", f"{path} holds LoFTR's weights: they are only found under the name “loftr”.")
     polar = entry.polar_of_source if entry else bool(_STABLE.search(name) or _STABLE.search(path.name))
-    size = (
-        path.stat().st_size
-        if path.is_file()
-        else sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
-    )
-    check_disk(size, f"“{name}”")
     return _install(path, name, str(path), entry.terms if entry else "not known", polar, half, False, report)
 
 
@@ -113,6 +107,8 @@ def _install(
 
 def _write(found: Format, source: Path, folder: Path, polar: bool, half: bool, take: bool, report: Report) -> None:
     def on_bytes(done: int, total: int) -> None:
+        if done == 0 and not take:
+            check_disk(total, folder.parent, f"“{source.name}”")
         report(f"Writing {source.name}", done, total)
 
     if source.is_file():

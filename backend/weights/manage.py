@@ -21,7 +21,7 @@ DOWNLOADS = ".downloads"
 BLOCK = 1 << 20
 
 OnBytes = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all); may raise to stop."""
+"""Called with (bytes done, bytes in all), with 0 done before anything is written; may raise to stop."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -36,15 +36,13 @@ def check_name(name: str) -> None:
         )
 
 
-def check_disk(needed: int, what: str) -> None:
-    """Raises UserError (``disk_full``) when ``needed`` bytes do not fit among the weights."""
-    folder = weights_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+def check_disk(needed: int, folder: Path, what: str) -> None:
+    """Raises UserError (``disk_full``) when ``needed`` bytes do not fit into ``folder``, which is there."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
             "disk_full",
-            f"{what} needs {needed / 1e9:.1f} GB in {folder}, and {free / 1e9:.1f} GB is free: free some space, "
+            f"{what} needs {needed / 1e9:.2f} GB in {folder}, and {free / 1e9:.2f} GB is free: free some space, "
             "or set IMAGE_TO_MESH_HOME to a folder on another disk.",
         )
 

@@ -133,6 +133,7 @@ def _write_surface(task: Task) -> None:
 
 
 def _write_surface_checkpoint(task: Task) -> None:
+    task.on_bytes(0, task.source.stat().st_size)
     one2345.convert(task.source, task.folder / "surface")
 
 
@@ -142,6 +143,7 @@ def _write_set(task: Task) -> None:
 
 
 def _write_matcher(task: Task) -> None:
+    task.on_bytes(0, task.source.stat().st_size)
     content = read_checkpoint(task.source)
     tensors = _tensors(content.get("state_dict", content), task.source)
     write_tensors(task.folder / "model.safetensors", tensors, quantise=False)
@@ -222,6 +224,7 @@ def _copy_all(files: list[Path], task: Task) -> None:
 
 def _counter(files: Iterable[Path], on_bytes: OnBytes) -> Callable[[int], None]:
     total, done = sum(file.stat().st_size for file in files), 0
+    on_bytes(0, total)
 
     def advance(count: int) -> None:
         nonlocal done

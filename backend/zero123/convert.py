@@ -24,7 +24,7 @@ from . import original_names as names
 from .loading import POLAR_OF_SOURCE, STABLE_DIFFUSION_SCHEDULE
 
 OnBytes = Callable[[int, int], None]
-"""Called with (bytes written, bytes in all); may raise to stop."""
+"""Called with (bytes written, bytes in all), with 0 before anything is written; may raise to stop."""
 
 _UNUSED = {
     "betas",
@@ -75,15 +75,17 @@ def convert(
         raise UserError("weights_broken", f"{source} holds no tensor under “{strange}”: get the original file.")
     modules = _modules(found, source)
     parts = _plan(modules, found, source)
-    total = sum(found[old].nbytes for wanted in parts.values() for old, _ in wanted.values()) or 1
+    total = sum(_share(found, old) for wanted in parts.values() for old, _ in wanted.values())
     done = 0
+    if on_bytes:
+        on_bytes(0, total)
     for part, wanted in parts.items():
         tensors = {}
         for name, (old, change) in wanted.items():
             tensors[name] = _tensor(found[old], change, half, old, source)
-            done += found[old].nbytes
+            done += _share(found, old)
             if on_bytes:
-                on_bytes(min(done, total), total)
+                on_bytes(done, total)
         stem = "model" if part == "image_encoder" else "diffusion_pytorch_model"
         write_tensors(folder / part / f"{stem}.safetensors", tensors, quantise=False)
     _write_configs(folder, modules, polar_of_source)
@@ -118,6 +120,11 @@ def _plan(
             "weights_mismatch", f"{source} is no complete Zero123 checkpoint, it {wrong}: get the original file."
         )
     return plan
+
+
+def _share(found: dict, old: str) -> int:
+    """Bytes that one of our tensors takes of the original one; CLIP's queries, keys and values were one tensor."""
+    return found[old].nbytes // (3 if ".attn.in_proj_" in old else 1)
 
 
 def _original_shape(shape: torch.Size, change: names.Change | None, old: str) -> tuple[int, ...]:
