@@ -88,6 +88,30 @@ def test_only_the_outer_shell_of_the_largest_part_stays():
     assert blobs.vertices[:, 0].min() > -0.05
 
 
+def _pole_and_foot(gap: float, unsure: bool) -> AnalyticField:
+    """A ball over a foot, ``gap`` apart; if ``unsure``, the field hardly rises between them."""
+
+    def distance(points):
+        above, below = ball(points, 0.2, (0, 0, 0.2 + gap / 2)), ball(points, 0.1, (0, 0, -0.1 - gap / 2))
+        true = np.minimum(above, below)
+        return np.where((true > 0) & (np.hypot(points[:, 0], points[:, 1]) < 0.1), 0.1 * true, true) if unsure else true
+
+    return AnalyticField(distance)
+
+
+@pytest.mark.parametrize(("gap", "unsure", "joined"), [(0.15, True, True), (0.15, False, False), (0.02, False, True)])
+def test_parts_that_the_field_tells_apart_only_half_heartedly_are_joined(gap, unsure, joined):
+    mesh = meshes.extract(_pole_and_foot(gap, unsure), 96, 4000)
+    assert (mesh.vertices[:, 2].min() < -0.15) == joined
+    report = measure(mesh)
+    assert report["watertight"] and report["manifold"] and report["components"] == 1
+
+
+def test_a_stray_crumb_is_not_joined():
+    field = AnalyticField(lambda p: np.minimum(ball(p, 0.3), ball(p, 0.03, (0, 0, 0.35))))
+    assert meshes.extract(field, 96, 4000).vertices[:, 2].max() < 0.31
+
+
 def test_a_field_that_runs_out_of_its_cube_is_closed_inside_it():
     outside = FIELDS["outside"]
     mesh = meshes.extract(outside, 96, 5000)

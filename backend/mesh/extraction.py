@@ -6,7 +6,7 @@ import numpy as np
 
 from ..data import Field, Mesh
 from ..protocol import UserError
-from . import budget, grid
+from . import budget, grid, joining
 
 try:
     from mcubes import marching_cubes as _mcubes
@@ -47,7 +47,7 @@ def extract(
             vertices, triangles = isosurface(-values)
             triangles = triangles[:, ::-1]
         else:
-            vertices, triangles = isosurface(values)
+            vertices, triangles = isosurface(joining.join(values, cell))
         mesh = budget.outer_shell(Mesh(place(vertices * step - 1), triangles))
     if mesh is None:
         raise UserError(

@@ -26,6 +26,9 @@ MET = -0.004
 """A ray that comes at least this deep below the surface has met it, however thin it is there."""
 LOST = 0.15
 """Beyond this (world units) the field tells no distances any more, so there is nothing to bring back."""
+THIN = 0.035
+"""Half the width (image widths) of the thickest part that is brought back where the field lost it: a body that is too
+narrow is a matter of depth, which a ray cannot tell."""
 LONGEST = 32_000
 """OpenCV looks up at most 32767 places in a column at once."""
 
@@ -57,7 +60,8 @@ class Outline:
             origins, directions = (each[row, column] for each in rays(pose, size))
             nearest = _nearest(distance, origins, directions, half_side)
             wanted = -np.minimum(-coarse[row, column] * RADIUS / FOCAL * SHARE, THICKEST)
-            lower[row, column] = np.where((nearest > MET) & (nearest < LOST), nearest - wanted, 0)
+            lost = (nearest > MET) & (nearest < LOST) & _thin(inside, size)[row, column]
+            lower[row, column] = np.where(lost, nearest - wanted, 0)
         return cls(pose, beside, _smooth(lower, coarse < 0))
 
     @classmethod
@@ -87,6 +91,16 @@ def _nearest(distance: Distance, origins: np.ndarray, directions: np.ndarray, ha
     values = np.full(within.shape, np.inf, np.float32)
     values[within] = distance(points[within])
     return np.where(within.any(1), values.min(1), 0)
+
+
+def _thin(inside: np.ndarray, size: int) -> np.ndarray:
+    """Where an object is no wider than twice ``THIN``: (size, size) bool, from each pixel's distance (T, T) to the
+    outline, 0 outside."""
+    radius = THIN * len(inside)
+    core = (inside <= radius).astype(np.uint8)
+    opened = cv2.distanceTransform(core, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= radius if (core == 0).any() else False
+    thin = ((inside > 0) & ~np.broadcast_to(opened, inside.shape)).astype(np.float32)
+    return cv2.resize(thin, (size, size), interpolation=cv2.INTER_AREA) > 0.5
 
 
 def _smooth(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
