@@ -31,9 +31,9 @@ REWORK = {"load": 1, "mesh": 8, "texture": 12, "export": 7}
 
 
 class Pipeline:
-    """The networks, kept loaded from job to job, and the two things that can be done with them.
+    """The networks, kept loaded from job to job, and the three things that can be done with them.
 
-    Both return ``{"folder", "files", "report"}`` and raise UserError; nothing half-written is left in either case.
+    All return ``{"folder", "files", "report"}`` and raise UserError; nothing half-written is left in either case.
     """
 
     def __init__(self):
@@ -76,6 +76,10 @@ class Pipeline:
             self._load(*parts(options.weights), device)
         with job.stage("views", "Looking at the object from all sides"):
             views, height = self._see(cutout, options, job)
+            if not np.isfinite(views.images).all():
+                raise UserError(
+                    "broken_views", "The view weights draw no pictures, only undefined numbers: install them again."
+                )
         write_sheet(place / "views.png", views)
         with job.stage("surface", "Finding the surface"):
             job.step(0.0, place / "views.png")

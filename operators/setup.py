@@ -11,11 +11,9 @@ import bpy
 
 from ..backend import environment, protocol
 from ..backend.protocol import UserError
+from . import errand
 from . import job as jobs
-from .files import log_file, preferences, redraw
-
-TICK = 0.2
-"""Seconds between two looks at a running installation."""
+from .files import log_file, preferences
 
 
 class Setup:
@@ -150,19 +148,7 @@ class IMAGE_TO_MESH_OT_install(bpy.types.Operator):
         global current
         jobs.close()  # it may be running from what is repaired
         current = Setup(home(), self.repair)
-        if not bpy.app.background:
-            bpy.app.timers.register(_pump, first_interval=TICK, persistent=True)
-            return {"FINISHED"}
-        shown = ""
-        while not current.finished:
-            if shown != (shown := current.text):
-                print(f"Image to Mesh: {current.fraction:4.0%}  {shown}", flush=True)
-            current.wait(TICK)
-        look()
-        if current.error is not None:
-            self.report({"ERROR"}, str(current.error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        return errand.accompany(self, current, look)
 
 
 class IMAGE_TO_MESH_OT_cancel_install(bpy.types.Operator):
@@ -196,14 +182,6 @@ class IMAGE_TO_MESH_OT_open_log(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _pump() -> float | None:
-    redraw()
-    if is_running():
-        return TICK
-    look()
-    return None
-
-
 def _end() -> None:
     """Blender quits or the extension is disabled: an installation does not outlive it."""
     if is_running():
@@ -224,8 +202,7 @@ def unregister() -> None:
     global current, _ready
     atexit.unregister(_end)
     _end()
-    if bpy.app.timers.is_registered(_pump):
-        bpy.app.timers.unregister(_pump)
+    errand.forget()
     current = _ready = None
     for each in reversed(_CLASSES):
         bpy.utils.unregister_class(each)

@@ -14,11 +14,8 @@ from ..backend import protocol
 from ..backend.client import START
 from ..backend.protocol import UserError
 from ..backend.weights.catalogue import Entry, Installed, catalogue, installed
-from . import setup
-from .files import redraw
+from . import errand, setup
 
-TICK = 0.2
-"""Seconds between two looks at a running command."""
 PATIENCE = 5.0
 """Seconds for a command to clean up after it was told to stop."""
 
@@ -142,19 +139,7 @@ class _Changes:
         except UserError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        if not bpy.app.background:
-            bpy.app.timers.register(_pump, first_interval=TICK, persistent=True)
-            return {"FINISHED"}
-        shown = ""
-        while not current.finished:
-            if shown != (shown := current.text):
-                print(f"Image to Mesh: {current.fraction:4.0%}  {shown}", flush=True)
-            current.wait(TICK)
-        look()
-        if current.error is not None:
-            self.report({"ERROR"}, str(current.error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        return errand.accompany(self, current, look)
 
 
 class IMAGE_TO_MESH_OT_fetch_weights(_Changes, bpy.types.Operator):
@@ -262,14 +247,6 @@ def size_of(count: int | None) -> str:
     return "" if count is None else f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
-def _pump() -> float | None:
-    redraw()
-    if is_running():
-        return TICK
-    look()
-    return None
-
-
 def _end() -> None:
     """Blender quits or the extension is disabled: a command does not outlive it."""
     if is_running():
@@ -297,8 +274,7 @@ def unregister() -> None:
     global current, _installed
     atexit.unregister(_end)
     _end()
-    if bpy.app.timers.is_registered(_pump):
-        bpy.app.timers.unregister(_pump)
+    errand.forget()
     current = _installed = None
     for each in reversed(_CLASSES):
         bpy.utils.unregister_class(each)

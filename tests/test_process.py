@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tiny
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from backend import protocol
 from backend.client import Backend
@@ -201,6 +202,18 @@ def test_missing_and_truncated_weights(backend, weights, picture, tmp_path, file
             backend.wait(backend.generate(picture, tmp_path / "job", _options(damaged)))
         assert caught.value.code.startswith("weights") and str(damaged) in str(caught.value)
         assert not (tmp_path / "job").exists()
+
+
+def test_weights_that_draw_undefined_numbers(backend, weights, picture, tmp_path):
+    broken = shutil.copytree(weights, tmp_path / "broken")
+    path = broken / "view" / "vae" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    tensors["decoder.conv_out.bias"].fill_(float("nan"))
+    save_file(tensors, path)
+    with pytest.raises(UserError) as error:
+        backend.wait(backend.generate(picture, tmp_path / "job", _options(broken)))
+    assert error.value.code == "broken_views"
+    assert not (tmp_path / "job").exists()
 
 
 def test_an_earlier_result_survives_a_failure(backend, weights, picture, tmp_path):

@@ -67,6 +67,7 @@ def _quality(flags: argparse.Namespace) -> int:
     scenes = load_held_out()
     if flags.shapes:
         scenes = choose_scenes(scenes, dict.fromkeys(report.GROUPS, flags.shapes))
+    setting = report.setting(chosen, PICTURE_SIZE, flags.true_elevation)  # now: the code may change meanwhile
     network = surface.load(locate(chosen.weights) / "surface", choose(chosen.device))
     pipeline = Pipeline()
     results = []
@@ -79,7 +80,7 @@ def _quality(flags: argparse.Namespace) -> int:
             told = result.get("failed") or f"F@.05 {result['methods']['ours']['f05']:.3f}"
             print(f"{number}/{len(scenes)} {scene.name}: {told}", file=sys.stderr, flush=True)
     whole = {
-        "setting": report.setting(chosen, PICTURE_SIZE, flags.true_elevation),
+        "setting": setting,
         "groups": report.summarise(results),
         "seconds": report.times([result["seconds"] for result in results if "seconds" in result]),
         "shapes": results,
