@@ -225,3 +225,47 @@ def test_too_much_to_ship_is_refused(shop):
 def test_the_weights_in_the_tree_fit_the_limit():
     size = sum(path.stat().st_size for path in ship.STARTER.rglob("*") if path.is_file())
     assert 5 * 2**20 < size <= ship.LIMIT
+
+
+def test_the_fused_normalisation_is_pytorchs():
+    interpreted(
+        """
+import copy
+
+import torch
+from diffusers import UNet2DConditionModel
+
+from backend.surface.network import Features, VolumeUNet
+from training.group_norm import fuse
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+unet = UNet2DConditionModel(
+    8, 8, 4, down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"],
+    up_block_types=["CrossAttnUpBlock2D", "UpBlock2D"], block_out_channels=[16, 32],
+    layers_per_block=1, cross_attention_dim=16, attention_head_dim=2,
+    norm_num_groups=8,
+)
+more = torch.tensor([3, 500]), torch.randn(2, 1, 16)
+for plain, given in (
+    (unet, (torch.randn(2, 8, 8, 8), *more)),
+    (Features(8), (torch.randn(2, 4, 16, 16),)),
+    (VolumeUNet(7, [8, 16]), (torch.randn(1, 7, 8, 8, 8),)),
+):
+    for name, parameter in plain.named_parameters():  # fresh norms are all ones and zeros
+        if parameter.dim() == 1:
+            torch.nn.init.normal_(parameter, 1.0, 0.3)
+    fused = copy.deepcopy(plain)
+    fuse(fused)
+    found, wanted = (model(*given) for model in (fused, plain))
+    found, wanted = (each if isinstance(each, torch.Tensor) else each.sample for each in (found, wanted))
+    assert (found - wanted).abs().max() < 1e-5 * wanted.abs().max()
+    direction = torch.randn_like(wanted)
+    for answer in (found, wanted):
+        answer.backward(direction)
+    pairs = zip(fused.parameters(), plain.parameters(), strict=True)
+    pairs = [(ours.grad.flatten(), theirs.grad.flatten()) for ours, theirs in pairs if theirs.grad is not None]
+    ours, theirs = (torch.cat(each) for each in zip(*pairs, strict=True))
+    assert (ours - theirs).norm() < 1e-5 * theirs.norm()
+"""
+    )
