@@ -27,8 +27,10 @@ MET = -0.004
 LOST = 0.15
 """Beyond this (world units) the field tells no distances any more, so there is nothing to bring back."""
 THIN = 0.035
-"""Half the width (image widths) of the thickest part that is brought back where the field lost it: a body that is too
-narrow is a matter of depth, which a ray cannot tell."""
+"""Half the width (image widths) of parts that are thin: those have no other chance."""
+NEARLY = 0.06
+"""Of thick parts only what a ray misses by less (world units) is brought back: a body that is much too narrow is a
+matter of depth, which a ray cannot tell."""
 LONGEST = 32_000
 """OpenCV looks up at most 32767 places in a column at once."""
 
@@ -60,7 +62,8 @@ class Outline:
             origins, directions = (each[row, column] for each in rays(pose, size))
             nearest = _nearest(distance, origins, directions, half_side)
             wanted = -np.minimum(-coarse[row, column] * RADIUS / FOCAL * SHARE, THICKEST)
-            lost = (nearest > MET) & (nearest < LOST) & _thin(inside, size)[row, column]
+            reach = np.where(_thin(inside, size)[row, column], LOST, NEARLY)
+            lost = (nearest > MET) & (nearest < reach)
             lower[row, column] = np.where(lost, nearest - wanted, 0)
         return cls(pose, beside, _smooth(lower, coarse < 0))
 
