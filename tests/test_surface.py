@@ -301,8 +301,12 @@ def test_the_outline_brings_back_a_lost_pole_and_takes_away_what_the_picture_doe
     mask = np.zeros((128, 128), np.float32)
     mask[20:108, 60:68] = 1
     outline = Outline.of(mask, pose, _ball, 0.6)
-    above, beside = np.array([[0, 0, 0.33]], np.float32), np.array([[0.2, 0, 0]], np.float32)
-    assert _ball(above) > 0 > outline.apply(above, _ball(above))
+    along = np.linspace(0.7, 1.7, 101)[:, None]  # the camera's ray through a point above the ball
+    above = (pose[:3, 3] + along * (np.array([0, 0, 0.33]) - pose[:3, 3])).astype(np.float32)
+    beside = np.array([[0.2, 0, 0]], np.float32)
+    inside = along[outline.apply(above, _ball(above)) < 0, 0]
+    assert _ball(above).min() > 0
+    assert 0.02 < np.ptp(inside) < 0.15 and 0.85 < inside.mean() < 1.0  # a pole over the ball, not a rod to the camera
     assert _ball(beside) < 0 < outline.apply(beside, _ball(beside))
     rebuilt = Outline.from_tensors(outline.tensors())
     assert np.array_equal(rebuilt.apply(above, _ball(above)), outline.apply(above, _ball(above)))

@@ -26,13 +26,13 @@ MET = -0.004
 """A ray that comes at least this deep below the surface has met it, however thin it is there."""
 LOST = 0.15
 """Beyond this (world units) the field tells no distances any more, so there is nothing to bring back."""
-THIN = 0.035
-"""Half the width (image widths) of parts that are thin: those have no other chance."""
-NEARLY = 0.06
-"""Of thick parts only what a ray misses by less (world units) is brought back: a body that is much too narrow is a
-matter of depth, which a ray cannot tell."""
+WINDOW = 0.08
+"""How far from its nearest point (world units, along the ray) a ray is lowered: where the field hardly changes, the whole
+ray would become a rod that points at the camera."""
 LONGEST = 32_000
 """OpenCV looks up at most 32767 places in a column at once."""
+
+PARTS = "pose", "beside", "lower", "depth"
 
 Distance = Callable[[np.ndarray], np.ndarray]
 
@@ -40,10 +40,10 @@ Distance = Callable[[np.ndarray], np.ndarray]
 class Outline:
     """What the picture's camera adds to a field's distances."""
 
-    def __init__(self, pose: np.ndarray, beside: np.ndarray, lower: np.ndarray):
+    def __init__(self, pose: np.ndarray, beside: np.ndarray, lower: np.ndarray, depth: np.ndarray):
         """``pose`` (4, 4) of the picture's camera; ``beside`` (T, T): signed distance to the outline in image widths,
-        positive outside; ``lower`` (S, S): world units to take off along each pixel's ray."""
-        self.pose, self.beside, self.lower = pose, beside, lower
+        positive outside; ``lower`` (S, S): world units to take off on each pixel's ray, most at ``depth`` (S, S)."""
+        self.pose, self.beside, self.lower, self.depth = pose, beside, lower, depth
 
     @classmethod
     def of(cls, mask: np.ndarray, pose: np.ndarray, distance: Distance, half_side: float) -> Outline:
@@ -57,53 +57,44 @@ class Outline:
         beside = (np.where(fine, 0.5 - inside, outside - 0.5) / len(fine)).astype(np.float32)
         coarse = cv2.resize(beside, (size, size), interpolation=cv2.INTER_AREA)
         row, column = np.nonzero(coarse < 0)
-        lower = np.zeros((size, size), np.float32)
+        lower, depth = np.zeros((2, size, size), np.float32)
         if len(row):
             origins, directions = (each[row, column] for each in rays(pose, size))
-            nearest = _nearest(distance, origins, directions, half_side)
+            nearest, depth[row, column] = _nearest(distance, pose, origins, directions, half_side)
             wanted = -np.minimum(-coarse[row, column] * RADIUS / FOCAL * SHARE, THICKEST)
-            reach = np.where(_thin(inside, size)[row, column], LOST, NEARLY)
-            lost = (nearest > MET) & (nearest < reach)
-            lower[row, column] = np.where(lost, nearest - wanted, 0)
-        return cls(pose, beside, _smooth(lower, coarse < 0))
+            lower[row, column] = np.where((nearest > MET) & (nearest < LOST), nearest - wanted, 0)
+        return cls(pose, beside, _smooth(lower, coarse < 0), _smooth(depth, coarse < 0))
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, torch.Tensor]) -> Outline | None:
         """What ``tensors`` described, or None where it is not among them."""
         if "outline.pose" not in tensors:
             return None
-        return cls(*(tensors[f"outline.{name}"].numpy() for name in ("pose", "beside", "lower")))
+        return cls(*(tensors[f"outline.{name}"].numpy() for name in PARTS))
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Everything needed to rebuild the outline, for safetensors."""
-        parts = {"pose": self.pose, "beside": self.beside, "lower": self.lower}
-        return {f"outline.{name}": torch.from_numpy(part) for name, part in parts.items()}
+        return {f"outline.{name}": torch.from_numpy(getattr(self, name)) for name in PARTS}
 
     def apply(self, points: np.ndarray, distance: np.ndarray) -> np.ndarray:
         """Distances (P,) of world points (P, 3), corrected."""
         pixel, depth = project(points, self.pose, 1)
-        lowered = distance - _look_up(self.lower, pixel)
+        far = (depth - _look_up(self.depth, pixel)) / WINDOW
+        lowered = distance - _look_up(self.lower, pixel) * np.clip(1 - far**2, 0, 1)
         return np.maximum(lowered, _look_up(self.beside, pixel) * depth / FOCAL).astype(np.float32)
 
 
-def _nearest(distance: Distance, origins: np.ndarray, directions: np.ndarray, half_side: float) -> np.ndarray:
-    """The smallest distance (R,) that a field has along each ray inside its cube."""
+def _nearest(
+    distance: Distance, pose: np.ndarray, origins: np.ndarray, directions: np.ndarray, half_side: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest distance (R,) that a field has along each ray inside its cube, and the depth (R,) where it is."""
     steps = np.linspace(RADIUS - half_side * 1.5, RADIUS + half_side * 1.5, DEPTHS, dtype=np.float32)
     points = origins[:, None] + directions[:, None] * steps[:, None]
     within = (np.abs(points) < half_side).all(-1)
     values = np.full(within.shape, np.inf, np.float32)
     values[within] = distance(points[within])
-    return np.where(within.any(1), values.min(1), 0)
-
-
-def _thin(inside: np.ndarray, size: int) -> np.ndarray:
-    """Where an object is no wider than twice ``THIN``: (size, size) bool, from each pixel's distance (T, T) to the
-    outline, 0 outside."""
-    radius = THIN * len(inside)
-    core = (inside <= radius).astype(np.uint8)
-    opened = cv2.distanceTransform(core, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= radius if (core == 0).any() else False
-    thin = ((inside > 0) & ~np.broadcast_to(opened, inside.shape)).astype(np.float32)
-    return cv2.resize(thin, (size, size), interpolation=cv2.INTER_AREA) > 0.5
+    depth = steps[values.argmin(1)] * (directions @ -pose[:3, 2])
+    return np.where(within.any(1), values.min(1), 0), depth
 
 
 def _smooth(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
