@@ -27,8 +27,8 @@ MET = -0.004
 LOST = 0.15
 """Beyond this (world units) the field tells no distances any more, so there is nothing to bring back."""
 WINDOW = 0.08
-"""How far from its nearest point (world units, along the ray) a ray is lowered: where the field hardly changes, the whole
-ray would become a rod that points at the camera."""
+"""How far from its nearest point (world units, along the ray) a ray is lowered: where the field hardly changes, the
+whole ray would become a rod that points at the camera."""
 LONGEST = 32_000
 """OpenCV looks up at most 32767 places in a column at once."""
 
