@@ -49,6 +49,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(f"error: {error}" + (f"\nlog: {error.log}" if error.log else ""))
     variables = {
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait slow a shared computer many times
         **os.environ,
         "IMAGE_TO_MESH_HOME": str(environment.environment_folder().parent),
         "IMAGE_TO_MESH_BPY": os.pathsep.join(map(str, blenders)),
