@@ -107,6 +107,15 @@ def test_parts_that_the_field_tells_apart_only_half_heartedly_are_joined(gap, un
     assert report["watertight"] and report["manifold"] and report["components"] == 1
 
 
+def test_a_bridge_along_the_border_leaves_the_surface_closed():
+    def distance(points):
+        return np.minimum(ball(points, 0.2, (0.55, 0, 0.3)), ball(points, 0.2, (0.55, 0, -0.12)))
+
+    report = measure(meshes.extract(AnalyticField(distance), 96, 4000))
+    assert report["watertight"] and report["manifold"] and report["components"] == 1
+    assert report["bounding_box"][0][2] < -0.2 and report["bounding_box"][1][2] > 0.4
+
+
 def test_a_stray_crumb_is_not_joined():
     field = AnalyticField(lambda p: np.minimum(ball(p, 0.3), ball(p, 0.03, (0, 0, 0.35))))
     assert meshes.extract(field, 96, 4000).vertices[:, 2].max() < 0.31

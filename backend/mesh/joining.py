@@ -47,8 +47,8 @@ def join(values: np.ndarray, cell: float) -> np.ndarray:
 
 def _rod(values: np.ndarray, start: np.ndarray, end: np.ndarray, cell: float) -> np.ndarray:
     """The union with a rod between two grid points (3,)."""
-    low = np.maximum(np.minimum(start, end) - 3, 0)
-    high = np.minimum(np.maximum(start, end) + 4, values.shape)
+    low = np.maximum(np.minimum(start, end) - 3, 1)  # the outermost layer stays positive, or the surface would be open
+    high = np.minimum(np.maximum(start, end) + 4, np.subtract(values.shape, 1))
     box = tuple(slice(*each) for each in zip(low, high, strict=True))
     points = np.stack(np.mgrid[box], -1) - start
     along = end - start
