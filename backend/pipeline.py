@@ -198,7 +198,7 @@ def _own_grid(field: Field) -> Callable[[np.ndarray], np.ndarray]:
     """Where the cube [-1, 1]^3 of the surface network lies in the world; One-2-3-45's is turned towards a camera."""
     if isinstance(field, One2345Field):
         return field.frame.to_world
-    return lambda points: (points * field.half_side).astype(np.float32)
+    return mesh.cube(field)
 
 
 def _matcher() -> str:

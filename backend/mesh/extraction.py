@@ -33,7 +33,7 @@ def extract(
     point of the grid that this places, and do not smooth, as One-2-3-45 does (which keeps every piece and every face).
     Raises UserError ``no_object`` when the field has no surface, ``broken_field`` when it is not made of numbers.
     """
-    place = dense or (lambda points: (points * field.half_side).astype(np.float32))
+    place = dense or grid.cube(field)
     values = grid.dense(field, resolution, place, on_block) if dense else grid.sample(field, resolution, on_block)
     if not np.isfinite(values).all():
         raise UserError("broken_field", "The surface network returned no numbers; fetch or repair its weight file.")

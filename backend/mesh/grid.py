@@ -22,6 +22,11 @@ Placement = Callable[[np.ndarray], np.ndarray]
 """Where points (P, 3) of a network's own cube [-1, 1]^3 lie in the world: (P, 3) float32."""
 
 
+def cube(field: Field) -> Placement:
+    """The placement of a network whose own cube is the field's."""
+    return lambda points: (points * field.half_side).astype(np.float32)
+
+
 def sample(field: Field, resolution: int, on_block: OnBlock | None = None) -> np.ndarray:
     """Distances on a regular grid over the field's cube: (R + 1, R + 1, R + 1) float32, indexed [x, y, z].
 
@@ -35,7 +40,7 @@ def sample(field: Field, resolution: int, on_block: OnBlock | None = None) -> np
     values = np.full((side + 1,) * 3, np.nan, np.float32)
     wanted = np.zeros(values.shape, bool)
     wanted[::STRIDE, ::STRIDE, ::STRIDE] = True
-    query = partial(_query, field, lambda points: (points * field.half_side).astype(np.float32), values, on_block)
+    query = partial(_query, field, cube(field), values, on_block)
     done = query(wanted, 0)
 
     corners = values[::STRIDE, ::STRIDE, ::STRIDE].copy()

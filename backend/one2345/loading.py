@@ -9,7 +9,7 @@ import torch
 
 from ..protocol import UserError
 from ..weights.checkpoint import read_checkpoint
-from ..weights.store import read_tensors, write_tensors
+from ..weights.store import misfit, read_tensors, write_tensors
 from .network import One2345
 from .reconstruct import Reconstruction
 
@@ -32,15 +32,11 @@ def convert(source: Path, folder: Path) -> None:
     tensors = _flattened(read_checkpoint(Path(source)), source)
     with torch.device("meta"):
         expected = One2345().state_dict()
-    missing, extra = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
-    shapes = [name for name in expected.keys() & tensors.keys() if tensors[name].shape != expected[name].shape]
-    for names, fault in ((missing, "lacks"), (extra, "has the unknown"), (shapes, "has another shape for")):
-        if names:
-            raise UserError(
-                "weights_mismatch",
-                f"{source} is not a One-2-3-45 checkpoint of the released kind: it {fault} {min(names)}"
-                f"{f' and {len(names) - 1} more' if len(names) > 1 else ''}. Download it again.",
-            )
+    if wrong := misfit(*({name: each.shape for name, each in part.items()} for part in (expected, tensors))):
+        raise UserError(
+            "weights_mismatch",
+            f"{source} is not a One-2-3-45 checkpoint of the released kind: it {wrong}. Download it again.",
+        )
     tensors = {name: each.float() if each.is_floating_point() else each for name, each in tensors.items()}
     unfit = [name for name, each in tensors.items() if each.dtype != torch.float32 or not each.isfinite().all()]
     if unfit:

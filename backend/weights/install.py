@@ -56,8 +56,8 @@ def fetch(entry: Entry, report: Report) -> Path:
     extra = entry.installed or sum(file.bytes for file in files if file.cached)
     root = hub.download(entry.name, entry.repo, files, entry.sha256, extra, report)
     source = root / files[0].name if len(files) == 1 else root
-    origin = f"{entry.repo} {files[0].revision}"
-    folder = _install(source, entry.name, origin, entry.terms, entry.polar_of_source, False, True, report)
+    found, origin = recognise(source), f"{entry.repo} {files[0].revision}"
+    folder = _install(found, source, entry.name, origin, entry.terms, entry.polar_of_source, False, True, report)
     hub.clear(entry.name)
     return folder
 
@@ -79,7 +79,7 @@ def add(path: Path, name: str | None, half: bool, report: Report) -> Path:
     if found.kind == "matcher" and name != "loftr":
         raise UserError("bad_name", f"{path} holds LoFTR's weights: they are only found under the name “loftr”.")
     polar = entry.polar_of_source if entry else bool(_STABLE.search(name) or _STABLE.search(path.name))
-    return _install(path, name, str(path), entry.terms if entry else "not known", polar, half, False, report)
+    return _install(found, path, name, str(path), entry.terms if entry else "not known", polar, half, False, report)
 
 
 def convert(path: Path, folder: Path, half: bool, report: Report) -> None:
@@ -97,9 +97,16 @@ def convert(path: Path, folder: Path, half: bool, report: Report) -> None:
 
 
 def _install(
-    source: Path, name: str, origin: str, licence: str, polar: bool, half: bool, take: bool, report: Report
+    found: Format,
+    source: Path,
+    name: str,
+    origin: str,
+    licence: str,
+    polar: bool,
+    half: bool,
+    take: bool,
+    report: Report,
 ) -> Path:
-    found = recognise(source)
     with place(name, found.kind, origin, licence) as folder:
         _write(found, source, folder, polar, half, take, report)
     return manage.weights_folder() / name
