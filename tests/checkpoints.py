@@ -30,19 +30,7 @@ AVERAGE_SHIFT = 0.25
 def view_parts() -> dict[str, nn.Module]:
     """A view model of the public structure in narrow."""
     torch.manual_seed(0)
-    down = ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",)
-    up = ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3
     widths = (32, 64, 96, 96)  # they grow where those of the real one grow
-    unet = UNet2DConditionModel(
-        32, 8, 4, down_block_types=down, up_block_types=up, block_out_channels=widths, cross_attention_dim=64
-    )
-    vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=widths,
-        layers_per_block=2,
-        sample_size=256,
-    )
     vision = CLIPVisionConfig(
         hidden_size=64,
         intermediate_size=256,
@@ -51,16 +39,44 @@ def view_parts() -> dict[str, nn.Module]:
         patch_size=14,
         projection_dim=64,
     )
+    return _view_parts(widths, widths, vision)
+
+
+def full_size_view_parts() -> dict[str, nn.Module]:
+    """A view model of the public structure in full, 1.25 billion numbers."""
+    torch.manual_seed(0)
+    vision = CLIPVisionConfig(
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        patch_size=14,
+        projection_dim=768,
+    )
+    return _view_parts((320, 640, 1280, 1280), (128, 256, 512, 512), vision)
+
+
+def _view_parts(
+    unet_widths: tuple[int, ...], vae_widths: tuple[int, ...], vision: CLIPVisionConfig
+) -> dict[str, nn.Module]:
+    width = vision.projection_dim
     return {
-        "unet": unet,
-        "vae": vae,
+        "unet": UNet2DConditionModel(32, 8, 4, block_out_channels=unet_widths, cross_attention_dim=width),
+        "vae": AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            block_out_channels=vae_widths,
+            layers_per_block=2,
+            sample_size=256,
+        ),
         "image_encoder": CLIPVisionModelWithProjection(vision),
-        "clip_camera_projection": nn.ModuleDict({"proj": nn.Linear(68, 64)}),
+        "clip_camera_projection": nn.ModuleDict({"proj": nn.Linear(width + 4, width)}),
     }
 
 
-def original_state(parts: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
-    """The ``state_dict`` of the original checkpoint: fewer names than the 1,938 where layers are fewer."""
+def original_state(parts: dict[str, nn.Module], shift: float = AVERAGE_SHIFT) -> dict[str, torch.Tensor]:
+    """The ``state_dict`` of the original checkpoint: fewer names than the 1,938 where layers are fewer. The averaged
+    UNet has ``shift`` more in every number: at full size the default would drive 16 bits to infinity."""
     state = {}
     for part, module in parts.items():
         rows = {}
@@ -70,7 +86,7 @@ def original_state(parts: dict[str, nn.Module]) -> dict[str, torch.Tensor]:
             tensor = tensor.detach().clone()
             old = LIST["names"][part][name]
             if isinstance(old, dict):
-                state[old["raw"]], state[old["ema"]] = tensor, tensor + AVERAGE_SHIFT
+                state[old["raw"]], state[old["ema"]] = tensor, tensor + shift
             elif isinstance(old, str):
                 dimensions = len(LIST["original"][old][1])
                 state[old] = tensor.reshape(*tensor.shape, *[1] * (dimensions - tensor.dim()))

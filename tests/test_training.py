@@ -269,3 +269,65 @@ for plain, given in (
     assert (ours - theirs).norm() < 1e-5 * theirs.norm()
 """
     )
+
+
+def test_back_projection_in_one_pass_is_the_networks_own():
+    interpreted(
+        """
+import numpy as np
+import torch
+
+from backend.camera import camera_to_world
+from backend.surface.network import SurfaceNetwork
+from training.back_projection import OnePassNetwork
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+shape = dict(image_size=16, features=8, channels=[8, 16], resolution=8, half_side=0.6, hidden=8)
+networks = SurfaceNetwork(**shape), OnePassNetwork(**shape)
+networks[1].load_state_dict(networks[0].state_dict())
+pictures = torch.rand(2, 3, 4, 16, 16)
+cameras = torch.from_numpy(camera_to_world(np.float64([[60, 75, 90], [100, 20, 55]]), np.float64([10, 100, 220])))
+assert (cameras[..., 2, 3].min() < 0) and not torch.equal(cameras[0], cameras[1])
+wanted, found = (each.pool(pictures, cameras) for each in networks)
+torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+assert (wanted == 0).any()  # some cells fall outside the frame
+direction = torch.randn_like(wanted)
+for answer in (wanted, found):
+    answer.backward(direction)
+wanted, found = (torch.cat([each.grad.flatten() for each in network.features.parameters()]) for network in networks)
+assert (found - wanted).norm() < 1e-5 * wanted.norm()
+"""
+    )
+
+
+def test_a_camera_judged_too_high_is_the_camera_that_stands_higher(monkeypatch):
+    if find_spec("triton") is None:
+        pytest.skip("triton is not installed: only training needs it, and it runs on Linux only")
+    from training import surface_loss
+
+    monkeypatch.setattr(surface_loss, "JITTER", 0.0)
+    elevations, azimuths = np.float64([[10, 30, -5], [0, 60, 20]]), np.float64([[0, 100, 220], [0, 30, 300]])
+    error = np.float64([[4], [-7]])
+    true, judged = (
+        torch.from_numpy(camera.camera_to_world(90 - each, azimuths)) for each in (elevations, elevations + error)
+    )
+    delta = torch.from_numpy(np.radians(error[:, 0])).float()
+    torch.testing.assert_close(surface_loss.misjudge(true, delta), judged, atol=1e-6, rtol=0)
+    # what the input camera sees does not change where it is seen: the world turns with the camera
+    point = torch.tensor([0.1, -0.2, 0.3])
+    turned = surface_loss.turn(torch.tensor([-delta[0], 0, 0])) @ point
+    before, after = (pose[0, 0, :3, :3].T @ (at - pose[0, 0, :3, 3]) for pose, at in ((true, point), (judged, turned)))
+    torch.testing.assert_close(before, after, atol=1e-6, rtol=0)
+
+
+def test_turning_by_a_vector_is_its_matrix_exponential():
+    if find_spec("triton") is None:
+        pytest.skip("triton is not installed: only training needs it, and it runs on Linux only")
+    from training.surface_loss import turn
+
+    x, y, z = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    nought = torch.zeros(5)
+    generator = torch.stack([nought, -z, y, z, nought, -x, -y, x, nought], -1).view(5, 3, 3)
+    torch.testing.assert_close(turn(torch.stack([x, y, z], -1)), torch.linalg.matrix_exp(generator), atol=1e-5, rtol=0)
+    assert torch.equal(turn(torch.zeros(3)), torch.eye(3))

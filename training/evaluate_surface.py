@@ -7,8 +7,6 @@ import torch
 from mcubes import marching_cubes
 from scipy.spatial import cKDTree
 
-from training import pool
-
 GRID, SAMPLES = 112, 20_000
 
 
@@ -35,8 +33,7 @@ def report(network, store, half_side: float, count: int = 40) -> str:
     rng, scores = np.random.default_rng(0), []
     for index in range(min(count, len(store.pictures))):
         pictures = store.pictures[index : index + 1].permute(0, 1, 4, 2, 3).float() / 255
-        angles = store.angles[index : index + 1]
-        volume = network.unet(network.pool(pictures, pool.cameras(angles[..., 0], angles[..., 1])))
+        volume = network.unet(network.pool(pictures, store.cameras[index : index + 1]))
         found = torch.cat([network.decoder(volume, part / half_side)[0] for part in grid.split(1 << 18, 1)], 1)
         truth = store.scenes[index : index + 1].distance(grid)
         try:

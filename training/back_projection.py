@@ -1,0 +1,153 @@
+"""``SurfaceNetwork.pool`` in Triton: features of all views looked up and pooled in one pass, there and back.
+
+Step by step PyTorch writes the looked-up features of every view (B x R^3 x C floats) and keeps them for the way back,
+whose scattered additions it makes channel by channel. Here a cell's features stay in registers and are looked up again
+on the way back, where the channels of a pixel lie side by side.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+
+from backend.camera import FOCAL
+from backend.surface.network import SurfaceNetwork
+
+CELLS = 64
+"""Cells that a program holds at once."""
+
+
+@triton.jit
+def _place(cells, camera, cell, inside, SIDE: tl.constexpr, FOCAL: tl.constexpr):
+    """Where cells fall in a view: column and row in pixels, counted from the centre of the first pixel."""
+    x = tl.load(cells + cell * 3, mask=inside, other=0) - tl.load(camera + 3)
+    y = tl.load(cells + cell * 3 + 1, mask=inside, other=0) - tl.load(camera + 7)
+    z = tl.load(cells + cell * 3 + 2, mask=inside, other=0) - tl.load(camera + 11)
+    right = x * tl.load(camera) + y * tl.load(camera + 4) + z * tl.load(camera + 8)
+    up = x * tl.load(camera + 1) + y * tl.load(camera + 5) + z * tl.load(camera + 9)
+    back = x * tl.load(camera + 2) + y * tl.load(camera + 6) + z * tl.load(camera + 10)
+    scale = FOCAL * SIDE / -tl.minimum(back, -1e-3)
+    return SIDE / 2 - 0.5 + right * scale, SIDE / 2 - 0.5 - up * scale
+
+
+@triton.jit
+def _tap(column, row, corner: tl.constexpr, SIDE: tl.constexpr):
+    """One of the four pixels around a place: its index, its weight, and whether it is in the frame."""
+    left, top = tl.floor(column), tl.floor(row)
+    right, down = column - left, row - top
+    x, y = left.to(tl.int32) + corner % 2, top.to(tl.int32) + corner // 2
+    weight = (right if corner % 2 else 1 - right) * (down if corner // 2 else 1 - down)
+    return y * SIDE + x, weight, (x >= 0) & (x < SIDE) & (y >= 0) & (y < SIDE)
+
+
+@triton.jit
+def _look_up(maps, column, row, inside, channel, SIDE: tl.constexpr, W: tl.constexpr):
+    """Features (cells, W) of one view, bilinear, zero outside the frame."""
+    found = tl.zeros([column.shape[0], W], tl.float32)
+    for corner in tl.static_range(4):
+        pixel, weight, framed = _tap(column, row, corner, SIDE)
+        here = (framed & inside)[:, None] & (channel < W)[None, :]
+        taps = tl.load(maps + pixel[:, None] * W + channel[None, :], mask=here, other=0).to(tl.float32)
+        found += taps * weight[:, None]
+    return found
+
+
+@triton.jit
+def _pool(
+    maps, cameras, cells, out, views, count, C: tl.constexpr, W: tl.constexpr, OUT: tl.constexpr,
+    SIDE: tl.constexpr, FOCAL: tl.constexpr, N: tl.constexpr,
+):  # fmt: skip
+    """Mean, variance, the first view's features, and the largest background of every cell."""
+    sample = tl.program_id(1)
+    cell = tl.program_id(0) * N + tl.arange(0, N)
+    inside = cell < count
+    channel = tl.arange(0, W)
+    total = tl.zeros([N, W], tl.float32)
+    square = tl.zeros([N, W], tl.float32)
+    largest = tl.zeros([N, W], tl.float32)
+    into = out + (sample * count + cell)[:, None].to(tl.int64) * OUT + channel[None, :]
+    written = inside[:, None] & (channel < C)[None, :]
+    for view in range(views):
+        which = (sample * views + view).to(tl.int64)
+        column, row = _place(cells, cameras + which * 16, cell, inside, SIDE, FOCAL)
+        seen = _look_up(maps + which * SIDE * SIDE * W, column, row, inside, channel, SIDE, W)
+        total += seen
+        square += seen * seen
+        largest = tl.maximum(largest, seen)
+        if view == 0:
+            tl.store(into + 2 * C, seen, mask=written)
+    mean = total / views
+    tl.store(into, mean, mask=written)
+    tl.store(into + C, square / views - mean * mean, mask=written)
+    last = inside[:, None] & (channel == C - 1)[None, :]
+    tl.store(into + 2 * C + 1, largest, mask=last)
+
+
+@triton.jit
+def _unpool(
+    maps, cameras, cells, slopes, out, views, count, C: tl.constexpr, W: tl.constexpr, OUT: tl.constexpr,
+    SIDE: tl.constexpr, FOCAL: tl.constexpr, N: tl.constexpr,
+):  # fmt: skip
+    """Gradients of the feature maps, added up in float32; none for the last channel, the background."""
+    sample = tl.program_id(1)
+    cell = tl.program_id(0) * N + tl.arange(0, N)
+    inside = cell < count
+    channel = tl.arange(0, W)
+    given = slopes + (sample * count + cell)[:, None].to(tl.int64) * OUT + channel[None, :]
+    read = inside[:, None] & (channel < C - 1)[None, :]
+    of_variance = 2 * tl.load(given + C, mask=read, other=0).to(tl.float32) / views
+    total = tl.zeros([N, W], tl.float32)
+    for view in range(views):
+        which = (sample * views + view).to(tl.int64)
+        column, row = _place(cells, cameras + which * 16, cell, inside, SIDE, FOCAL)
+        total += _look_up(maps + which * SIDE * SIDE * W, column, row, inside, channel, SIDE, W)
+    constant = tl.load(given, mask=read, other=0).to(tl.float32) / views - of_variance * total / views
+    for view in range(views):
+        which = (sample * views + view).to(tl.int64)
+        column, row = _place(cells, cameras + which * 16, cell, inside, SIDE, FOCAL)
+        seen = _look_up(maps + which * SIDE * SIDE * W, column, row, inside, channel, SIDE, W)
+        slope = constant + of_variance * seen
+        if view == 0:
+            slope += tl.load(given + 2 * C, mask=read, other=0).to(tl.float32)
+        for corner in tl.static_range(4):
+            pixel, weight, framed = _tap(column, row, corner, SIDE)
+            into = out + which * SIDE * SIDE * W + pixel[:, None] * W + channel[None, :]
+            tl.atomic_add(into, slope * weight[:, None], mask=read & framed[:, None], sem="relaxed")
+
+
+class _Pool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, maps, cameras, cells, half_side: float, channels: int):
+        batch, views, side, _, wide = maps.shape
+        out = maps.new_empty(batch, len(cells), 3 * channels + 4)
+        out[..., 3 * channels + 1 :] = cells / half_side
+        shape = {"C": channels, "W": wide, "OUT": out.shape[-1], "SIDE": side, "FOCAL": FOCAL, "N": CELLS}
+        grid = (triton.cdiv(len(cells), CELLS), batch)
+        _pool[grid](maps, cameras, cells, out, views, len(cells), **shape)
+        ctx.save_for_backward(maps, cameras, cells)
+        ctx.shape, ctx.grid = shape, grid
+        return out
+
+    @staticmethod
+    def backward(ctx, slopes):
+        maps, cameras, cells = ctx.saved_tensors
+        out = torch.zeros_like(maps, dtype=torch.float32)
+        _unpool[ctx.grid](maps, cameras, cells, slopes.contiguous(), out, maps.shape[1], len(cells), **ctx.shape)
+        return out.to(maps.dtype), None, None, None, None
+
+
+class OnePassNetwork(SurfaceNetwork):
+    """A ``SurfaceNetwork`` for training on the GPU: the same weights and, but for rounding, the same answers."""
+
+    def pool(self, pictures: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
+        """As ``SurfaceNetwork.pool``, channels last, in the precision of the features."""
+        flat = pictures.flatten(0, 1)
+        maps = self.features(flat * 2 - 1).permute(0, 2, 3, 1)
+        background = 1 - flat[:, 3, :, :, None].to(maps.dtype)
+        channels = maps.shape[-1] + 1
+        spare = background.new_zeros(()).expand(*background.shape[:3], triton.next_power_of_2(channels) - channels)
+        maps = torch.cat([maps, background, spare], -1).unflatten(0, pictures.shape[:2]).contiguous()
+        cells = self.cells(maps.device).contiguous()
+        pooled = _Pool.apply(maps, cameras.float().contiguous(), cells, self.half_side, channels)
+        return pooled.unflatten(1, (self.resolution,) * 3).permute(0, 4, 1, 2, 3)

@@ -1,0 +1,93 @@
+"""What the surface network is taught: exact distances and colours, from views whose cameras are a little wrong."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from backend.camera import RADIUS
+from training.render import Scenes
+from training.surface_model import CONFIG
+
+TRUNCATION = 0.1
+POINTS = 12288
+"""Points near the surface of every scene, and a third as many anywhere."""
+JITTER = 1.2
+"""By about how many degrees every camera but the first is turned, in half of the samples."""
+
+
+def turn(vectors: torch.Tensor) -> torch.Tensor:
+    """Rotations (..., 3, 3) about axes (..., 3), whose lengths are the angles in radians (Rodrigues' formula)."""
+    angle = vectors.norm(dim=-1)[..., None, None].clamp_min(1e-8)
+    x, y, z = vectors.unbind(-1)
+    nought = torch.zeros_like(x)
+    cross = torch.stack([nought, -z, y, z, nought, -x, -y, x, nought], -1).unflatten(-1, (3, 3)) / angle
+    return torch.eye(3, device=x.device) + angle.sin() * cross + (1 - angle.cos()) * cross @ cross
+
+
+def misjudge(cameras: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+    """Cameras (B, V, 4, 4) as they are taken to stand: ``delta`` (B,) radians too high, and turned by the jitter."""
+    batch, views = cameras.shape[:2]
+    axis = torch.randn(batch, views, 3, device=cameras.device) * math.radians(JITTER) / math.sqrt(3)
+    axis[:, 0] = 0
+    axis = axis * (torch.rand(batch, 1, 1, device=cameras.device) < 0.5)
+    lift = F.pad(-delta[:, None, None], (0, 2))  # about the camera's own x axis
+    rotation = turn(axis) @ cameras[..., :3, :3] @ turn(lift)
+    return torch.cat([torch.cat([rotation, RADIUS * rotation[..., 2:]], -1), cameras[..., 3:, :]], -2)
+
+
+def draw_points(scenes: Scenes, half_side: float) -> tuple[torch.Tensor, ...]:
+    """Supervision of a batch of scenes: points (B, N, 3), distances (B, N), colours (B, N, 3), whether on it (B, N)."""
+    device, batch = scenes.rows.device, len(scenes)
+    points = (torch.rand(batch, POINTS, 3, device=device) * 2 - 1) * half_side
+    step = 2e-3
+    for _ in range(2):  # slide down the gradient onto the surface
+        taps = points.new_tensor([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]]) * step
+        around = (points[:, :, None] + taps).flatten(1, 2)
+        tap = scenes.distance(around).unflatten(1, (-1, 4))
+        normal = F.normalize((tap[..., None] * taps).sum(2), dim=-1)
+        points = points - normal * scenes.distance(points)[..., None]
+    points = points.clamp(-half_side, half_side)
+    spread = torch.where(torch.rand(batch, POINTS, 1, device=device) < 0.5, 0.006, 0.03)
+    spread[:, : POINTS // 3] = 0
+    points = (points + torch.randn_like(points) * spread).clamp(-half_side, half_side)
+    free = (torch.rand(batch, POINTS // 3, 3, device=device) * 2 - 1) * half_side
+    everywhere = torch.cat([points, free], 1)
+    distance, albedo = scenes.distance(everywhere, colour=True)
+    light = scenes.light[:, None]
+    lit = 0.75 * (normal * light[..., :3]).sum(-1).clamp_min(0) + 0.25 * (0.5 + 0.5 * normal[..., 2])
+    shade = light[..., 3] + (1 - light[..., 3]) * lit
+    shade = F.pad(shade, (0, POINTS // 3), value=0.8)
+    on_surface = distance.abs() < 4e-3
+    on_surface[:, POINTS // 3 :] = False
+    return everywhere, distance, (albedo * shade[..., None]).clamp(0, 1), on_surface
+
+
+def loss_of(
+    network: nn.Module, scenes: Scenes, pictures: torch.Tensor, cameras: torch.Tensor, wrong: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Loss and mean distance error near the surface. ``wrong``: spread of the misjudged elevation in degrees.
+
+    Where the elevation is judged ``delta`` too high the world the network works in is the true one turned by ``delta``
+    about x, because the input camera is where everything is measured from.
+    """
+    batch = len(pictures)
+    points, distance, colour, on_surface = draw_points(scenes, CONFIG["half_side"])
+    delta = torch.randn(batch, device=points.device) * math.radians(wrong)
+    delta = delta * (torch.rand(batch, device=points.device) < 0.5)
+    judged = points @ turn(F.pad(-delta[:, None], (0, 2))).transpose(1, 2)
+    gain = 1 + 0.1 * torch.randn(batch, pictures.shape[1], 3, 1, 1, device=points.device)
+    gain[:, 0] = 1
+    mask = pictures[:, :, 3:]
+    lit = (pictures[:, :, :3] - (1 - mask)) * gain + (1 - mask)
+    with torch.autocast("cuda", torch.bfloat16):
+        found, painted = network(torch.cat([lit.clamp(0, 1), mask], 2), misjudge(cameras, delta), judged)
+    clipped = distance.clamp(-TRUNCATION, TRUNCATION)
+    error = (found.clamp(-1.5 * TRUNCATION, 1.5 * TRUNCATION) - clipped).abs()
+    sign = F.softplus(-found * distance.sign() / 0.01)
+    near = error[:, :POINTS].mean()
+    colour_error = ((painted - colour).abs().mean(-1) * on_surface).sum() / on_surface.sum().clamp_min(1)
+    return 10 * near + 5 * error[:, POINTS:].mean() + 0.05 * sign.mean() + 0.5 * colour_error, near
