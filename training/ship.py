@@ -6,6 +6,9 @@ python -m training.ship --views DIR --surface DIR
 from __future__ import annotations
 
 import argparse
+import shutil
+import tempfile
+from pathlib import Path
 
 from backend.surface import load
 from backend.weights.store import STARTER
@@ -20,14 +23,18 @@ def main() -> None:
     parser.add_argument("--views", help="folder that training.views wrote")
     parser.add_argument("--surface", help="folder that training.surface wrote")
     args = parser.parse_args()
-    if args.views:
-        view_model.save(Zero123.load(args.views), STARTER / "view", quantise=True)
-    if args.surface:
-        surface_model.save(load(args.surface), STARTER / "surface", quantise=True)
-    size = sum(path.stat().st_size for path in STARTER.rglob("*") if path.is_file())
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        shutil.copytree(STARTER, place, dirs_exist_ok=True)
+        if args.views:
+            view_model.save(Zero123.load(args.views), place / "view", quantise=True)
+        if args.surface:
+            surface_model.save(load(args.surface), place / "surface", quantise=True)
+        size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+        if size > LIMIT:
+            raise SystemExit(f"These weights take {size / 2**20:.2f} MiB, and 20 are allowed: nothing was shipped.")
+        shutil.copytree(place, STARTER, dirs_exist_ok=True)
     print(f"{STARTER}: {size / 2**20:.2f} MiB")
-    if size > LIMIT:
-        raise SystemExit("The starter weights are larger than the 20 MiB they may take.")
 
 
 if __name__ == "__main__":
