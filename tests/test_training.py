@@ -16,6 +16,7 @@ from backend import camera
 from backend.evaluate.scene import BOX, ELLIPSOID, object_distance
 from backend.zero123.model import Zero123
 from training import ship, surface_model, view_model
+from training.paint import plan_angles
 from training.placement import FILL, LARGEST_COORDINATE, bounding_radius, place
 from training.shapes import FAMILIES, sample
 
@@ -160,6 +161,17 @@ def test_a_bounding_radius_bounds(family):
         ahead = torch.randn(4000, 3, generator=torch.Generator().manual_seed(seed))
         outside = torch.nn.functional.normalize(ahead, dim=-1) * radius * 1.001
         assert (object_distance(torch.from_numpy(rows), outside)[0] > 0).all()
+
+
+@pytest.mark.parametrize("elevation", [5.0, 14.9, 15.0, 40.0])
+def test_scenes_are_painted_from_where_the_pipeline_would_paint_them(elevation):
+    rings = (*camera.FIRST_RING, *camera.second_ring(90 - elevation))
+    moves = [np.array(move) for _, *move in rings]
+    moves = [np.zeros(2), *moves, *(move + change for move in moves for change in camera.NEIGHBOURS)]
+    elevations, azimuths = plan_angles(torch.tensor([elevation, 20.0]))
+    wanted = camera.camera_to_world(90 - elevation + np.array(moves)[:, 0], np.array(moves)[:, 1])
+    found = camera.camera_to_world(90 - elevations[0].numpy(), azimuths[0].numpy())
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 @pytest.fixture(scope="module")

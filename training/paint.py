@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from backend.camera import LOWER_RING_UP_TO, NEIGHBOURS
+from backend.camera import FIRST_RING, LOWER_RING, LOWER_RING_UP_TO, NEIGHBOURS, UPPER_RING
 from backend.options import PRESETS, Preset
 from backend.zero123.masks import mask_on_white
 from backend.zero123.model import Zero123
@@ -17,16 +17,15 @@ BATCH = 512
 
 def plan_angles(elevation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Input elevations (B,) -> elevations and azimuths (B, 41): the input, the 8 ring views, their 32 neighbours."""
-    device = elevation.device
-    second = torch.where((90 - elevation) <= LOWER_RING_UP_TO, elevation - 30, elevation + 30)
-    quarter = torch.arange(4, device=device) * 90.0
-    rings_e = torch.cat([elevation[:, None].expand(-1, 4), second[:, None].expand(-1, 4)], 1)
-    rings_a = torch.cat([quarter, quarter + 30]).expand(len(elevation), -1)
-    change = torch.tensor(NEIGHBOURS, device=device)
-    around_e = (rings_e[:, :, None] - change[:, 0]).flatten(1)
-    around_a = (rings_a[:, :, None] + change[:, 1]).flatten(1)
-    first = elevation[:, None]
-    return torch.cat([first, rings_e, around_e], 1), torch.cat([torch.zeros_like(first), rings_a, around_a], 1)
+    batch, device = len(elevation), elevation.device
+    first, lower, upper = (
+        torch.tensor([move for _, *move in ring], device=device) for ring in (FIRST_RING, LOWER_RING, UPPER_RING)
+    )
+    goes_lower = (90 - elevation) <= LOWER_RING_UP_TO
+    rings = torch.cat([first.expand(batch, 4, 2), torch.where(goes_lower[:, None, None], lower, upper)], 1)
+    around = (rings[:, :, None] + torch.tensor(NEIGHBOURS, device=device)).flatten(1, 2)
+    polar, azimuth = torch.cat([torch.zeros_like(rings[:, :1]), rings, around], 1).unbind(-1)
+    return elevation[:, None] - polar, azimuth
 
 
 @torch.inference_mode()
