@@ -44,15 +44,19 @@ placement = np.array([0.7, 0.1, -0.05, 0.02, np.cos(0.7), np.sin(0.7)], np.float
 """
 
 
+needs_triton = pytest.mark.skipif(
+    find_spec("triton") is None, reason="triton is not installed: only training needs it, and it runs on Linux only"
+)
+
+
 def interpreted(script: str) -> None:
     """Run a script where Triton's kernels are interpreted on the CPU."""
-    if find_spec("triton") is None:
-        pytest.skip("triton is not installed: only training needs it, and it runs on Linux only")
     variables = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@needs_triton
 def test_the_gpus_distance_and_colour_are_the_plain_scenes():
     interpreted(
         ONE_OF_EACH
@@ -88,6 +92,7 @@ for scene, mine, where in zip(patterns, colours.numpy(), points, strict=True):
     )
 
 
+@needs_triton
 def test_the_gpus_picture_is_the_benchmarks():
     """One tile: the middle of a picture seen through a frame of 16 pixels."""
     interpreted(
@@ -240,6 +245,7 @@ def test_the_weights_in_the_tree_fit_the_limit():
     assert 5 * 2**20 < size <= ship.LIMIT
 
 
+@needs_triton
 def test_the_fused_normalisation_is_pytorchs():
     interpreted(
         """
@@ -284,6 +290,7 @@ for plain, given in (
     )
 
 
+@needs_triton
 def test_back_projection_in_one_pass_is_the_networks_own():
     interpreted(
         """
@@ -314,9 +321,8 @@ assert (found - wanted).norm() < 1e-5 * wanted.norm()
     )
 
 
+@needs_triton
 def test_a_camera_judged_too_high_is_the_camera_that_stands_higher(monkeypatch):
-    if find_spec("triton") is None:
-        pytest.skip("triton is not installed: only training needs it, and it runs on Linux only")
     from training import surface_loss
 
     monkeypatch.setattr(surface_loss, "JITTER", 0.0)
@@ -334,9 +340,8 @@ def test_a_camera_judged_too_high_is_the_camera_that_stands_higher(monkeypatch):
     torch.testing.assert_close(before, after, atol=1e-6, rtol=0)
 
 
+@needs_triton
 def test_turning_by_a_vector_is_its_matrix_exponential():
-    if find_spec("triton") is None:
-        pytest.skip("triton is not installed: only training needs it, and it runs on Linux only")
     from training.surface_loss import turn
 
     x, y, z = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))

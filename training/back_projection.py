@@ -42,15 +42,18 @@ def _tap(column, row, corner: tl.constexpr, SIDE: tl.constexpr):
 
 
 @triton.jit
-def _look_up(maps, column, row, inside, channel, SIDE: tl.constexpr, W: tl.constexpr):
-    """Features (cells, W) of one view, bilinear, zero outside the frame."""
+def _look_up(
+    maps, cameras, cells, view, cell, inside, channel, SIDE: tl.constexpr, FOCAL: tl.constexpr, W: tl.constexpr
+):
+    """Features (cells, W) of one of all samples' views, bilinear, zero outside the frame; cells' columns and rows."""
+    column, row = _place(cells, cameras + view * 16, cell, inside, SIDE, FOCAL)
     found = tl.zeros([column.shape[0], W], tl.float32)
     for corner in tl.static_range(4):
         pixel, weight, framed = _tap(column, row, corner, SIDE)
-        here = (framed & inside)[:, None] & (channel < W)[None, :]
-        taps = tl.load(maps + pixel[:, None] * W + channel[None, :], mask=here, other=0).to(tl.float32)
+        place = view * SIDE * SIDE * W + pixel[:, None] * W + channel[None, :]
+        taps = tl.load(maps + place, mask=(framed & inside)[:, None], other=0).to(tl.float32)
         found += taps * weight[:, None]
-    return found
+    return found, column, row
 
 
 @triton.jit
@@ -70,8 +73,7 @@ def _pool(
     written = inside[:, None] & (channel < C)[None, :]
     for view in range(views):
         which = (sample * views + view).to(tl.int64)
-        column, row = _place(cells, cameras + which * 16, cell, inside, SIDE, FOCAL)
-        seen = _look_up(maps + which * SIDE * SIDE * W, column, row, inside, channel, SIDE, W)
+        seen, _, _ = _look_up(maps, cameras, cells, which, cell, inside, channel, SIDE, FOCAL, W)
         total += seen
         square += seen * seen
         largest = tl.maximum(largest, seen)
@@ -100,13 +102,12 @@ def _unpool(
     total = tl.zeros([N, W], tl.float32)
     for view in range(views):
         which = (sample * views + view).to(tl.int64)
-        column, row = _place(cells, cameras + which * 16, cell, inside, SIDE, FOCAL)
-        total += _look_up(maps + which * SIDE * SIDE * W, column, row, inside, channel, SIDE, W)
+        seen, _, _ = _look_up(maps, cameras, cells, which, cell, inside, channel, SIDE, FOCAL, W)
+        total += seen
     constant = tl.load(given, mask=read, other=0).to(tl.float32) / views - of_variance * total / views
     for view in range(views):
         which = (sample * views + view).to(tl.int64)
-        column, row = _place(cells, cameras + which * 16, cell, inside, SIDE, FOCAL)
-        seen = _look_up(maps + which * SIDE * SIDE * W, column, row, inside, channel, SIDE, W)
+        seen, column, row = _look_up(maps, cameras, cells, which, cell, inside, channel, SIDE, FOCAL, W)
         slope = constant + of_variance * seen
         if view == 0:
             slope += tl.load(given + 2 * C, mask=read, other=0).to(tl.float32)

@@ -11,7 +11,6 @@ run is. With ``torchrun --nproc-per-node 2`` gradients are averaged over the GPU
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import time
 from pathlib import Path
@@ -22,15 +21,15 @@ from torch import nn
 
 from backend.surface.network import SurfaceNetwork, load
 from backend.zero123.model import Zero123
-from training import pool
+from training import pool, twin
 from training.back_projection import OnePassNetwork
 from training.evaluate_surface import report
 from training.group_norm import fuse
 from training.surface_loss import loss_of
 from training.surface_model import CONFIG, save
 from training.surface_store import Store
-from training.twin import all_agree
 
+KINDS = "true views", "painted views"
 REFRESH = 40, 200
 """Steps between two new chunks of scenes, true and painted (which cost many times more)."""
 
@@ -49,11 +48,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=500_000_000, help="first seed of this run's scenes")
     args = parser.parse_args()
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    torch.manual_seed(args.seed + rank)
-    device = torch.device("cuda", rank)
-    torch.cuda.set_device(device)
+    rank, world, device = twin.begin_process(args.seed)
     begin = time.time()
     stream = pool.placed_scenes(args.seed + rank * 50_000_000, max(2, (os.cpu_count() or 8) // (3 * world)), device)
     painter = Zero123.load(args.views, device, torch.bfloat16) if args.views else None
@@ -62,13 +57,15 @@ def main() -> None:
     if painter:
         stores.append(Store(args.painted, stream, painter, False))
     if rank == 0:
-        print(f"{args.scenes} scenes, {args.painted} painted after {time.time() - begin:.0f} s", flush=True)
+        counts = " and ".join(f"{len(store.pictures)} of {kind}" for kind, store in zip(KINDS, stores, strict=False))
+        print(f"scenes: {counts}, after {time.time() - begin:.0f} s", flush=True)
     if world > 1:
         dist.init_process_group("nccl")
     network = OnePassNetwork(**CONFIG).to(device)
     if args.weights:
         network.load_state_dict(load(args.weights, device).state_dict())
     averaged = SurfaceNetwork(**CONFIG).to(device).requires_grad_(False)
+    # Not fused: moments read back from a state are contiguous, the parameters channels last.
     optimiser = torch.optim.AdamW(network.parameters(), args.rate, betas=(0.9, 0.98), weight_decay=0.01)
     step, state = 0, Path(args.state) / "surface.pt"
     if state.exists():
@@ -82,10 +79,9 @@ def main() -> None:
     model = nn.parallel.DistributedDataParallel(network) if world > 1 else network
     begin, total, going = time.time(), 0.0, True
     while going:
-        done = args.part[0] + min((time.time() - begin) / (60 * args.minutes), 1.0) * (args.part[1] - args.part[0])
+        done = (time.time() - begin) / (60 * args.minutes)
         store = stores[step % len(stores)]
-        rate = min(1.0, (step + 1) / 200) * (1.0 if done < 0.4 else 0.5 + 0.5 * math.cos(math.pi * (done - 0.4) / 0.6))
-        optimiser.param_groups[0]["lr"] = args.rate * max(rate, 0.01)
+        optimiser.param_groups[0]["lr"] = args.rate * twin.rate_at(step + 1, done, args.part)
         loss, near = loss_of(model, *store.draw(args.batch), wrong=5.0 if painter else 2.0)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -101,7 +97,7 @@ def main() -> None:
             if step % every == 0:
                 store.refresh()
         if step % 50 == 0:
-            going = all_agree(time.time() < begin + 60 * args.minutes, device)
+            going = twin.all_agree(time.time() < begin + 60 * args.minutes, device)
         if step % 200 == 0:
             if rank == 0:
                 speed = step / (time.time() - begin)
@@ -116,7 +112,7 @@ def main() -> None:
         dist.destroy_process_group()
     if rank:
         return
-    for name, store in zip(("true views", "painted views"), held_out, strict=True):
+    for name, store in zip(KINDS, held_out, strict=True):
         if store:
             print(name, report(averaged, store, CONFIG["half_side"]), flush=True)
 

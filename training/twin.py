@@ -1,14 +1,36 @@
-"""Training in half precision, on one GPU or several."""
+"""What both trainings share: one GPU or several, the learning rate's schedule, half precision."""
 
 from __future__ import annotations
 
 import copy
+import math
+import os
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
 from training.group_norm import fuse
+
+
+def begin_process(seed: int) -> tuple[int, int, torch.device]:
+    """Set this process up, with random numbers of its own: its rank, the number of processes, and its GPU."""
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.manual_seed(seed + rank)
+    device = torch.device("cuda", rank)
+    torch.cuda.set_device(device)
+    return rank, world, device
+
+
+def rate_at(step: int, done: float, part: tuple[float, float]) -> float:
+    """The learning rate's factor: 200 steps of warming up, 0.4 of the whole schedule level, then a cosine down to 0.01.
+
+    ``done``: share 0..1 of this run; ``part``: where in the schedule it begins and ends.
+    """
+    whole = part[0] + min(done, 1.0) * (part[1] - part[0])
+    level = 1.0 if whole < 0.4 else 0.5 + 0.5 * math.cos(math.pi * (whole - 0.4) / 0.6)
+    return max(min(1.0, step / 200) * level, 0.01)
 
 
 def all_agree(going: bool, device) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import math
 import os
 import time
 from pathlib import Path
@@ -27,7 +26,7 @@ from backend.zero123.model import Zero123
 from training import pool
 from training.group_norm import fuse
 from training.pool import as_input
-from training.twin import HalfTwin, all_agree
+from training.twin import HalfTwin, all_agree, begin_process, rate_at
 from training.vae import train_vae
 from training.view_model import SCHEDULE, SIZE, build, save
 
@@ -155,10 +154,8 @@ def train(model: Zero123, data: Pool, stored: dict | None, args, rank: int, worl
     begin, going = time.time(), True
     first_step, losses = step, torch.zeros(2, device=device)
     while going:
-        done = min((time.time() - begin) / (60 * args.minutes), 1.0)
-        whole = args.part[0] + done * (args.part[1] - args.part[0])
-        rate = min(1.0, step / 200) * (1.0 if whole < 0.4 else 0.5 + 0.5 * math.cos(math.pi * (whole - 0.4) / 0.6))
-        optimiser.param_groups[0]["lr"] = args.rate * max(rate, 0.01)
+        done = (time.time() - begin) / (60 * args.minutes)
+        optimiser.param_groups[0]["lr"] = args.rate * rate_at(step, done, args.part)
         scene, source, target = draw_pairs(data.angles, args.batch)
         latents, condition = data.latents[scene, target].float(), data.latents[scene, source].float()
         pixels = clip_pixels(as_input(data.pictures[scene, source]), SIZE)
@@ -230,11 +227,7 @@ def main() -> None:
     parser.add_argument("--refresh", type=int, default=4, help="steps between two new chunks of scenes")
     parser.add_argument("--seed", type=int, default=0, help="first seed of this run's scenes")
     args = parser.parse_args()
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    torch.manual_seed(args.seed + rank)
-    device = torch.device("cuda", rank)
-    torch.cuda.set_device(device)
+    rank, world, device = begin_process(args.seed)
     begin = time.time()
     data = Pool(args.scenes, args.seed + rank * 50_000_000, max(2, (os.cpu_count() or 8) // world - 2), device)
     torch.cuda.synchronize()
