@@ -45,11 +45,15 @@ def folder_of_pickles(parts: dict[str, nn.Module], place: Path) -> Path:
     return write_diffusers(place / "zero123-pickles", parts, "cc_projection")
 
 
+LAYOUTS = {write.__name__: write for write in (lightning, folder_of_pickles, folder_of_safetensors)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--device", default="cuda", choices=("cuda", "mps", "cpu"))
     parser.add_argument("--preset", default="auto")
+    parser.add_argument("--layout", choices=tuple(LAYOUTS), action="append", help="this one (default: all)")
     args = parser.parse_args()
     os.environ["IMAGE_TO_MESH_HOME"] = str(args.folder / "home")
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -59,16 +63,16 @@ def main() -> None:
     count = sum(each.numel() for part in parts.values() for each in part.parameters())
     print(f"{count / 1e9:.2f} billion numbers", flush=True)
     options = ["--device", args.device, "--preset", args.preset]
-    for write in (lightning, folder_of_pickles, folder_of_safetensors):
-        place = args.folder / write.__name__
+    for layout in args.layout or LAYOUTS:
+        place = args.folder / layout
         place.mkdir()
-        backend(["weights", "add", write(parts, place), "--name", write.__name__])
+        backend(["weights", "add", LAYOUTS[layout](parts, place), "--name", layout])
         shutil.rmtree(place)
-        speed = ["benchmark", "speed", ROOT / "examples" / "mug.png", "--weights", write.__name__, *options]
+        speed = ["benchmark", "speed", ROOT / "examples" / "mug.png", "--weights", layout, *options]
         backend(speed)
-        if write is lightning:
+        if layout == "lightning":
             backend([*speed, "--faithful"])
-        backend(["weights", "remove", write.__name__])
+        backend(["weights", "remove", layout])
 
 
 def backend(arguments: list) -> None:

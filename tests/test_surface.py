@@ -19,7 +19,15 @@ from backend.surface import SurfaceNetwork, VolumeField, load, load_field
 from backend.surface.outline import Outline
 from backend.weights.store import STARTER, write_tensors
 
-CONFIG = {"image_size": 32, "features": 8, "channels": [8, 16], "resolution": 16, "half_side": 0.6, "hidden": 32}
+CONFIG = {
+    "image_size": 32,
+    "features": 8,
+    "depths": 2,
+    "channels": [8, 16],
+    "resolution": 16,
+    "half_side": 0.6,
+    "hidden": 32,
+}
 
 
 def ring_poses(polar: float) -> np.ndarray:
@@ -51,7 +59,7 @@ def field(network, views):
 def pooled(network, views: Views) -> torch.Tensor:
     """(channels, R, R, R)."""
     pictures = torch.from_numpy(np.concatenate([views.images, views.masks[..., None]], -1)).permute(0, 3, 1, 2)
-    return network.pool(pictures[None], torch.from_numpy(views.camera_to_world)[None])[0]
+    return network.pool(network.look(pictures[None]), torch.from_numpy(views.camera_to_world)[None])[0]
 
 
 def looked_up(plane: np.ndarray, pixels: np.ndarray) -> np.ndarray:
@@ -72,20 +80,19 @@ def test_every_cell_sees_the_pixels_that_the_camera_says(network, views):
     volume = pooled(network, views).flatten(1).T.numpy()
     cells = network.cells("cpu")
     pictures = torch.from_numpy(np.concatenate([views.images, views.masks[..., None]], -1)).permute(0, 3, 1, 2)
-    maps = network.features(pictures * 2 - 1).numpy()
-    maps = np.concatenate([maps, 1 - views.masks[:, None]], 1)
-    seen = np.stack(
-        [
-            looked_up(plane, camera.project(cells.numpy(), pose, 32)[0])
-            for plane, pose in zip(maps, views.camera_to_world, strict=True)
-        ]
-    )
+    maps = network.look(pictures[None])[0].numpy()
+    np.testing.assert_array_equal(maps[:, -1], 1 - views.masks)
+    places = [camera.project(cells.numpy(), pose, 32) for pose in views.camera_to_world]
+    seen = np.stack([looked_up(plane, pixels) for plane, (pixels, _) in zip(maps, places, strict=True)])
+    for view, (pixels, depth) in zip(seen, places, strict=True):  # of the depth features, before or behind
+        before = (view[:, -3:-1] - (depth[:, None] - camera.RADIUS) / 0.6) * [4, 12]
+        view[:, -3:-1] = np.tanh(before) * ((pixels >= 0) & (pixels <= 32)).all(1)[:, None]
     width = maps.shape[1]
-    parts = np.split(volume, np.cumsum([width, width, width, 1]), 1)
+    parts = np.split(volume, np.cumsum([width, width, width, 3]), 1)
     np.testing.assert_allclose(parts[0], seen.mean(0), atol=1e-4)
     np.testing.assert_allclose(parts[1], seen.var(0), atol=1e-4)
     np.testing.assert_allclose(parts[2], seen[0], atol=1e-4)
-    np.testing.assert_allclose(parts[3], seen[..., -1:].max(0), atol=1e-4)
+    np.testing.assert_allclose(parts[3], seen[..., -3:].max(0), atol=1e-4)
     np.testing.assert_allclose(parts[4], cells / 0.6, atol=1e-6)
 
 
@@ -101,7 +108,7 @@ def test_a_dot_painted_in_every_view_is_found_at_its_place(network, index):
     assert all(mask.any() for mask in masks)
     images = np.ones((9, 128, 128, 3), np.float32)
     volume = pooled(network, Views(images, masks, poses, tuple(map(str, range(9)))))
-    background = volume[3 * (CONFIG["features"] + 1)]
+    background = volume[-4]
     assert background[index] < 0.01
     kept = (background < 0.5).nonzero().numpy()
     assert len(kept) <= 7

@@ -299,24 +299,60 @@ import torch
 
 from backend.camera import camera_to_world
 from backend.surface.network import SurfaceNetwork
-from training.back_projection import OnePassNetwork
+from training import back_projection
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
-shape = dict(image_size=16, features=8, channels=[8, 16], resolution=8, half_side=0.6, hidden=8)
-networks = SurfaceNetwork(**shape), OnePassNetwork(**shape)
+back_projection.LEARNING = 2
+shape = dict(image_size=16, features=8, depths=4, channels=[8, 16], resolution=8, half_side=0.6, hidden=8)
+networks = SurfaceNetwork(**shape), back_projection.OnePassNetwork(**shape)
 networks[1].load_state_dict(networks[0].state_dict())
 pictures = torch.rand(2, 3, 4, 16, 16)
 cameras = torch.from_numpy(camera_to_world(np.float64([[60, 75, 90], [100, 20, 55]]), np.float64([10, 100, 220])))
 assert (cameras[..., 2, 3].min() < 0) and not torch.equal(cameras[0], cameras[1])
-wanted, found = (each.pool(pictures, cameras) for each in networks)
-torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+looks = [each.look(pictures) for each in networks]
+looks[0] = torch.cat([looks[0][:, :2], looks[0][:, 2:].detach()], 1)  # the third view is only looked at
+wanted, found = (each.pool(maps, cameras) for each, maps in zip(networks, looks, strict=True))
+torch.testing.assert_close(found, wanted, atol=5e-5, rtol=1e-5)  # votes magnify where a cell is looked up by 12
 assert (wanted == 0).any()  # some cells fall outside the frame
 direction = torch.randn_like(wanted)
 for answer in (wanted, found):
     answer.backward(direction)
 wanted, found = (torch.cat([each.grad.flatten() for each in network.features.parameters()]) for network in networks)
 assert (found - wanted).norm() < 1e-5 * wanted.norm()
+"""
+    )
+
+
+@needs_triton
+def test_depths_are_where_a_ray_enters_and_first_leaves_the_object():
+    interpreted(
+        ONE_OF_EACH
+        + """
+from backend.camera import RADIUS, camera_to_world, rays
+from training.depth import BEYOND, depths
+
+scenes = [scene for scene in load_held_out() if scene.name in ("mug-0", "teddy-0")]
+batch = from_numpy([(each.rows, each.placement, each.light) for each in scenes], "cpu")
+poses = camera_to_world(np.float64([[60, 95], [50, 80]]), np.float64([0, 130]))
+found = depths(batch, torch.from_numpy(poses), 16, 0.6).float().numpy()
+assert found.shape == (2, 2, 16, 16, 2)
+for scene, views, cameras in zip(scenes, found, poses, strict=True):
+    for entry_and_exit, pose in zip(views, cameras, strict=True):
+        hit = entry_and_exit[..., 0] < BEYOND
+        assert 20 < hit.sum() < 200
+        assert (entry_and_exit[~hit] == BEYOND).all()
+        origins, directions = (each[hit] for each in rays(pose, 16))
+        ahead = directions @ -pose[:3, 2]
+        near, far = ((entry_and_exit[hit] * 0.6 + RADIUS) / ahead[:, None]).T
+        distance = lambda t: scene.distance(origins + t[:, None] * directions)
+        assert np.abs(distance(near)).max() < 6e-3  # half a count of 16 bits, and rays that only touch
+        assert (far > near).all()
+        deep = far - near > 0.03
+        assert deep.mean() > 0.8
+        assert np.abs(distance(far))[deep].max() < 8e-3
+        for share in (0.25, 0.5, 0.75):
+            assert (distance(near + share * (far - near))[deep] < 0).all()
 """
     )
 

@@ -17,7 +17,15 @@ from backend.surface import SurfaceNetwork
 from backend.surface.field import DISTANCE_UNIT
 from backend.weights.store import write_tensors
 
-SURFACE = {"image_size": 32, "features": 8, "channels": [8, 16], "resolution": 16, "half_side": 0.6, "hidden": 32}
+SURFACE = {
+    "image_size": 32,
+    "features": 8,
+    "depths": 2,
+    "channels": [8, 16],
+    "resolution": 16,
+    "half_side": 0.6,
+    "hidden": 32,
+}
 RADIUS = 0.4
 
 

@@ -25,7 +25,7 @@ def surface_points(distance: np.ndarray, half_side: float, rng: np.random.Genera
 
 
 @torch.no_grad()
-def report(network, store, half_side: float, count: int = 40) -> str:
+def report(network, store, half_side: float, count: int = 20) -> str:
     """Mean F-scores at .05 and .02 of a store's first scenes (longest side 1), and the worst tenth's bound."""
     device = store.pictures.device
     steps = torch.linspace(-half_side, half_side, GRID, device=device)
@@ -33,7 +33,7 @@ def report(network, store, half_side: float, count: int = 40) -> str:
     rng, scores = np.random.default_rng(0), []
     for index in range(min(count, len(store.pictures))):
         pictures = store.pictures[index : index + 1].permute(0, 1, 4, 2, 3).float() / 255
-        volume = network.unet(network.pool(pictures, store.cameras[index : index + 1]))
+        volume = network.unet(network.pool(network.look(pictures), store.cameras[index : index + 1]))
         found = torch.cat([network.decoder(volume, part / half_side)[0] for part in grid.split(1 << 18, 1)], 1)
         truth = store.scenes[index : index + 1].distance(grid)
         try:

@@ -27,7 +27,7 @@ from training.evaluate_surface import report
 from training.group_norm import fuse
 from training.surface_loss import loss_of
 from training.surface_model import CONFIG, save
-from training.surface_store import Store
+from training.surface_store import NEIGHBOURS, Store
 
 KINDS = "true views", "painted views"
 REFRESH = 40, 200
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=4096)
     parser.add_argument("--painted", type=int, default=2048)
     parser.add_argument("--part", type=float, nargs=2, default=(0.0, 1.0))
-    parser.add_argument("--batch", type=int, default=8, help="samples a step on each GPU")
+    parser.add_argument("--batch", type=int, default=16, help="samples a step on each GPU")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=500_000_000, help="first seed of this run's scenes")
     args = parser.parse_args()
@@ -80,9 +80,10 @@ def main() -> None:
     begin, total, going = time.time(), 0.0, True
     while going:
         done = (time.time() - begin) / (60 * args.minutes)
-        store = stores[step % len(stores)]
+        turn, which = divmod(step, len(stores))
+        store, neighbours = stores[which], NEIGHBOURS[turn % len(NEIGHBOURS)]
         optimiser.param_groups[0]["lr"] = args.rate * twin.rate_at(step + 1, done, args.part)
-        loss, near = loss_of(model, *store.draw(args.batch), wrong=5.0 if painter else 2.0)
+        loss, near = loss_of(model, *store.draw(args.batch, neighbours), wrong=5.0 if painter else 2.0)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)

@@ -1,4 +1,4 @@
-"""What the surface network is taught: exact distances and colours, from views whose cameras are a little wrong."""
+"""What the surface network is taught: exact distances, colours and depths; the cameras it sees are a little wrong."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from backend.camera import RADIUS
+from training.depth import BEYOND
 from training.render import Scenes
 from training.surface_model import CONFIG
 
@@ -67,9 +68,16 @@ def draw_points(scenes: Scenes, half_side: float) -> tuple[torch.Tensor, ...]:
 
 
 def loss_of(
-    network: nn.Module, scenes: Scenes, pictures: torch.Tensor, cameras: torch.Tensor, wrong: float
+    network: nn.Module,
+    scenes: Scenes,
+    pictures: torch.Tensor,
+    cameras: torch.Tensor,
+    depths: torch.Tensor,
+    wrong: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss and mean distance error near the surface. ``wrong``: spread of the misjudged elevation in degrees.
+
+    ``network`` answers as ``OnePassNetwork`` does; the rest is a draw from ``surface_store.Store``.
 
     Where the elevation is judged ``delta`` too high the world the network works in is the true one turned by ``delta``
     about x, because the input camera is where everything is measured from.
@@ -84,10 +92,14 @@ def loss_of(
     mask = pictures[:, :, 3:]
     lit = (pictures[:, :, :3] - (1 - mask)) * gain + (1 - mask)
     with torch.autocast("cuda", torch.bfloat16):
-        found, painted = network(torch.cat([lit.clamp(0, 1), mask], 2), misjudge(cameras, delta), judged)
+        found, painted, guessed = network(torch.cat([lit.clamp(0, 1), mask], 2), misjudge(cameras, delta), judged)
     clipped = distance.clamp(-TRUNCATION, TRUNCATION)
     error = (found.clamp(-1.5 * TRUNCATION, 1.5 * TRUNCATION) - clipped).abs()
     sign = F.softplus(-found * distance.sign() / 0.01)
     near = error[:, :POINTS].mean()
     colour_error = ((painted - colour).abs().mean(-1) * on_surface).sum() / on_surface.sum().clamp_min(1)
-    return 10 * near + 5 * error[:, POINTS:].mean() + 0.05 * sign.mean() + 0.5 * colour_error, near
+    wanted = depths[:, : guessed.shape[1]].float()
+    depth_error = (guessed.float().unflatten(-1, (-1, 2)) - wanted[..., None, :]).abs().mean((-2, -1))
+    depth_error = (depth_error * torch.where(wanted[..., 0] < BEYOND, 1.0, 0.1)).mean()
+    distance_error = 10 * near + 5 * error[:, POINTS:].mean() + 0.05 * sign.mean()
+    return distance_error + 0.5 * colour_error + depth_error, near

@@ -11,7 +11,8 @@ from backend.weights.store import write_tensors
 CONFIG = {
     "image_size": 128,
     "features": 24,
-    "channels": [32, 64, 96, 128],
+    "depths": 4,
+    "channels": [32, 64, 128, 192],
     "resolution": 64,
     "half_side": 0.6,
     "hidden": 64,

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import torch
+from torch.nn import functional as F
 
 from backend.zero123.model import Zero123
 from training import pool
+from training.depth import depths
 from training.paint import paint, plan_angles
 from training.render import Scenes
 from training.surface_model import CONFIG
 
-RINGS, NEIGHBOURS = 9, 5
-"""Views of a sample: the input and both rings, and this many of the 32 neighbours."""
+RINGS = 9
+"""Views of a sample that are always shown: the input and both rings."""
+NEIGHBOURS = 0, 16, 32
+"""How many of the 32 neighbours are shown besides, in turn: a CPU's users get by without, a GPU's have them all."""
 FIELDS = ("rows", "counts", "placement", "light")
 """What ``Scenes`` is made of."""
 
 
 class Store:
-    """Scenes with their pictures in GPU memory: pictures (N, V, S, S, 4) uint8 and cameras (N, V, 4, 4)."""
+    """Scenes with their pictures in GPU memory: pictures (N, V, S, S, 4) uint8, cameras (N, V, 4, 4) and depths
+    (N, V, S, S, 2) float16, the true ones also of views that were painted."""
 
     def __init__(self, count: int, stream, painter: Zero123 | None, neighbours: bool):
         self.stream, self.painter, self.neighbours, self.next = stream, painter, neighbours, 0
         chunks = [self._chunk() for _ in range(count // pool.CHUNK)]
-        self.pictures, self.cameras = (torch.cat([chunk[k] for chunk in chunks]) for k in (1, 2))
+        self.pictures, self.cameras, self.depths = (torch.cat([chunk[k] for chunk in chunks]) for k in (1, 2, 3))
         joined = (torch.cat([getattr(chunk[0], name) for chunk in chunks]) for name in FIELDS)
         self.scenes = Scenes(*joined, self.pictures.device)
 
-    def _chunk(self) -> tuple[Scenes, torch.Tensor, torch.Tensor]:
+    def _chunk(self) -> tuple[Scenes, torch.Tensor, torch.Tensor, torch.Tensor]:
         scenes, elevation = next(self.stream)
         elevations, azimuths = plan_angles(elevation)
         if not self.neighbours:
@@ -34,22 +39,25 @@ class Store:
         pictures = pool.render(scenes, elevations, azimuths, CONFIG["image_size"])
         if self.painter is not None:
             pictures[:, 1:] = paint(self.painter, pictures[:, 0], elevations, azimuths)
-        return scenes, pictures, pool.cameras(elevations, azimuths)
+        cameras = pool.cameras(elevations, azimuths)
+        return scenes, pictures, cameras, depths(scenes, cameras, CONFIG["image_size"], CONFIG["half_side"])
 
     def refresh(self) -> None:
         """Replace the oldest chunk of scenes."""
         mine = slice(self.next, self.next + pool.CHUNK)
         self.next = (self.next + pool.CHUNK) % len(self.pictures)
-        scenes, self.pictures[mine], self.cameras[mine] = self._chunk()
+        scenes, self.pictures[mine], self.cameras[mine], self.depths[mine] = self._chunk()
         for name in FIELDS:
             getattr(self.scenes, name)[mine] = getattr(scenes, name)
 
-    def draw(self, batch: int):
-        """Scenes, pictures (B, V, 4, S, S) 0..1 and cameras (B, V, 4, 4) of a random batch."""
-        index = torch.randint(0, len(self.pictures), (batch,), device=self.pictures.device)
-        pictures, cameras = self.pictures[index], self.cameras[index]
-        if pictures.shape[1] > RINGS:
-            extra = RINGS + torch.randperm(pictures.shape[1] - RINGS, device=index.device)[:NEIGHBOURS]
-            chosen = torch.cat([torch.arange(RINGS, device=index.device), extra])
-            pictures, cameras = pictures[:, chosen], cameras[:, chosen]
-        return self.scenes[index], pictures.permute(0, 1, 4, 2, 3).float() / 255, cameras
+    def draw(self, batch: int, neighbours: int) -> tuple[Scenes, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Scenes, pictures (B, V, 4, S, S) 0..1, cameras (B, V, 4, 4) and depths (B, V, S, S, 2) of a random batch:
+        the input, then the rings and, where the store has any, ``neighbours`` in random order."""
+        device = self.pictures.device
+        index = torch.randint(0, len(self.pictures), (batch,), device=device)[:, None]
+        beyond = torch.arange(RINGS, self.pictures.shape[1], device=device)
+        beyond = beyond[torch.randperm(len(beyond), device=device)[:neighbours]]
+        others = torch.cat([torch.arange(1, RINGS, device=device), beyond])
+        chosen = F.pad(others[torch.randperm(len(others), device=device)], (1, 0))
+        pictures = self.pictures[index, chosen].permute(0, 1, 4, 2, 3).float() / 255
+        return self.scenes[index[:, 0]], pictures, self.cameras[index, chosen], self.depths[index, chosen]

@@ -2,8 +2,9 @@
 
 Sparse-view reconstruction as in One-2-3-45 (arXiv 2306.16928, section 3.3): 2D features are back-projected into a
 volume, pooled over the views and read by a 3D U-Net. Ours differs in a volume fitted to the object, in exact distances
-as supervision instead of volume rendering, and in keeping the picture's own features apart from the pooled ones,
-because only the picture is certain.
+as supervision instead of volume rendering, in keeping the picture's own features apart from the pooled ones, because
+only the picture is certain, and in features that guess how far away a pixel's surface is: what is pooled of them is
+whether a cell lies before or behind it, so that every view votes for itself on where the object ends.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..camera import FOCAL
+from ..camera import FOCAL, RADIUS
 from ..data import Views
 from ..protocol import UserError
 from ..weights.store import read_tensors
 from .field import Decoder, VolumeField
 from .outline import Outline
+
+SHARPNESS = 4.0, 12.0
+"""How fast a depth feature turns from 1 before its guess to -1 behind it, in half sides of the volume: of each half of
+the depth features."""
 
 
 def _block(dimensions: int, inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -31,7 +36,10 @@ def _block(dimensions: int, inputs: int, outputs: int, stride: int = 1) -> nn.Se
 
 
 class Features(nn.Module):
-    """2D U-Net: pictures with masks (N, 4, S, S) -> features (N, C, S, S)."""
+    """2D U-Net: pictures with masks (N, 4, S, S), S a multiple of 16 -> features (N, C - 1, S, S).
+
+    One less than asked for: the pictures' background joins them.
+    """
 
     def __init__(self, channels: int):
         super().__init__()
@@ -39,15 +47,19 @@ class Features(nn.Module):
         self.level1 = nn.Sequential(_block(2, channels, 2 * channels, 2), _block(2, 2 * channels, 2 * channels))
         self.level2 = nn.Sequential(_block(2, 2 * channels, 4 * channels, 2), _block(2, 4 * channels, 4 * channels))
         self.level3 = nn.Sequential(_block(2, 4 * channels, 4 * channels, 2), _block(2, 4 * channels, 4 * channels))
+        self.level4 = nn.Sequential(_block(2, 4 * channels, 6 * channels, 2), _block(2, 6 * channels, 6 * channels))
+        self.join3 = _block(2, 10 * channels, 4 * channels)
         self.join2 = _block(2, 8 * channels, 2 * channels)
         self.join1 = _block(2, 4 * channels, channels)
-        self.join0 = nn.Sequential(_block(2, 2 * channels, channels), nn.Conv2d(channels, channels, 3, 1, 1))
+        self.join0 = nn.Sequential(_block(2, 2 * channels, channels), nn.Conv2d(channels, channels - 1, 3, 1, 1))
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         level0 = self.level0(pictures)
         level1 = self.level1(level0)
         level2 = self.level2(level1)
-        up = _double(self.level3(level2))
+        level3 = self.level3(level2)
+        up = _double(self.level4(level3))
+        up = _double(self.join3(torch.cat([up, level3], 1)))
         up = _double(self.join2(torch.cat([up, level2], 1)))
         up = _double(self.join1(torch.cat([up, level1], 1)))
         return self.join0(torch.cat([up, level0], 1))
@@ -76,21 +88,30 @@ class VolumeUNet(nn.Module):
 
 
 def _double(x: torch.Tensor) -> torch.Tensor:
-    return F.interpolate(x, scale_factor=2, mode="trilinear" if x.dim() == 5 else "bilinear")
+    return F.interpolate(x, scale_factor=2, mode="nearest" if x.dim() == 5 else "bilinear")
 
 
 class SurfaceNetwork(nn.Module):
     """Any number of views of one object; the first is the picture itself."""
 
     def __init__(
-        self, image_size: int, features: int, channels: list[int], resolution: int, half_side: float, hidden: int
+        self,
+        image_size: int,
+        features: int,
+        depths: int,
+        channels: list[int],
+        resolution: int,
+        half_side: float,
+        hidden: int,
     ):
         """``image_size``: side of the views in pixels; ``resolution``: cells along a side of the volume;
-        ``half_side``: the volume is [-half_side, half_side]^3 in world units; the rest are layer widths."""
+        ``half_side``: the volume is [-half_side, half_side]^3 in world units; ``depths``: how many of the
+        ``features`` guess a depth, an even number; the rest are layer widths."""
         super().__init__()
         self.image_size, self.resolution, self.half_side = image_size, resolution, half_side
+        self.depths = depths
         self.features = Features(features)
-        self.unet = VolumeUNet(3 * (features + 1) + 1 + 3, channels)
+        self.unet = VolumeUNet(3 * features + (depths + 1) + 3, channels)
         self.decoder = Decoder(channels[0], hidden)
 
     def cells(self, device) -> torch.Tensor:
@@ -98,33 +119,44 @@ class SurfaceNetwork(nn.Module):
         steps = ((torch.arange(self.resolution, device=device) + 0.5) / self.resolution * 2 - 1) * self.half_side
         return torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
 
-    def pool(self, pictures: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
-        """Pictures with masks (B, V, 4, S, S), cameras (B, V, 4, 4) -> pooled features (B, channels, R, R, R)."""
-        batch, views = pictures.shape[:2]
-        maps = self.features(pictures.flatten(0, 1) * 2 - 1).float()  # 16 bit would round where a cell is looked up
+    def look(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures with masks (B, V, 4, S, S) -> feature maps (B, V, features, S, S): plain ones, those that guess a
+        depth, and the background."""
+        flat = pictures.flatten(0, 1)
         # "Background" instead of "mask": outside the frame nothing is known, and sampling there gives zero.
-        maps = torch.cat([maps, 1 - pictures.flatten(0, 1)[:, 3:]], 1).unflatten(0, (batch, views))
-        cells = self.cells(pictures.device)
-        total = square = background = first = None
+        return torch.cat([self.features(flat * 2 - 1), 1 - flat[:, 3:]], 1).unflatten(0, pictures.shape[:2])
+
+    def pool(self, maps: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
+        """Feature maps of ``look`` and cameras (B, V, 4, 4) -> pooled features (B, channels, R, R, R)."""
+        batch, views = maps.shape[:2]
+        maps = maps.float()  # 16 bit would round where a cell is looked up
+        cells = self.cells(maps.device)
+        sharpness = cells.new_tensor(SHARPNESS).repeat_interleave(self.depths // 2)[:, None]
+        total = square = largest = first = None
         for view in range(views):
             local = (cells - cameras[:, view, None, :3, 3]) @ cameras[:, view, :3, :3]
             plane = 2 * FOCAL * local[..., :2] / -local[..., 2:].clamp_max(-1e-3)
             plane = (plane * plane.new_tensor([1.0, -1.0])).unsqueeze(2)
             seen = F.grid_sample(maps[:, view], plane, align_corners=False)[..., 0]
+            plain, guessed, background = seen.tensor_split((-1 - self.depths, -1), 1)
+            depth = (-local[..., 2] - RADIUS)[:, None] / self.half_side
+            framed = (plane.abs() <= 1).all(-1).transpose(1, 2)
+            votes = torch.cat([(sharpness * (guessed - depth)).tanh() * framed, background], 1)
+            seen = torch.cat([plain, votes], 1)
             if view == 0:
-                total, square, background, first = seen, seen.square(), seen[:, -1:], seen
+                total, square, largest, first = seen, seen.square(), votes, seen
             else:
                 total, square = total + seen, square + seen.square()
-                background = torch.maximum(background, seen[:, -1:])
+                largest = torch.maximum(largest, votes)
         mean = total / views
         variance = square / views - mean.square()
         place = (cells / self.half_side).t().expand(batch, -1, -1)
-        pooled = torch.cat([mean, variance, first, background, place], 1)
+        pooled = torch.cat([mean, variance, first, largest, place], 1)
         return pooled.unflatten(2, (self.resolution,) * 3)
 
     def forward(self, pictures: torch.Tensor, cameras: torch.Tensor, points: torch.Tensor):
         """Views and world points (B, P, 3) -> signed distances (B, P) and colours (B, P, 3)."""
-        volume = self.unet(self.pool(pictures, cameras))
+        volume = self.unet(self.pool(self.look(pictures), cameras))
         return self.decoder(volume, points / self.half_side)
 
     @torch.inference_mode()
@@ -136,7 +168,7 @@ class SurfaceNetwork(nn.Module):
         if pictures.shape[-1] != self.image_size:
             pictures = F.interpolate(pictures, (self.image_size,) * 2, mode="bilinear", antialias=True).clamp(0, 1)
         cameras = torch.from_numpy(views.camera_to_world).to(device)
-        volume = self.unet(self.pool(pictures[None], cameras[None]))[0]
+        volume = self.unet(self.pool(self.look(pictures[None]), cameras[None]))[0]
         field = VolumeField(volume, self.decoder, self.half_side)
         field.outline = Outline.of(views.masks[0], views.camera_to_world[0], field.distance, self.half_side)
         return field
