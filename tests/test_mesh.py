@@ -116,9 +116,10 @@ def test_a_bridge_along_the_border_leaves_the_surface_closed():
     assert report["bounding_box"][0][2] < -0.2 and report["bounding_box"][1][2] > 0.4
 
 
-def test_a_stray_crumb_is_not_joined():
-    field = AnalyticField(lambda p: np.minimum(ball(p, 0.3), ball(p, 0.03, (0, 0, 0.35))))
-    assert meshes.extract(field, 96, 4000).vertices[:, 2].max() < 0.31
+@pytest.mark.parametrize(("radius", "joined"), [(0.03, False), (0.05, True)])
+def test_a_small_part_close_by_is_joined_but_no_stray_crumb(radius, joined):
+    field = AnalyticField(lambda p: np.minimum(ball(p, 0.3), ball(p, radius, (0, 0, 0.32 + radius))))
+    assert (meshes.extract(field, 96, 4000).vertices[:, 2].max() > 0.31) == joined
 
 
 def test_a_field_that_runs_out_of_its_cube_is_closed_inside_it():

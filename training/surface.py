@@ -30,7 +30,7 @@ from training.surface_model import CONFIG, save
 from training.surface_store import NEIGHBOURS, Store
 
 KINDS = "true views", "painted views"
-REFRESH = 40, 200
+REFRESH = 20, 200
 """Steps between two new chunks of scenes, true and painted (which cost many times more)."""
 
 
@@ -88,12 +88,13 @@ def main() -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
+        store.learn(near)
         step += 1
         with torch.no_grad():
             torch._foreach_lerp_(
                 list(averaged.parameters()), list(network.parameters()), 1 - min(0.998, step / (step + 10))
             )
-            total += near
+            total += near.mean()
         for store, every in zip(stores, REFRESH, strict=False):
             if step % every == 0:
                 store.refresh()

@@ -16,6 +16,9 @@ from training.surface_model import CONFIG
 TRUNCATION = 0.1
 POINTS = 12288
 """Points near the surface of every scene, and a third as many anywhere."""
+TRIES = 4
+"""Random points among which the nearest to the surface are chosen, for each of those. Sliding any point down to the
+surface would favour what has most space around it, and hardly reach the inside of a narrow vessel."""
 JITTER = 1.2
 """By about how many degrees every camera but the first is turned, in half of the samples."""
 
@@ -43,7 +46,10 @@ def misjudge(cameras: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
 def draw_points(scenes: Scenes, half_side: float) -> tuple[torch.Tensor, ...]:
     """Supervision of a batch of scenes: points (B, N, 3), distances (B, N), colours (B, N, 3), whether on it (B, N)."""
     device, batch = scenes.rows.device, len(scenes)
-    points = (torch.rand(batch, POINTS, 3, device=device) * 2 - 1) * half_side
+    points = (torch.rand(batch, TRIES * POINTS, 3, device=device) * 2 - 1) * half_side
+    nearest = scenes.distance(points).abs().topk(POINTS, largest=False, sorted=False).indices
+    nearest = nearest.gather(1, torch.rand(batch, POINTS, device=device).argsort(1))  # in no order: a third stays on it
+    points = points.gather(1, nearest[..., None].expand(-1, -1, 3))
     step = 2e-3
     for _ in range(2):  # slide down the gradient onto the surface
         taps = points.new_tensor([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]]) * step
@@ -75,7 +81,9 @@ def loss_of(
     depths: torch.Tensor,
     wrong: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Loss and mean distance error near the surface. ``wrong``: spread of the misjudged elevation in degrees.
+    """Loss, and the distance error near the surface of every scene (B,).
+
+    ``wrong``: spread of the misjudged elevation in degrees.
 
     ``network`` answers as ``OnePassNetwork`` does; the rest is a draw from ``surface_store.Store``.
 
@@ -96,10 +104,10 @@ def loss_of(
     clipped = distance.clamp(-TRUNCATION, TRUNCATION)
     error = (found.clamp(-1.5 * TRUNCATION, 1.5 * TRUNCATION) - clipped).abs()
     sign = F.softplus(-found * distance.sign() / 0.01)
-    near = error[:, :POINTS].mean()
+    near = error[:, :POINTS].mean(1)
     colour_error = ((painted - colour).abs().mean(-1) * on_surface).sum() / on_surface.sum().clamp_min(1)
     wanted = depths[:, : guessed.shape[1]].float()
     depth_error = (guessed.float().unflatten(-1, (-1, 2)) - wanted[..., None, :]).abs().mean((-2, -1))
     depth_error = (depth_error * torch.where(wanted[..., 0] < BEYOND, 1.0, 0.1)).mean()
-    distance_error = 10 * near + 5 * error[:, POINTS:].mean() + 0.05 * sign.mean()
-    return distance_error + 0.5 * colour_error + depth_error, near
+    distance_error = 10 * near.mean() + 5 * error[:, POINTS:].mean() + 0.05 * sign.mean()
+    return distance_error + 0.5 * colour_error + depth_error, near.detach()

@@ -22,7 +22,10 @@ FIELDS = ("rows", "counts", "placement", "light")
 
 class Store:
     """Scenes with their pictures in GPU memory: pictures (N, V, S, S, 4) uint8, cameras (N, V, 4, 4) and depths
-    (N, V, S, S, 2) float16, the true ones also of views that were painted."""
+    (N, V, S, S, 2) float16, the true ones also of views that were painted.
+
+    A scene is drawn as often as it was answered badly: most are soon known well, and what is left to learn is in few.
+    """
 
     def __init__(self, count: int, stream, painter: Zero123 | None, neighbours: bool):
         self.stream, self.painter, self.neighbours, self.next = stream, painter, neighbours, 0
@@ -30,6 +33,7 @@ class Store:
         self.pictures, self.cameras, self.depths = (torch.cat([chunk[k] for chunk in chunks]) for k in (1, 2, 3))
         joined = (torch.cat([getattr(chunk[0], name) for chunk in chunks]) for name in FIELDS)
         self.scenes = Scenes(*joined, self.pictures.device)
+        self.weights = torch.ones(len(self.pictures), device=self.pictures.device)
 
     def _chunk(self) -> tuple[Scenes, torch.Tensor, torch.Tensor, torch.Tensor]:
         scenes, elevation = next(self.stream)
@@ -49,12 +53,18 @@ class Store:
         scenes, self.pictures[mine], self.cameras[mine], self.depths[mine] = self._chunk()
         for name in FIELDS:
             getattr(self.scenes, name)[mine] = getattr(scenes, name)
+        self.weights[mine] = self.weights.mean()
+
+    def learn(self, errors: torch.Tensor) -> None:
+        """How badly (B,) the scenes drawn last were answered."""
+        self.weights[self.drawn] = errors
 
     def draw(self, batch: int, neighbours: int) -> tuple[Scenes, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Scenes, pictures (B, V, 4, S, S) 0..1, cameras (B, V, 4, 4) and depths (B, V, S, S, 2) of a random batch:
         the input, then the rings and, where the store has any, ``neighbours`` in random order."""
         device = self.pictures.device
-        index = torch.randint(0, len(self.pictures), (batch,), device=device)[:, None]
+        self.drawn = torch.multinomial(self.weights, batch)
+        index = self.drawn[:, None]
         beyond = torch.arange(RINGS, self.pictures.shape[1], device=device)
         beyond = beyond[torch.randperm(len(beyond), device=device)[:neighbours]]
         others = torch.cat([torch.arange(1, RINGS, device=device), beyond])

@@ -12,8 +12,8 @@ UNSURE = 0.25
 lost a part that is hidden from most sides, as the top of an umbrella's pole."""
 NARROW = 3
 """Cells that are bridged in any case."""
-SMALLEST_SHARE = 0.02
-"""Of the main part's volume: what is smaller is a stray piece, too."""
+SMALLEST_SHARE = 0.002
+"""Of the main part's volume: what is smaller is a crumb. A mast or a blade of a rotor is larger."""
 RADIUS = 1.2
 """Of a bridge, in cells."""
 
