@@ -358,6 +358,34 @@ for scene, views, cameras in zip(scenes, found, poses, strict=True):
 
 
 @needs_triton
+def test_points_of_supervision_lie_evenly_over_the_surface_inside_and_outside():
+    """Of a hollow ball: the inside has a fifth of the area, and far less of the space around it."""
+    interpreted(
+        """
+import numpy as np
+import torch
+from training import surface_loss
+from training.render import from_numpy
+
+rows = np.zeros((2, 32), np.float32)
+rows[:, 1:4] = [[0.4], [0.2]]
+rows[:, 9:18] = np.eye(3).ravel()
+rows[1, 18] = 1  # carved out of the first
+whole = np.float32([1, 0, 0, 0, 1, 0])
+ball = from_numpy([(rows, whole, np.float32([0, 0, 1, 0.5]))], "cpu")
+surface_loss.POINTS = 3072
+torch.manual_seed(0)
+points, distance, _, on_surface = surface_loss.draw_points(ball, 0.6)
+assert points.shape == (1, 4096, 3)
+assert on_surface.sum() > 1000
+assert distance[:, :1024].abs().max() < 1e-3
+radius = points[on_surface].norm(dim=-1)
+assert 0.16 < (radius < 0.3).float().mean() < 0.24
+"""
+    )
+
+
+@needs_triton
 def test_a_camera_judged_too_high_is_the_camera_that_stands_higher(monkeypatch):
     from training import surface_loss
 
