@@ -88,23 +88,31 @@ def test_only_the_outer_shell_of_the_largest_part_stays():
     assert blobs.vertices[:, 0].min() > -0.05
 
 
-def _pole_and_foot(gap: float, unsure: bool) -> AnalyticField:
-    """A ball over a foot, ``gap`` apart; if ``unsure``, the field hardly rises between them."""
+def _pole_and_foot(gap: float, rise: float) -> AnalyticField:
+    """A ball over a foot, ``gap`` apart; between them the field rises to ``rise`` of the true distance."""
 
     def distance(points):
         above, below = ball(points, 0.2, (0, 0, 0.2 + gap / 2)), ball(points, 0.1, (0, 0, -0.1 - gap / 2))
         true = np.minimum(above, below)
-        return np.where((true > 0) & (np.hypot(points[:, 0], points[:, 1]) < 0.1), 0.1 * true, true) if unsure else true
+        return np.where((true > 0) & (np.hypot(points[:, 0], points[:, 1]) < 0.1), rise * true, true)
 
     return AnalyticField(distance)
 
 
-@pytest.mark.parametrize(("gap", "unsure", "joined"), [(0.15, True, True), (0.15, False, False), (0.02, False, True)])
-def test_parts_that_the_field_tells_apart_only_half_heartedly_are_joined(gap, unsure, joined):
-    mesh = meshes.extract(_pole_and_foot(gap, unsure), 96, 4000)
+@pytest.mark.parametrize(
+    ("gap", "rise", "joined"), [(0.15, 0.1, True), (0.15, 0.7, True), (0.15, 1.0, False), (0.02, 1.0, True)]
+)
+def test_parts_that_the_field_tells_apart_only_half_heartedly_are_joined(gap, rise, joined):
+    mesh = meshes.extract(_pole_and_foot(gap, rise), 96, 4000)
     assert (mesh.vertices[:, 2].min() < -0.15) == joined
     report = measure(mesh)
     assert report["watertight"] and report["manifold"] and report["components"] == 1
+
+
+def test_two_equal_parts_are_joined_as_any_others():
+    halves = AnalyticField(lambda p: np.minimum(ball(p, 0.2, (0.21, 0, 0)), ball(p, 0.2, (-0.21, 0, 0))))
+    mesh = meshes.extract(halves, 96, 4000)
+    assert mesh.vertices[:, 0].min() < -0.3 and mesh.vertices[:, 0].max() > 0.3
 
 
 def test_a_bridge_along_the_border_leaves_the_surface_closed():

@@ -7,9 +7,9 @@ from scipy import ndimage
 
 WIDEST_GAP = 0.25
 """World units that are bridged at most."""
-UNSURE = 0.25
+UNSURE = 0.4
 """A true gap's middle is half as far from the surface as the gap is wide. Where the field says less than this share, it
-lost a part that is hidden from most sides, as the top of an umbrella's pole."""
+lost a part that is hidden from most sides, as the top of an umbrella's pole or what holds a lampshade."""
 NARROW = 3
 """Cells that are bridged in any case."""
 SMALLEST_SHARE = 0.002
@@ -28,7 +28,8 @@ def join(values: np.ndarray, cell: float) -> np.ndarray:
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
     main = labels == sizes.argmax()
-    apart = [part for part in range(1, count + 1) if sizes.max() > sizes[part] >= SMALLEST_SHARE * sizes.max()]
+    apart = [part for part in range(1, count + 1) if sizes[part] >= SMALLEST_SHARE * sizes.max()]
+    apart.remove(sizes.argmax())
     while apart:
         distance, nearest = ndimage.distance_transform_edt(~main, return_indices=True)
         gaps = ndimage.minimum(distance, labels, apart)
@@ -38,7 +39,8 @@ def join(values: np.ndarray, cell: float) -> np.ndarray:
         end = np.array(ndimage.minimum_position(distance, labels, part))
         start = nearest[(slice(None), *end)]
         way = np.linspace(start, end, 2 * int(min(gaps)) + 3).T
-        unsure = ndimage.map_coordinates(values, way, order=1).max() < UNSURE * min(gaps) * cell
+        gap = min(gaps) - 1  # both ends lie inside by half a cell or so
+        unsure = ndimage.map_coordinates(values, way, order=1).max() < UNSURE * gap * cell
         if unsure or min(gaps) <= NARROW:
             values = _rod(values, start, end, cell)
             main |= labels == part
