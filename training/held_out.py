@@ -1,6 +1,6 @@
 """Write the benchmark's fixed list of held-out scenes: ``python -m training.held_out``.
 
-Seeds start far above every seed that training draws from; three families are never trained on at all.
+No run of training draws these seeds (``training/README.md`` lists the runs), and three families are never trained on.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ lost a part that is hidden from most sides, as the top of an umbrella's pole or 
 NARROW = 3
 """Cells that are bridged in any case."""
 SMALLEST_SHARE = 0.002
-"""Of the main part's volume: what is smaller is a crumb. A mast or a blade of a rotor is larger."""
+"""Of the main part's volume: what is smaller is a crumb. A mast, a skid or a sail is larger."""
 RADIUS = 1.2
 """Of a bridge, in cells."""
 
@@ -27,21 +27,24 @@ def join(values: np.ndarray, cell: float) -> np.ndarray:
     labels, count = ndimage.label(values < 0)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
-    main = labels == sizes.argmax()
-    apart = [part for part in range(1, count + 1) if sizes[part] >= SMALLEST_SHARE * sizes.max()]
-    apart.remove(sizes.argmax())
+    largest = sizes.argmax()
+    main, grown = labels == largest, True
+    apart = [part for part in range(1, count + 1) if sizes[part] >= SMALLEST_SHARE * sizes[largest] and part != largest]
     while apart:
-        distance, nearest = ndimage.distance_transform_edt(~main, return_indices=True)
+        if grown:
+            distance, nearest = ndimage.distance_transform_edt(~main, return_indices=True)
         gaps = ndimage.minimum(distance, labels, apart)
+        gap = min(gaps)
         part = apart.pop(int(np.argmin(gaps)))
-        if min(gaps) * cell > WIDEST_GAP:
+        if gap * cell > WIDEST_GAP:
             break
         end = np.array(ndimage.minimum_position(distance, labels, part))
         start = nearest[(slice(None), *end)]
-        way = np.linspace(start, end, 2 * int(min(gaps)) + 3).T
-        gap = min(gaps) - 1  # both ends lie inside by half a cell or so
-        unsure = ndimage.map_coordinates(values, way, order=1).max() < UNSURE * gap * cell
-        if unsure or min(gaps) <= NARROW:
+        way = np.linspace(start, end, 2 * int(gap) + 3).T
+        between = ndimage.map_coordinates(values, way, order=1).max()
+        # Both ends of a gap lie inside by half a cell or so: it is a cell narrower than counted.
+        grown = gap <= NARROW or between < UNSURE * (gap - 1) * cell
+        if grown:
             values = _rod(values, start, end, cell)
             main |= labels == part
     return values
