@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from .operators import generate, job, rework, setup, weights
-from .panels import image_editor, preferences, preview, properties, sidebar
+from . import properties
+from .operators import generate, job, remesh, setup, weights
+from .panels import image_editor, preferences, preview, sidebar
 from .panels import weights as weights_panel
 
-_PARTS = (properties, preferences, job, setup, weights, generate, rework, preview, weights_panel, sidebar, image_editor)
+_PARTS = (properties, preferences, job, setup, weights, generate, remesh, preview, weights_panel, sidebar, image_editor)
 
 
 def register() -> None:

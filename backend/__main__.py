@@ -23,8 +23,8 @@ from pathlib import Path
 from . import environment, options
 from .accelerator import ACCELERATORS
 from .client import START
-from .folders import data_folder
-from .protocol import UserError, explain
+from .errors import ErrorCode, UserError, to_user_error
+from .paths import data_folder
 from .weights import commands as weights
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     except Exception as error:
         _log.exception("%s failed", flags.command)
-        told = explain(error, log)
+        told = to_user_error(error, log)
         print(f"\nerror: {told}", file=sys.stderr)
         if told.log:
             print(f"log: {told.log}", file=sys.stderr)
@@ -99,7 +99,7 @@ def _run_inside(arguments: Sequence[str]) -> int:
     """Make the backend's own environment where it is missing, and run this program in it."""
     if _INSIDE in os.environ:
         raise UserError(
-            "environment_broken",
+            ErrorCode.ENVIRONMENT_BROKEN,
             f"The backend's environment lacks {', '.join(_missing())}: repair it with "
             "“python3 -m backend setup --repair”.",
         )
@@ -176,9 +176,9 @@ def _doctor(flags: argparse.Namespace) -> int:
 
 
 def _benchmark(flags: argparse.Namespace) -> int:
-    from .evaluate import benchmark
+    from benchmark import quality
 
-    return benchmark.main(flags.rest)
+    return quality.main(flags.rest)
 
 
 if __name__ == "__main__":

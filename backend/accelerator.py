@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from .protocol import UserError
+from .errors import ErrorCode, UserError
 
 WHEELS = Path(__file__).resolve().parents[1] / "wheels"
 ACCELERATORS = ("cpu", "cuda", "rocm", "mps")
@@ -48,7 +48,7 @@ def platform_tag() -> str:
     tag = _PLATFORMS.get((sys.platform, platform.machine().lower()))
     if tag is None:
         raise UserError(
-            "bad_platform",
+            ErrorCode.BAD_PLATFORM,
             f"The backend does not run on {platform.system()} {platform.machine()}: it needs Linux or Windows on "
             "x86-64, or macOS on Apple silicon.",
         )
@@ -73,7 +73,9 @@ def chosen_accelerator(given: str | None) -> str | None:
     """
     wish = given or os.environ.get("IMAGE_TO_MESH_ACCELERATOR") or None
     if wish not in (None, *ACCELERATORS):
-        raise UserError("bad_option", f"There is no accelerator “{wish}”: choose one of {', '.join(ACCELERATORS)}.")
+        raise UserError(
+            ErrorCode.BAD_OPTION, f"There is no accelerator “{wish}”: choose one of {', '.join(ACCELERATORS)}."
+        )
     return wish
 
 
@@ -87,11 +89,14 @@ def find_build(accelerator: str, wheels: Path = WHEELS, python: str | None = Non
     facts = _read(wheels)
     entry = facts["build"].get(f"{tag}-{accelerator}")
     if entry is None:
-        raise UserError("bad_option", f"PyTorch has no {accelerator} build for {tag}: choose another accelerator.")
+        raise UserError(
+            ErrorCode.BAD_OPTION, f"PyTorch has no {accelerator} build for {tag}: choose another accelerator."
+        )
     common = wheels / f"{python}-{tag}.lock"
     if not common.is_file():
         raise UserError(
-            "bad_python", f"The backend needs Python 3.11 to 3.14, and this is {platform.python_version()}: use one."
+            ErrorCode.BAD_PYTHON,
+            f"The backend needs Python 3.11 to 3.14, and this is {platform.python_version()}: use one.",
         )
     wheelhouse = wheels / accelerator
     return Build(

@@ -18,7 +18,7 @@ FIRST_RING = tuple((str(k), 0.0, 90.0 * k) for k in range(4))
 """Stage-1 views around the picture's own height: (name, polar change, azimuth change) in degrees."""
 LOWER_RING = tuple((str(4 + k), 30.0, 30.0 + 90.0 * k) for k in range(4))
 UPPER_RING = tuple((str(8 + k), -30.0, 30.0 + 90.0 * k) for k in range(4))
-NEIGHBOURS = ((-10.0, 0.0), (10.0, 0.0), (0.0, -10.0), (0.0, 10.0))
+NEIGHBORS = ((-10.0, 0.0), (10.0, 0.0), (0.0, -10.0), (0.0, 10.0))
 """Stage-2 views around each stage-1 view: (polar change, azimuth change) in degrees."""
 
 
@@ -61,7 +61,7 @@ def project(points: np.ndarray, pose: np.ndarray, size: int) -> tuple[np.ndarray
 
 
 def rays(pose: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rays through the pixel centres of a camera (4, 4): origins, unit directions, both (size, size, 3) float32."""
+    """Rays through the pixel centers of a camera (4, 4): origins, unit directions, both (size, size, 3) float32."""
     steps = (np.arange(size) + 0.5) / size - 0.5
     columns, rows = np.meshgrid(steps, steps)
     local = np.stack([columns / FOCAL, -rows / FOCAL, -np.ones_like(rows)], -1)

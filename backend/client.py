@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from . import protocol
-from .protocol import Failure, Progress, Result, UserError
+from .errors import ErrorCode, UserError
+from .protocol import Failure, Progress, Result
+from .version import VERSION
 
 PATIENCE = 3.0
 """Seconds between asking to cancel and terminating the process group, and again until killing it."""
@@ -90,7 +92,9 @@ class Backend:
                 )
         except OSError as error:
             raise UserError(
-                "no_backend", f"The backend could not be started ({error}): install or repair it.", str(self.log)
+                ErrorCode.NO_BACKEND,
+                f"The backend could not be started ({error}): install or repair it.",
+                str(self.log),
             ) from error
 
     def __enter__(self) -> Backend:
@@ -251,7 +255,7 @@ class Backend:
         for id, folder in self._open.items():
             shutil.rmtree(folder / protocol.PARTIAL, ignore_errors=True)
             asked = id in self._cancelled
-            error = UserError("cancelled", "Cancelled.", str(self.log)) if asked else self._crash()
+            error = UserError(ErrorCode.CANCELLED, "Cancelled.", str(self.log)) if asked else self._crash()
             self._events.append(Failure(id, error))
         self._open.clear()
         self._cancelled.clear()
@@ -259,11 +263,13 @@ class Backend:
     def _crash(self) -> UserError:
         if self.hello and self.hello.get("protocol") != protocol.PROTOCOL:
             return UserError(
-                "version_mismatch",
+                ErrorCode.VERSION_MISMATCH,
                 f"The backend is of another version ({self.hello.get('backend')}) than the extension "
-                f"({protocol.BACKEND_VERSION}): restart Blender, or reinstall the extension.",
+                f"({VERSION}): restart Blender, or reinstall the extension.",
                 str(self.log),
             )
         return UserError(
-            "worker_crashed", f"The backend {self._dead}; try again, the log tells more: {self.log}", str(self.log)
+            ErrorCode.WORKER_CRASHED,
+            f"The backend {self._dead}; try again, the log tells more: {self.log}",
+            str(self.log),
         )

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import device
+from .errors import ErrorCode, UserError
 from .options import Options
 from .pipeline import Pipeline
-from .protocol import BACKEND_VERSION, UserError
-from .weights.store import locate
+from .version import VERSION
+from .weights.resolve import locate
 
 
 def mesh(picture: Path, output: Path | None, options: Options) -> None:
@@ -51,7 +52,7 @@ def text(words: str, output: Path | None, options: Options) -> None:
 
 def doctor(packages: Sequence[str]) -> int:
     """Print what is installed; 0 when a picture could be turned into a mesh now."""
-    print(f"Image to Mesh {BACKEND_VERSION}, Python {platform.python_version()}: {sys.executable}")
+    print(f"Image to Mesh {VERSION}, Python {platform.python_version()}: {sys.executable}")
     versions = importlib.metadata.packages_distributions()
     for name in packages:
         owner = versions.get(name, [name])[0]
@@ -89,9 +90,9 @@ def _make(work: Callable[[Path], dict], wanted: dict[str, Path]) -> None:
 def _target(name: str, output: Path | None) -> Path:
     target = (output or Path(f"{name or 'mesh'}.glb")).absolute()
     if target.suffix.lower() != ".glb":
-        raise UserError("bad_output", f"{target.name} does not end in .glb: name the result NAME.glb.")
+        raise UserError(ErrorCode.BAD_OUTPUT, f"{target.name} does not end in .glb: name the result NAME.glb.")
     if not target.parent.is_dir():
-        raise UserError("bad_output", f"There is no folder {target.parent}: make it first, or choose another.")
+        raise UserError(ErrorCode.BAD_OUTPUT, f"There is no folder {target.parent}: make it first, or choose another.")
     return target
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .protocol import UserError
+from .errors import ErrorCode, UserError
 
 
 def choose(name: str) -> torch.device:
@@ -14,7 +14,7 @@ def choose(name: str) -> torch.device:
         name = next(each for each in there if there[each])
     if not there[name]:
         have = ", ".join(each for each in there if there[each])
-        raise UserError("no_device", f"This computer has no usable {name} device: choose auto or {have}.")
+        raise UserError(ErrorCode.NO_DEVICE, f"This computer has no usable {name} device: choose auto or {have}.")
     return torch.device(name)
 
 

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .accelerator import WHEELS, chosen_accelerator, detect_accelerator, find_build, platform_tag, python_tag
-from .folders import data_folder
+from .errors import ErrorCode, UserError
 from .installer import Report, install, python_of
-from .protocol import UserError
+from .paths import data_folder
 
 __all__ = ["detect_accelerator", "ensure", "environment_folder", "python_path", "remove"]
 
@@ -64,7 +64,7 @@ def ensure(report: Report, base: Path | None = None, accelerator: str | None = N
         with _alone(home.parent / "setup.lock", report):
             return python_path(base, accelerator, wheels) or _make(report, home, accelerator, wheels)
     except OSError as error:
-        raise UserError("setup_failed", f"The environment could not be made in {home} ({error}).") from error
+        raise UserError(ErrorCode.SETUP_FAILED, f"The environment could not be made in {home} ({error}).") from error
 
 
 def remove(base: Path | None = None) -> None:
@@ -77,7 +77,8 @@ def remove(base: Path | None = None) -> None:
             shutil.rmtree(home)
         except OSError as error:
             raise UserError(
-                "setup_failed", f"{home} could not be removed ({error}): close programs that use it and try again."
+                ErrorCode.SETUP_FAILED,
+                f"{home} could not be removed ({error}): close programs that use it and try again.",
             ) from error
 
 
@@ -89,7 +90,7 @@ def _make(report: Report, home: Path, accelerator: str | None, wheels: Path) -> 
     needed, free = build.download + build.disk, shutil.disk_usage(home).free / 1e6
     if free < needed:
         raise UserError(
-            "disk_full",
+            ErrorCode.DISK_FULL,
             f"The environment needs {needed / 1e3:.1f} GB in {home}, and {free / 1e3:.1f} GB is free: free some space, "
             "or set IMAGE_TO_MESH_HOME to a folder on another disk.",
         )

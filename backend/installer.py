@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .accelerator import WHEELS, Build
-from .protocol import UserError
+from .errors import ErrorCode, UserError
 
 Report = Callable[[str, float, float], None]
 """Told in one line what is being done, the share of the whole that is done (0..1), and the megabytes of packages."""
@@ -58,7 +58,7 @@ def install(build: Build, folder: Path, log: Path, report: Report) -> float:
     status, text = _run([sys.executable, "-I", "-m", "venv", "--without-pip", str(folder)], log)
     if status:
         raise _failure(text, log) or UserError(
-            "no_venv",
+            ErrorCode.NO_VENV,
             f"{sys.executable} could not make an environment (its venv module failed): use a complete Python 3.11 to "
             "3.14, on Debian or Ubuntu with the package python3-venv.",
             str(log),
@@ -82,7 +82,7 @@ def install(build: Build, folder: Path, log: Path, report: Report) -> float:
     if status:
         otherwise = "" if build.accelerator == "cpu" else ", or set IMAGE_TO_MESH_ACCELERATOR=cpu and try again"
         raise _failure(text, log) or UserError(
-            "setup_failed",
+            ErrorCode.SETUP_FAILED,
             f"The packages were installed but do not work on this computer ({build.accelerator}): see the log"
             f"{otherwise}.",
             str(log),
@@ -200,7 +200,7 @@ def _failure(text: str, log: Path) -> UserError | None:
     if not _DISK_FULL.search(text):
         return None
     return UserError(
-        "disk_full",
+        ErrorCode.DISK_FULL,
         "The disk became full while the environment was made: free some space, or set IMAGE_TO_MESH_HOME to a folder "
         "on another disk.",
         str(log),

@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from .protocol import UserError
+from .errors import ErrorCode, UserError
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Preset:
     guidance: float
     """Classifier-free guidance scale."""
     views: int
-    """Generated views given to the surface: 8 (stage 1 only) or 40 (with every view's neighbours)."""
+    """Generated views given to the surface: 8 (stage 1 only) or 40 (with every view's neighbors)."""
     resolution: int
     """Cells along one side of the grid that the mesh is extracted from."""
     faithful: bool = False
@@ -34,7 +34,7 @@ PRESETS = {
     "high": Preset(steps=50, guidance=3.0, views=40, resolution=256),
 }
 FAITHFUL = Preset(steps=75, guidance=3.0, views=40, resolution=255, faithful=True)
-"""One-2-3-45 as released: 75 and 50 steps of its DDIM (76 and 49 in truth), 32 neighbours, 256^3 grid points."""
+"""One-2-3-45 as released: 75 and 50 steps of its DDIM (76 and 49 in truth), 32 neighbors, 256^3 grid points."""
 
 
 def _option(default: Any, kind: type, label: str, help: str, minimum=None, maximum=None, choices=()) -> Any:
@@ -91,7 +91,7 @@ class Options:
         "Faithful",
         "Compute what One-2-3-45 computed, instead of what is faster or better: its sampler with 76 and 49 steps, "
         "8-bit pictures between the stages, its search for the elevation, a dense grid of 256 points a side that is "
-        "not smoothed, and the surface network's own colours instead of the picture's. Takes the place of the quality",
+        "not smoothed, and the surface network's own colors instead of the picture's. Takes the place of the quality",
     )
     device: str = _option(
         "auto",
@@ -111,7 +111,7 @@ class Options:
         unknown = sorted(set(values) - {each.name for each in fields(cls)})
         if unknown:
             known = ", ".join(each.name for each in fields(cls))
-            raise UserError("bad_option", f"There is no option “{unknown[0]}”; the options are {known}.")
+            raise UserError(ErrorCode.BAD_OPTION, f"There is no option “{unknown[0]}”; the options are {known}.")
         return cls(**values)
 
     def to_dict(self) -> dict:
@@ -140,15 +140,15 @@ def _checked(option, value):
         right = right and about["kind"](value) == value
     if not right:
         wanted = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}[about["kind"]]
-        raise UserError("bad_option", f"{about['label']} must be {wanted}, but is {value!r}.")
+        raise UserError(ErrorCode.BAD_OPTION, f"{about['label']} must be {wanted}, but is {value!r}.")
     value = about["kind"](value)
     if about["choices"] and value not in about["choices"]:
         raise UserError(
-            "bad_option", f"{about['label']} must be one of {', '.join(about['choices'])}, but is “{value}”."
+            ErrorCode.BAD_OPTION, f"{about['label']} must be one of {', '.join(about['choices'])}, but is “{value}”."
         )
     low, high = about["minimum"], about["maximum"]
     if low is not None and not low <= value <= high:
-        raise UserError("bad_option", f"{about['label']} must be between {low} and {high}, but is {value}.")
+        raise UserError(ErrorCode.BAD_OPTION, f"{about['label']} must be between {low} and {high}, but is {value}.")
     return value
 
 

@@ -12,17 +12,22 @@ import torch
 from kornia.feature.loftr import LoFTR
 from PIL import Image
 
-from . import camera, elevation, export, foreground, loftr, mesh, picture, surface, text_to_image, texture
-from .data import Cutout, Elevation, Field, Views
+from . import camera, meshing, surface, text_to_image, texturing
 from .device import choose, precision
-from .jobfolder import keep, kept, partial, write_sheet
-from .one2345 import One2345Field, Reconstruction
+from .elevation_estimation import epipolar, loftr
+from .errors import ErrorCode, UserError
+from .io import export
+from .io.image import load_picture
+from .io.job_folder import keep, kept, partial, write_sheet
 from .options import Options
+from .preprocessing import foreground
 from .progress import OnProgress, Stages
-from .protocol import BACKEND_VERSION, UserError
-from .views import ViewPlan
-from .weights.store import parts
-from .zero123.model import Zero123
+from .surface.one2345 import One2345Field, Reconstruction
+from .types import Cutout, Elevation, Field, Views
+from .version import VERSION
+from .views.plan import ViewPlan
+from .views.zero123.model import Zero123
+from .weights.resolve import resolve_components
 
 GENERATE = {"picture": 1, "load": 6, "views": 60, "surface": 6, "mesh": 8, "texture": 12, "export": 7}
 IMAGINE = {"text": 60, **GENERATE}
@@ -55,7 +60,7 @@ class Pipeline:
     ) -> dict:
         """Words -> ``picture.png`` and a textured mesh of what it shows, in ``folder``."""
         if not text.strip():
-            raise UserError("bad_option", "There are no words to make something of: say what it shall be.")
+            raise UserError(ErrorCode.BAD_OPTION, "There are no words to make something of: say what it shall be.")
         job = Stages(IMAGINE, on_progress, cancelled)
         with partial(folder) as place:
             with job.stage("text", f"Painting “{textwrap.shorten(text, 40, placeholder=' …')}”"):
@@ -68,17 +73,18 @@ class Pipeline:
 
     def _generate(self, path: Path, place: Path, folder: Path, job: Stages, options: Options, about: dict) -> dict:
         with job.stage("picture", "Reading the picture"):
-            image = picture.load_picture(path)
+            image = load_picture(path)
             image = foreground.shrink(image) if options.faithful else image
             cutout = foreground.cut_out(image)
         with job.stage("load", "Loading the networks"):
             device = choose(options.device)
-            self._load(*parts(options.weights), device)
+            self._load(*resolve_components(options.weights), device)
         with job.stage("views", "Looking at the object from all sides"):
             views, height = self._see(cutout, options, job)
             if not np.isfinite(views.images).all():
                 raise UserError(
-                    "broken_views", "The view weights draw no pictures, only undefined numbers: install them again."
+                    ErrorCode.BROKEN_VIEWS,
+                    "The view weights draw no pictures, only undefined numbers: install them again.",
                 )
         write_sheet(place / "views.png", views)
         with job.stage("surface", "Finding the surface"):
@@ -88,7 +94,7 @@ class Pipeline:
                 field.outline = None
         keep(place, field, views, cutout)
         report = about | {
-            "version": BACKEND_VERSION,
+            "version": VERSION,
             "picture": path.name,
             "device": device.type,
             "foreground": cutout.method,
@@ -124,7 +130,7 @@ class Pipeline:
             quality = replace(quality, views=40)  # it knows no other number
         if self._view_model.polar_of_source and options.elevation is None:
             raise UserError(
-                "needs_elevation",
+                ErrorCode.NEEDS_ELEVATION,
                 "These weights (Stable Zero123) must be told how high the camera stood: set the elevation, 0 is level.",
             )
         polar = 90 - (options.elevation or 0.0)
@@ -133,28 +139,25 @@ class Pipeline:
         if options.elevation is not None:
             height = Elevation(options.elevation, 1.0, "given")
         else:
-            # Small painted views match badly (docs/decisions.md): a model that predicts elevations needs no neighbours.
+            # Small painted views match badly (docs/decisions.md): a model that predicts elevations needs no neighbors.
             predicted = self._view_model.predict_elevation(plan.image("input"))
             matches = None
             if quality.faithful or predicted is None:
-                matches = self._match(plan.add_neighbours(["0"]), quality.faithful)
-            if quality.faithful:
-                height = elevation.reference_estimate(matches)
-            else:
-                height = elevation.estimate(matches, predicted)
+                matches = self._match(plan.add_neighbors(["0"]), quality.faithful)
+            height = epipolar.reference_estimate(matches) if quality.faithful else epipolar.estimate(matches, predicted)
         plan.add_ring(camera.second_ring(90 - height.degrees))
         if quality.views == 40:
-            plan.add_neighbours(plan.stage_1)
+            plan.add_neighbors(plan.stage_1)
         return plan.posed(height, quality.views), height
 
-    def _match(self, neighbours: np.ndarray, faithful: bool) -> elevation.Matches:
+    def _match(self, neighbors: np.ndarray, faithful: bool) -> epipolar.Matches:
         """Matches by LoFTR where its weights are on disk, else by SIFT."""
         path = loftr.find()
         if path is None:
-            return elevation.match(neighbours)
+            return epipolar.match(neighbors)
         if self._loftr is None or self._loftr[0] != path:
             self._loftr = path, loftr.load(path, self._view_model.device)
-        return loftr.match(self._loftr[1], neighbours, faithful)
+        return loftr.match(self._loftr[1], neighbors, faithful)
 
     def _finish(
         self,
@@ -175,12 +178,12 @@ class Pipeline:
         with job.stage("mesh", "Building the mesh"):
             resolution = options.quality(report["device"]).resolution
             grid = _own_grid(field) if options.faithful else None
-            shape = mesh.extract(field, resolution, options.faces, advance, grid)
+            shape = meshing.extract(field, resolution, options.faces, advance, grid)
         with job.stage("texture", "Painting the texture"):
             seen = (None, None) if options.faithful else (views, cutout)
-            textured = texture.bake(shape, field, *seen, options.texture_size, advance)
+            textured = texturing.bake(shape, field, *seen, options.texture_size, advance)
         with job.stage("export", "Writing the files"):
-            report |= {"options": options.to_dict(), "mesh": mesh.measure(shape), "seconds": job.seconds}
+            report |= {"options": options.to_dict(), "mesh": meshing.measure(shape), "seconds": job.seconds}
             files = export.write_result(place, textured, report)
         return {"folder": str(folder), "files": files, "report": report}
 
@@ -198,7 +201,7 @@ def _own_grid(field: Field) -> Callable[[np.ndarray], np.ndarray]:
     """Where the cube [-1, 1]^3 of the surface network lies in the world; One-2-3-45's is turned towards a camera."""
     if isinstance(field, One2345Field):
         return field.frame.to_world
-    return mesh.cube(field)
+    return meshing.cube(field)
 
 
 def _matcher() -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from .protocol import UserError
+from .errors import ErrorCode, UserError
 
 
 class OnProgress(Protocol):
@@ -42,7 +42,7 @@ class Stages:
     def step(self, share: float, preview: Path | None = None) -> None:
         """``share`` (0..1) of the stage is done. Raises UserError ``cancelled`` when the job is to stop."""
         if self._cancelled():
-            raise UserError("cancelled", "Cancelled.")
+            raise UserError(ErrorCode.CANCELLED, "Cancelled.")
         names = list(self._shares)
         before = sum(self._shares[name] for name in names[: names.index(self._stage)])
         reached = (before + share * self._shares[self._stage]) / sum(self._shares.values())

@@ -8,31 +8,18 @@ exactly one result or error for every request.
 
 from __future__ import annotations
 
-import errno
 import json
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import UserError
+
 PROTOCOL = 1
 """Raised whenever an old side would misunderstand a new one."""
-BACKEND_VERSION = "0.1.0"
 PARTIAL = ".partial"
 """Folder inside a job's folder where files stand until the job is done; whatever is in it is not a result."""
 
 _USER_ERROR = -32000
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-_DISK_FULL_TEXTS = ("no space left on device", "os error 28", "disk quota exceeded")
-_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "cannot allocate memory")
-
-
-class UserError(Exception):
-    """Something a person can act on: one clear sentence (what is wrong, what to do) and a short machine code."""
-
-    def __init__(self, code: str, message: str, log: str | None = None):
-        super().__init__(message)
-        self.code = code
-        self.log = log
-        """Path of the log that tells more, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -108,23 +95,3 @@ def event(message: dict) -> Progress | Result | Failure | None:
         data = told.get("data", {})
         return Failure(message["id"], UserError(data.get("code", "internal"), told["message"], data.get("log")))
     return None
-
-
-def explain(error: BaseException, log: str | None) -> UserError:
-    """Any exception as one clear sentence. The traceback belongs into the log, which the sentence names."""
-    if isinstance(error, UserError):
-        error.log = error.log or log
-        return error
-    text = str(error).lower()
-    if (isinstance(error, OSError) and error.errno in _DISK_FULL) or any(each in text for each in _DISK_FULL_TEXTS):
-        return UserError("disk_full", "The disk is full: free some space and try again.", log)
-    if isinstance(error, MemoryError) or any(each in text for each in _MEMORY_TEXTS):
-        advice = "close other programs, or choose the fast preset, fewer faces or a smaller texture"
-        return UserError("out_of_memory", f"There is not enough memory for this job: {advice}.", log)
-    if isinstance(error, PermissionError):
-        return UserError("no_permission", f"No permission for {error.filename}: choose another folder.", log)
-    if isinstance(error, ImportError):
-        advice = "repair it in the extension's preferences or with “python3 -m backend setup”"
-        return UserError("environment_broken", f"The backend's environment is incomplete ({error}): {advice}.", log)
-    where = f"; the log tells more: {log}" if log else ""
-    return UserError("internal", f"Something went wrong inside the backend ({type(error).__name__}){where}", log)

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from . import protocol
+from .errors import ErrorCode, UserError, to_user_error
 from .options import Options
-from .protocol import UserError
+from .version import VERSION
 
 GRACE = 2.0
 """Seconds that a running job gets to clean up once the client is gone."""
@@ -56,7 +57,7 @@ class _Server:
                 "hello",
                 {
                     "protocol": protocol.PROTOCOL,
-                    "backend": protocol.BACKEND_VERSION,
+                    "backend": VERSION,
                     "python": platform.python_version(),
                     "pid": os.getpid(),
                 },
@@ -92,7 +93,7 @@ class _Server:
         if id in self._cancelled:
             self._cancelled[id].set()
             if id != self._running:  # it waits behind another job: nothing to stop
-                self._finish(id, protocol.failure(id, UserError("cancelled", "Cancelled.")))
+                self._finish(id, protocol.failure(id, UserError(ErrorCode.CANCELLED, "Cancelled.")))
 
     def _answer(self, job: dict) -> None:
         id = self._running = job["id"]
@@ -103,7 +104,7 @@ class _Server:
             answer = protocol.result(id, self._work(id, job["method"], job.get("params", {}), cancelled))
         except Exception as error:
             _log.exception("request %s failed", id)
-            answer = protocol.failure(id, protocol.explain(error, self._log_path))
+            answer = protocol.failure(id, to_user_error(error, self._log_path))
         self._running = None
         self._finish(id, answer)
 
@@ -117,12 +118,14 @@ class _Server:
             self._say(protocol.notification("progress", told | {"preview": str(preview) if preview else None}))
 
         if method not in ("generate", "imagine", "rework"):
-            raise UserError("bad_request", f"The backend does not know “{method}”: restart Blender to update it.")
+            raise UserError(
+                ErrorCode.BAD_REQUEST, f"The backend does not know “{method}”: restart Blender to update it."
+            )
         folder = Path(params["folder"])
         options = Options.from_dict(params["options"])
         if self._pipeline is None:
             progress("load", 0.0, "Starting")
-            from .pipeline import Pipeline  # torch and the networks' libraries take seconds
+            from .pipeline import Pipeline
 
             self._pipeline = Pipeline()
         self._partial = folder / protocol.PARTIAL

@@ -16,14 +16,14 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from PIL import Image
 from transformers.utils import logging
 
-from .data import Cutout
-from .protocol import UserError
-from .weights.catalogue import catalogue, installed
+from .errors import ErrorCode, UserError
+from .types import Cutout
+from .weights.catalog import catalog, installed
 
 KIND = "text-to-image"
 AUTO = "auto"
 AROUND = (
-    "{}, single object, centred, whole object visible, three-quarter view from slightly above, plain white background, "
+    "{}, single object, centerd, whole object visible, three-quarter view from slightly above, plain white background, "
     "even soft studio lighting, no shadow, 3D render"
 )
 """What makes a picture of it that can be turned into a mesh."""
@@ -47,7 +47,7 @@ def locate(name: str) -> Path:
     hub's cache. Raises UserError (``no_text_model``, ``weights_missing``)."""
     there = {each.name: each.folder for each in installed().values() if each.kind == KIND}
     if name == AUTO:
-        known = [each for each in catalogue() if each in there] or list(there)
+        known = [each for each in catalog() if each in there] or list(there)
         if not known:
             raise _none_installed()
         return there[known[0]]
@@ -59,9 +59,9 @@ def locate(name: str) -> Path:
     try:
         return Path(snapshot_download(name, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
-        way = f"“python3 -m backend weights fetch {name}”" if name in catalogue() else f"“hf download {name}”"
+        way = f"“python3 -m backend weights fetch {name}”" if name in catalog() else f"“hf download {name}”"
         raise UserError(
-            "weights_missing", f"The text-to-image model “{name}” is not on this computer: get it with {way}."
+            ErrorCode.WEIGHTS_MISSING, f"The text-to-image model “{name}” is not on this computer: get it with {way}."
         ) from error
 
 
@@ -87,7 +87,7 @@ def paint(
             break
     if max(found) == 0:
         raise UserError(
-            "no_object",
+            ErrorCode.NO_OBJECT,
             f"None of {TRIES} pictures of “{text}” shows a single object: say it in other words, or choose another "
             "seed.",
         )
@@ -133,7 +133,7 @@ def _load(folder: Path, device: torch.device) -> DiffusionPipeline:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, EOFError) as error:
         raise UserError(
-            "weights_broken",
+            ErrorCode.WEIGHTS_BROKEN,
             f"The text-to-image model in {folder} cannot be loaded; it has to be a complete diffusers folder with "
             "safetensors files: install it again, or choose another.",
         ) from error
@@ -180,10 +180,10 @@ def _only_half(folder: Path) -> bool:
 
 
 def _none_installed() -> UserError:
-    default = next(each for each in catalogue().values() if each.kind == KIND)
+    default = next(each for each in catalog().values() if each.kind == KIND)
     return UserError(
-        "no_text_model",
+        ErrorCode.NO_TEXT_MODEL,
         "No model that paints pictures from words is installed: get one in the extension's preferences or with "
-        f"“python3 -m backend weights fetch {default.name}” ({default.bytes / 1e9:.0f} GB, {default.licence}), "
+        f"“python3 -m backend weights fetch {default.name}” ({default.bytes / 1e9:.0f} GB, {default.license}), "
         "or name a diffusers folder as the text model.",
     )

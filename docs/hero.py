@@ -18,7 +18,7 @@ import bpy
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ("mug", "teddy", "car", "chair")
 STEP = 1.25
-"""Metres between columns and between rows."""
+"""Meters between columns and between rows."""
 
 
 def make_object(picture: Path, folder: Path) -> bpy.types.Object:

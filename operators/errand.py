@@ -9,8 +9,8 @@ from typing import Protocol
 
 import bpy
 
-from ..backend.protocol import UserError
-from .files import redraw
+from ..backend.errors import UserError
+from .paths import redraw
 
 TICK = 0.2
 """Seconds between two looks."""

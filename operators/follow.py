@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import bpy
 
-from ..backend import protocol
 from ..backend.client import Backend
+from ..backend.errors import UserError, to_user_error
 from . import job as jobs
 from . import setup
-from .files import log_file
+from .paths import log_file
 
 
 class FollowsJob:
@@ -110,9 +110,9 @@ class FollowsJob:
 
     def _refuse(self, error: Exception):
         """Report one sentence; what nobody foresaw goes to the log with its traceback."""
-        if not isinstance(error, protocol.UserError):
+        if not isinstance(error, UserError):
             with open(log_file(), "a", encoding="utf-8") as log:
                 traceback.print_exception(error, file=log)
-        told = protocol.explain(error, str(log_file()))
+        told = to_user_error(error, str(log_file()))
         self.report({"INFO" if told.code == "cancelled" and not bpy.app.background else "ERROR"}, str(told))
         return {"CANCELLED"}

@@ -6,12 +6,12 @@ import time
 
 import bpy
 
-from ..backend.protocol import BACKEND_VERSION
-from ..panels.properties import options_of
+from ..backend.version import VERSION
+from ..properties import options_of
+from . import image_input, scene
 from . import job as jobs
-from . import picture, scene
-from .files import new_job_folder
 from .follow import FollowsJob
+from .paths import new_job_folder
 
 
 class _Generates(FollowsJob):
@@ -26,7 +26,7 @@ class _Generates(FollowsJob):
             provenance={
                 **source,
                 "options": options_of(context.scene),
-                "version": BACKEND_VERSION,
+                "version": VERSION,
                 "time": time.strftime("%Y-%m-%d %H:%M:%S"),
             },
             camera=context.scene.image_to_mesh.camera,
@@ -48,18 +48,18 @@ class IMAGE_TO_MESH_OT_generate(_Generates, bpy.types.Operator):
 
     @classmethod
     def obstacle(cls, context):
-        if picture.active_image(context) is None:
+        if image_input.active_image(context) is None:
             return "Pick a picture in the Image to Mesh panel, or open one in an Image Editor"
         return None
 
     @classmethod
     def job(cls, context):
-        name = picture.picture_name(picture.active_image(context))
+        name = image_input.picture_name(image_input.active_image(context))
         return cls.new_job(context, name, {"picture": name})
 
     @classmethod
     def request(cls, context, job):
-        path = picture.as_file(picture.active_image(context), job.folder)
+        path = image_input.as_file(image_input.active_image(context), job.folder)
         return lambda backend: backend.generate(path, job.folder, job.provenance["options"])
 
 

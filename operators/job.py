@@ -15,8 +15,9 @@ from pathlib import Path
 import bpy
 
 from ..backend.client import Backend
-from ..backend.protocol import Failure, Progress, Result, UserError
-from .files import redraw
+from ..backend.errors import ErrorCode, UserError
+from ..backend.protocol import Failure, Progress, Result
+from .paths import redraw
 
 TICK = 0.1
 """Seconds between two looks at the backend while a job runs."""
@@ -71,7 +72,7 @@ def start(job: Job, send: Callable[[Backend], int], python: Path, log: Path, var
     """Make ``job`` the running one: ``send`` asks a backend (run by ``python``) for it. Raises UserError."""
     global current, _backend
     if is_running():
-        raise UserError("busy", "Image to Mesh is already at work: wait for it, or cancel it.")
+        raise UserError(ErrorCode.BUSY, "Image to Mesh is already at work: wait for it, or cancel it.")
     if _backend is None or not _backend.alive:
         close()
         _backend = Backend(python, log, variables)

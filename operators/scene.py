@@ -11,16 +11,16 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from ..backend.protocol import UserError
+from ..backend.errors import ErrorCode, UserError
 
 LONGEST_SIDE = 1.0
-"""Metres of the object's longest side."""
+"""Meters of the object's longest side."""
 PROVENANCE = "image_to_mesh"
 """Custom property of a placed object: where it came from (a plain dictionary of texts and numbers)."""
 _NAME_BYTES = 63
 """Longest name of a datablock in Blender 4 (Blender 5 allows 255)."""
 _SENSOR = 36.0
-"""Width of the matching camera's sensor in millimetres."""
+"""Width of the matching camera's sensor in millimeters."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class _Result:
     """What a job folder holds, as far as a scene needs it."""
 
     vertices: np.ndarray
-    """(V, 3) float32, metres, the origin in the middle of the base."""
+    """(V, 3) float32, meters, the origin in the middle of the base."""
     faces: np.ndarray
     """(F, 3) int32."""
     uvs: np.ndarray
@@ -41,7 +41,7 @@ class _Result:
     origin: np.ndarray
     """(3,) where the object's origin lies in the backend's world."""
     scale: float
-    """Metres per unit of that world."""
+    """Meters per unit of that world."""
 
 
 def place(context, folder: Path, name: str, provenance: dict, camera: bool = False) -> bpy.types.Object:
@@ -99,10 +99,10 @@ def _read(folder: Path) -> _Result:
         )
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise UserError(
-            "bad_result", f"The result in “{folder}” cannot be read ({error}): generate it again."
+            ErrorCode.BAD_RESULT, f"The result in “{folder}” cannot be read ({error}): generate it again."
         ) from error
     if not usable:
-        raise UserError("bad_result", f"The mesh in “{folder}” is damaged: generate it again.")
+        raise UserError(ErrorCode.BAD_RESULT, f"The mesh in “{folder}” is damaged: generate it again.")
     low, high = vertices.min(0), vertices.max(0)
     origin = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]], np.float32)
     scale = LONGEST_SIDE / float((high - low).max())
@@ -135,8 +135,8 @@ def _mesh(name: str, result: _Result, made: list) -> bpy.types.Mesh:
 
 
 def _material(name: str, texture: Path, made: list) -> bpy.types.Material:
-    """A material whose base colour is the picture file ``texture``, packed into the .blend."""
-    damaged = UserError("bad_result", f"The texture “{texture}” cannot be read: generate it again.")
+    """A material whose base color is the picture file ``texture``, packed into the .blend."""
+    damaged = UserError(ErrorCode.BAD_RESULT, f"The texture “{texture}” cannot be read: generate it again.")
     try:
         image = bpy.data.images.load(str(texture))
     except RuntimeError as error:
@@ -167,7 +167,7 @@ def _load_picture(path: Path, name: str, made: list) -> None:
     try:
         image = bpy.data.images.load(str(path))
     except RuntimeError as error:
-        raise UserError("bad_result", f"The picture “{path}” cannot be read: generate it again.") from error
+        raise UserError(ErrorCode.BAD_RESULT, f"The picture “{path}” cannot be read: generate it again.") from error
     made.append(image)
     image.name = f"Picture of {name}"
     image.use_fake_user = True

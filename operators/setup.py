@@ -9,11 +9,11 @@ from pathlib import Path
 
 import bpy
 
-from ..backend import environment, protocol
-from ..backend.protocol import UserError
+from ..backend import environment
+from ..backend.errors import ErrorCode, UserError, to_user_error
 from . import errand
 from . import job as jobs
-from .files import log_file, preferences
+from .paths import log_file, preferences
 
 
 class Setup:
@@ -34,12 +34,12 @@ class Setup:
                 environment.remove(base)
             environment.ensure(self._report, base)
         except Exception as error:
-            self.error = protocol.explain(error, None)
+            self.error = to_user_error(error, None)
         self.finished = True
 
     def _report(self, text: str, fraction: float, megabytes: float) -> None:
         if self._stop:
-            raise UserError("cancelled", "Cancelled.")
+            raise UserError(ErrorCode.CANCELLED, "Cancelled.")
         self.text, self.fraction = f"{text}, {megabytes:.0f} MB" if megabytes and fraction < 1 else text, fraction
 
     def cancel(self) -> None:
@@ -84,12 +84,14 @@ def backend() -> tuple[Path, dict[str, str]]:
     if settings.python:
         python = Path(bpy.path.abspath(settings.python))
         if not python.is_file():
-            raise UserError("no_backend", f"There is no Python at {python}: correct it in the extension's preferences.")
+            raise UserError(
+                ErrorCode.NO_BACKEND, f"There is no Python at {python}: correct it in the extension's preferences."
+            )
         return python, variables
     python = environment.python_path(folder)
     if python is None:
         raise UserError(
-            "no_backend",
+            ErrorCode.NO_BACKEND,
             "The backend is not installed yet: press Install in the Image to Mesh panel, "
             "or run “python3 -m backend setup”.",
         )

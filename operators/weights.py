@@ -12,8 +12,8 @@ import bpy
 
 from ..backend import protocol
 from ..backend.client import START
-from ..backend.protocol import UserError
-from ..backend.weights.catalogue import Entry, Installed, catalogue, installed
+from ..backend.errors import ErrorCode, UserError
+from ..backend.weights.catalog import Entry, Installed, catalog, installed
 from . import errand, setup
 
 PATIENCE = 5.0
@@ -45,7 +45,7 @@ class Command:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
-            raise UserError("no_backend", f"The backend could not be started ({error}): repair it.") from error
+            raise UserError(ErrorCode.NO_BACKEND, f"The backend could not be started ({error}): repair it.") from error
         self._errors: list[str] = []
         threading.Thread(target=self._collect, daemon=True).start()
         self._thread = threading.Thread(target=self._follow, name="image-to-mesh weights", daemon=True)
@@ -63,11 +63,11 @@ class Command:
                 self._take(**message["params"])
         status = self._process.wait()
         if self._cancelled:
-            self.error = UserError("cancelled", "Cancelled.")
+            self.error = UserError(ErrorCode.CANCELLED, "Cancelled.")
         elif status:
             told = [line.partition("error: ")[2].strip() for line in self._errors if line.startswith("error: ")]
             message = told[-1] if told else f"The backend ended unexpectedly (exit status {status}): try again."
-            self.error = UserError("weights", message)
+            self.error = UserError(ErrorCode.WEIGHTS, message)
         self.finished = True
 
     def _take(self, text: str, done: int, total: int) -> None:
@@ -89,7 +89,7 @@ class Command:
 current: Command | None = None
 """The running or the last command."""
 _installed: dict[str, Installed] | None = None
-_catalogue: dict[str, Entry] = {}
+_catalog: dict[str, Entry] = {}
 
 
 def is_running() -> bool:
@@ -105,10 +105,10 @@ def here() -> dict[str, Installed]:
 
 
 def entries() -> dict[str, Entry]:
-    """The catalogue by name."""
-    if not _catalogue:
-        _catalogue.update(catalogue())
-    return _catalogue
+    """The catalog by name."""
+    if not _catalog:
+        _catalog.update(catalog())
+    return _catalog
 
 
 def look() -> None:
@@ -146,7 +146,7 @@ class IMAGE_TO_MESH_OT_fetch_weights(_Changes, bpy.types.Operator):
     bl_idname = "image_to_mesh.fetch_weights"
     bl_label = "Fetch Weights"
     bl_description = (
-        "Download these weights from the model hub, and what they need besides. Their licence is shown first"
+        "Download these weights from the model hub, and what they need besides. Their license is shown first"
     )
 
     name: bpy.props.StringProperty(name="Name", options={"SKIP_SAVE"})
@@ -164,7 +164,7 @@ class IMAGE_TO_MESH_OT_fetch_weights(_Changes, bpy.types.Operator):
             self,
             event,
             title=f"Fetch {self.name} ({size_of(entry.bytes)}) from {entry.repo}?",
-            message=f"Licence: {entry.terms}{others}",
+            message=f"License: {entry.terms}{others}",
             confirm_text="Fetch",
         )
 

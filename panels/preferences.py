@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..operators import setup, weights
-from ..operators.files import PACKAGE
+from ..operators.paths import PACKAGE
 from .sidebar import draw_setup
 from .weights import draw_weights
 

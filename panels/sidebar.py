@@ -9,11 +9,11 @@ from dataclasses import fields
 import bpy
 
 from ..backend.options import Options
+from ..operators import image_input, setup
 from ..operators import job as jobs
-from ..operators import picture, setup
 from ..operators.scene import PROVENANCE
+from ..properties import switch_of
 from . import preview
-from .properties import switch_of
 from .weights import draw_command
 
 
@@ -54,7 +54,7 @@ class MainPanel:
         """The picture to be used, and where to pick another."""
         picked = context.scene.image_to_mesh.image
         layout.template_ID(context.scene.image_to_mesh, "image", open="image.open")
-        image = picture.active_image(context)
+        image = image_input.active_image(context)
         if image is None:
             layout.label(text="No picture yet", icon="IMAGE_DATA")
             return

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import bpy
 
-from ..backend.weights.catalogue import KINDS
+from ..backend.weights.catalog import KINDS
 from ..operators import weights
 
 
 def draw_weights(context, layout) -> None:
-    """One row for each set of weights: what it is, how large, its licence, and what can be done with it."""
+    """One row for each set of weights: what it is, how large, its license, and what can be done with it."""
     box = layout.box()
     box.label(text="Weights")
     draw_command(box)
@@ -26,7 +26,7 @@ def draw_weights(context, layout) -> None:
         about.label(text="   ".join(filter(None, (name, kind, size))), icon="CHECKMARK" if mine else "BLANK1")
         terms = about.row()
         terms.active = False
-        terms.label(text=entry.terms if entry else mine.licence, icon="BLANK1")
+        terms.label(text=entry.terms if entry else mine.license, icon="BLANK1")
         action = row.column()
         if mine:
             action.operator("image_to_mesh.remove_weights", text="Remove").name = name

@@ -17,7 +17,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from backend.one2345.network import One2345
+from backend.surface.one2345.network import One2345
 
 LIST = json.loads(
     gzip.decompress((Path(__file__).parent / "data" / "zero123" / "checkpoint_names.json.gz").read_bytes())

@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class AnalyticField:
-    """A Field made of a function; its colour is a ramp over the cube."""
+    """A Field made of a function; its color is a ramp over the cube."""
 
     function: Callable[[np.ndarray], np.ndarray]
     half_side: float = 0.6
@@ -18,12 +18,12 @@ class AnalyticField:
     def distance(self, points: np.ndarray) -> np.ndarray:
         return self.function(np.asarray(points, np.float32)).astype(np.float32)
 
-    def colour(self, points: np.ndarray) -> np.ndarray:
+    def color(self, points: np.ndarray) -> np.ndarray:
         return np.clip(points / (2 * self.half_side) + 0.5, 0, 1).astype(np.float32)
 
 
-def ball(p, radius=0.4, centre=(0, 0, 0)):
-    return np.linalg.norm(p - np.float32(centre), axis=-1) - radius
+def ball(p, radius=0.4, center=(0, 0, 0)):
+    return np.linalg.norm(p - np.float32(center), axis=-1) - radius
 
 
 def ring(p, large=0.35, small=0.1):
@@ -65,8 +65,8 @@ def gyroid(p):
     return np.maximum((np.abs(wave) - 0.35) / 18, ball(p, 0.5))
 
 
-def moved_box(p, centre, half):
-    return box(p - np.float32(centre), half)
+def moved_box(p, center, half):
+    return box(p - np.float32(center), half)
 
 
 FIELDS = {

@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 
 import numpy as np
+import one2345_rendering as rendering
 import torch
 from torch.nn import functional as F
 
-from backend.one2345.colour import gather
-from backend.one2345.field import BLOCK, One2345Field
-from backend.one2345.network import One2345
-from backend.one2345.sparse import down_mask
-from backend.one2345.volume import look_up
-from training import one2345_rendering as rendering
+from backend.surface.one2345.color import gather
+from backend.surface.one2345.field import BLOCK, One2345Field
+from backend.surface.one2345.network import One2345
+from backend.surface.one2345.sparse import down_mask
+from backend.surface.one2345.volume import look_up
 
 DATA = Path(__file__).parent / "data" / "one2345"
 INDEX = json.loads((DATA / "expected.json").read_text())
@@ -73,7 +73,7 @@ def compute(device: str) -> tuple[One2345Field, dict[str, torch.Tensor]]:
     found["volume.num_active"] = field.mask.sum()[None]
     found["volume.cond.s6"] = field.volume[:, ::6, ::6, ::6]
     _distances(field, found)
-    _colours(field, found)
+    _colors(field, found)
     _rays(field, found)
     _with_stored_statistics(network, images, field, found)
     return field, found
@@ -137,14 +137,14 @@ def _distances(field: One2345Field, found: dict[str, torch.Tensor]) -> None:
     found["sdf.pts_mask_nearest"] = rendering._seen(field.sources, points[None])[0]
 
 
-def _colours(field: One2345Field, found: dict[str, torch.Tensor]) -> None:
+def _colors(field: One2345Field, found: dict[str, torch.Tensor]) -> None:
     points = torch.from_numpy(expected("color.points")).to(field.volume.device)
     with torch.no_grad():
         _, slope = field.network.sdf_network_lod0.gradient(field.volume, points)
     gathered = gather(field.sources, points, slope / slope.norm(dim=1, keepdim=True).clamp_min(1e-6))
     found["color.geometry_feat"], found["color.ray_diff"] = gathered.geometry, gathered.directions
     found["color.rgb_feats.first24"], found["color.view_mask"] = gathered.features[:, :24], gathered.valid
-    found["color.rgb"] = field.colours(points)
+    found["color.rgb"] = field.colors(points)
 
 
 def query_rays(field: One2345Field) -> tuple[torch.Tensor, torch.Tensor]:
@@ -164,7 +164,7 @@ def render(field: One2345Field, z: torch.Tensor, annealing: float = 1.0) -> rend
 
 def ray_tensors(seen: rendering.Rendered) -> dict[str, torch.Tensor]:
     return {
-        "rays.color": seen.colour,
+        "rays.color": seen.color,
         "rays.depth": seen.depth,
         "rays.depth_variance": seen.depth_variance,
         "rays.weights": seen.weights,

@@ -27,8 +27,8 @@ sys.path.insert(0, str(ROOT))
 
 # After the check above: an older Python could not read these, and would say so in its own words.
 from backend import environment  # noqa: E402
+from backend.errors import ErrorCode, UserError  # noqa: E402
 from backend.installer import python_of  # noqa: E402
-from backend.protocol import UserError  # noqa: E402
 
 BPY = {"4.2": "4.2.23", "4.5": "4.5.15", "5.0": "5.0.1"}
 """Blender versions tested in, oldest first."""
@@ -102,11 +102,13 @@ def _environment(name: str, base: Path | str, requirements: list[str], megabytes
     shutil.rmtree(partial, ignore_errors=True)
     partial.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(partial.parent).free < megabytes * 1e6:
-        raise UserError("disk_full", f"{megabytes} MB of free disk are needed in {partial.parent}.")
+        raise UserError(ErrorCode.DISK_FULL, f"{megabytes} MB of free disk are needed in {partial.parent}.")
     subprocess.run([base, "-I", "-m", "venv", "--without-pip", partial], check=True)
     pip = [python_of(partial), "-I", PIP, "install", "--disable-pip-version-check", "--quiet", "--only-binary", ":all:"]
     if subprocess.run([*pip, *requirements]).returncode:
-        raise UserError("setup_failed", f"{name} could not be installed for the tests: pip's own words are above.")
+        raise UserError(
+            ErrorCode.SETUP_FAILED, f"{name} could not be installed for the tests: pip's own words are above."
+        )
     partial.rename(folder)
     print(f"  made in {time.monotonic() - start:.0f} s: {folder}", flush=True)
     return python_of(folder)

@@ -11,18 +11,19 @@ from PIL import Image
 from tiny import RADIUS, write_weights
 
 from backend import camera
-from backend.data import Cutout, Mesh
-from backend.evaluate import benchmark, contact_sheet, report, scene
-from backend.evaluate.floors import painted
-from backend.evaluate.scene import ELLIPSOID, Scene
-from backend.evaluate.shapes import Truth, choose, score
+from backend.io.tensors import read_tensors, write_tensors
 from backend.options import Options
 from backend.pipeline import Pipeline
-from backend.weights.store import read_tensors, write_tensors
+from backend.types import Cutout, Mesh
+from benchmark import contact_sheet, quality, report
+from benchmark.baselines import painted
+from benchmark.ground_truth import Truth, choose, score
+from procedural import scene
+from procedural.scene import ELLIPSOID, Scene
 
 
 def ball_scene(name="ball", group="seed", elevation=20.0, radius=RADIUS, offset=(0.0, 0.0, 0.0)):
-    """A ball in two colours as the real scenes are written down."""
+    """A ball in two colors as the real scenes are written down."""
     row = np.zeros((1, 32), np.float32)
     row[0, :4] = ELLIPSOID, radius, radius, radius
     row[0, 9:18] = np.eye(3).ravel()
@@ -63,7 +64,7 @@ def results():
 
 
 def test_a_shape_without_a_mesh_counts_as_nothing_found():
-    group = report.summarise(results())["seed"]
+    group = report.summarize(results())["seed"]
     ours = group["methods"]["ours"]
     assert ours["f05"]["mean"] == pytest.approx(0.81)
     assert ours["f05"]["median"] == 0.9
@@ -80,7 +81,7 @@ def test_tables_hold_what_was_measured():
     measured = results()
     whole = {
         "setting": report.setting(Options(), 512, False),
-        "groups": report.summarise(measured),
+        "groups": report.summarize(measured),
         "seconds": report.times([one["seconds"] for one in measured if "seconds" in one]),
         "shapes": measured,
     }
@@ -103,7 +104,7 @@ def test_tables_hold_what_was_measured():
 
 def test_nothing_measured_is_told_without_numbers():
     only = [results()[-1]]
-    page = report.table({"groups": report.summarise(only), "seconds": report.times([])})
+    page = report.table({"groups": report.summarize(only), "seconds": report.times([])})
     assert "| -" in page.replace("  ", " ") or " - |" in page
 
 
@@ -111,13 +112,13 @@ def test_a_mistaken_elevation_is_taken_back_before_measuring():
     truth = Truth(ball_scene(offset=(0.05, 0.0, 0.1)), resolution=64, view_size=64)
     assumed = camera.camera_to_world(90.0 - 50.0, 0.0)
     turned = assumed.astype(float) @ np.linalg.inv(truth.pose.astype(float))
-    mistaken = benchmark.moved(painted(truth.mesh, np.full(3, 0.5)), turned)
+    mistaken = quality.moved(painted(truth.mesh, np.full(3, 0.5)), turned)
     assert score(truth, mistaken)["f05"] < 0.9
-    back = benchmark.in_picture(assumed, truth.pose, (0, 0, 512), 512)
-    assert score(truth, benchmark.moved(mistaken, back))["f02"] == 1
+    back = quality.in_picture(assumed, truth.pose, (0, 0, 512), 512)
+    assert score(truth, quality.moved(mistaken, back))["f02"] == 1
 
 
-def test_a_small_object_off_the_centre_is_put_back_where_the_picture_shows_it():
+def test_a_small_object_off_the_center_is_put_back_where_the_picture_shows_it():
     truth = Truth(ball_scene(radius=0.3, offset=(0.06, 0.0, -0.04)), resolution=96, view_size=64)
     picture = truth.picture(256)
     rows, columns = np.nonzero(picture[..., 3] > 0.5)
@@ -126,8 +127,8 @@ def test_a_small_object_off_the_centre_is_put_back_where_the_picture_shows_it():
     radius = camera.RADIUS * np.sin(np.arctan(0.375 / camera.FOCAL))
     shape = (truth.mesh.vertices - np.float32((0.06, 0, -0.04))) * np.float32(radius / 0.3)
     filling = painted(Mesh(shape, truth.mesh.faces), np.full(3, 0.5))
-    back = benchmark.in_picture(truth.pose, truth.pose, canvas, 256)
-    found = score(truth, benchmark.moved(filling, back))
+    back = quality.in_picture(truth.pose, truth.pose, canvas, 256)
+    found = score(truth, quality.moved(filling, back))
     assert score(truth, filling)["silhouette_iou"] < 0.65
     assert found["silhouette_iou"] > 0.92
     assert found["f05"] > 0.95
@@ -136,7 +137,7 @@ def test_a_small_object_off_the_centre_is_put_back_where_the_picture_shows_it():
 def test_true_views_are_the_whole_plan_as_the_network_takes_it():
     truth = Truth(ball_scene(elevation=30.0), resolution=64, view_size=64)
     picture = truth.picture(128)
-    views = benchmark.true_views(truth, Cutout(picture, "alpha", (0, 0, 128)), 32)
+    views = quality.true_views(truth, Cutout(picture, "alpha", (0, 0, 128)), 32)
     assert views.images.shape == (41, 32, 32, 3)
     assert len(set(views.names)) == 41
     polar = np.degrees(np.arccos(views.camera_to_world[:, 2, 2]))
@@ -161,7 +162,7 @@ def test_a_ball_goes_from_file_to_numbers_and_back_out_as_tables(weights, tmp_pa
     write_held_out(scene.HELD_OUT, [ball_scene("a", "family", elevation=35.0)])
     flags = ["--weights", str(weights), "--faces", "2000", "--texture-size", "256"]
     files = tmp_path / "out.json", tmp_path / "out.md"
-    assert benchmark.main(["quality", *flags, "--json", str(files[0]), "--markdown", str(files[1])]) == 0
+    assert quality.main(["quality", *flags, "--json", str(files[0]), "--markdown", str(files[1])]) == 0
     found = json.loads(files[0].read_text())
     assert [one["name"] for one in found["shapes"]] == ["a"]
     for one in found["shapes"]:
@@ -175,10 +176,10 @@ def test_a_ball_goes_from_file_to_numbers_and_back_out_as_tables(weights, tmp_pa
     assert "Families never trained on" in files[1].read_text()
 
     sheet = tmp_path / "sheet.jpg"
-    assert benchmark.main(["sheet", str(sheet), *flags]) == 0
+    assert quality.main(["sheet", str(sheet), *flags]) == 0
     with Image.open(sheet) as drawn:
         assert drawn.size[0] == contact_sheet.ACROSS * 8 * contact_sheet.TILE + contact_sheet.GAP
-    assert benchmark.main(["speed", *flags]) == 0
+    assert quality.main(["speed", *flags]) == 0
     assert "peak memory" in capsys.readouterr().out
 
 
@@ -187,13 +188,13 @@ def test_a_scene_without_a_mesh_is_recorded_and_not_fatal(weights, tmp_path):
     shutil.copytree(weights, broken)
     tensors = read_tensors(broken / "surface" / "model.safetensors")
     tensors["decoder.layers.4.bias"][0] += 100  # everything is outside
-    write_tensors(broken / "surface" / "model.safetensors", tensors, quantise=False)
-    network = benchmark.surface.load(broken / "surface")
+    write_tensors(broken / "surface" / "model.safetensors", tensors, quantize=False)
+    network = quality.surface.load(broken / "surface")
     truth = Truth(ball_scene(), resolution=64, view_size=64)
-    found = benchmark.judge(truth, Pipeline(), network, Options(weights=str(broken)), tmp_path / "job")
+    found = quality.judge(truth, Pipeline(), network, Options(weights=str(broken)), tmp_path / "job")
     assert "object" in found["failed"]
     assert set(found["methods"]) == {"sphere", "box", "inflated"}
-    group = report.summarise([found])["seed"]
+    group = report.summarize([found])["seed"]
     assert group["methods"]["ours"]["f05"]["mean"] == group["methods"]["ceiling"]["f05"]["mean"] == 0
     assert group["failed"] == 1
 

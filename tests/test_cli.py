@@ -114,7 +114,7 @@ def test_every_mistake_is_one_sentence(weights, place, capsys):
         (["one.png"], "too small"),
         (["huge.png"], "too large"),
         (["clear.png"], "fully transparent"),
-        (["plain.png"], "all one colour"),
+        (["plain.png"], "all one color"),
         (["cut.png"], "damaged"),
         (["nothing.png"], "object"),
         (["disc.png", "-o", "disc.obj"], "does not end in .glb"),

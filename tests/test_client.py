@@ -13,7 +13,7 @@ import pytest
 
 from backend import protocol
 from backend.client import START, Backend
-from backend.protocol import UserError
+from backend.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -15,15 +15,15 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from backend.camera import LOWER_RING
-from backend.foreground import cut_out
+from backend.errors import UserError
+from backend.io.image import load_picture
 from backend.options import Options, Preset
-from backend.picture import load_picture
 from backend.pipeline import Pipeline
-from backend.protocol import UserError
-from backend.views import ViewPlan
-from backend.zero123 import convert as conversion
-from backend.zero123.convert import convert
-from backend.zero123.model import Zero123
+from backend.preprocessing.foreground import cut_out
+from backend.views.plan import ViewPlan
+from backend.views.zero123 import convert as conversion
+from backend.views.zero123.convert import convert
+from backend.views.zero123.model import Zero123
 
 STEMS = {"image_encoder": "model"}
 
@@ -144,7 +144,7 @@ def test_a_job_with_stable_zero123_needs_the_elevation_and_passes_it_on(tmp_path
     model.pose = lambda *given: numbers.append(pose(*given)) or numbers[-1]
     plan = ViewPlan(model, cutout, Preset(steps=1, guidance=1.0, views=8, resolution=64), 0, lambda _: None, polar=70.0)
     plan.add_ring(LOWER_RING)
-    plan.add_neighbours(["4"])
+    plan.add_neighbors(["4"])
     assert np.allclose(numbers[0][:, 3], np.radians(70)) and np.allclose(numbers[1][:, 3], np.radians(100))
 
 

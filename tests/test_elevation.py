@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backend import camera
-from backend.elevation import (
+from backend.elevation_estimation.epipolar import (
     DEFAULT,
     PAIRS,
     epipolar_score,
@@ -31,11 +31,11 @@ def matches_of(case: dict) -> dict:
 
 
 def matches_around(polar: float, points: int, noise: float, outliers: float, seed: int) -> dict:
-    """Points of a ball as the four neighbours of a view at ``polar`` would see them."""
+    """Points of a ball as the four neighbors of a view at ``polar`` would see them."""
     rng = np.random.default_rng(seed)
     cloud = rng.normal(size=(points, 3))
     cloud *= 0.4 / np.linalg.norm(cloud, axis=1, keepdims=True)
-    change, turn = np.transpose(camera.NEIGHBOURS)
+    change, turn = np.transpose(camera.NEIGHBORS)
     poses = camera.camera_to_world(polar + change, turn)
     seen = [camera.project(cloud, pose, 256)[0] + rng.normal(0, noise, (points, 2)) for pose in poses]
     found = {}
@@ -50,12 +50,12 @@ def matches_around(polar: float, points: int, noise: float, outliers: float, see
 def drawn(polar: float, azimuth: float, size: int, seed: int) -> np.ndarray:
     """Four ellipsoids with a busy pattern, ray traced: (size, size, 3) on white."""
     rng = np.random.default_rng(seed)
-    centres, radii = rng.uniform(-0.22, 0.22, (4, 3)), rng.uniform(0.12, 0.26, (4, 3))
+    centers, radii = rng.uniform(-0.22, 0.22, (4, 3)), rng.uniform(0.12, 0.26, (4, 3))
     waves, phases, tints = rng.normal(0, 25, (24, 3)), rng.uniform(0, 6.28, 24), rng.normal(0, 1, (24, 3))
     origins, directions = camera.rays(camera.camera_to_world(polar, azimuth), size)
     nearest = np.full((size, size), np.inf)
-    for centre, radius in zip(centres, radii, strict=True):
-        start, along = (origins - centre) / radius, directions / radius
+    for center, radius in zip(centers, radii, strict=True):
+        start, along = (origins - center) / radius, directions / radius
         a, b, c = (along**2).sum(-1), (start * along).sum(-1), (start**2).sum(-1) - 1
         inside = b * b - a * c
         nearest = np.minimum(nearest, np.where(inside > 0, (-b - np.sqrt(np.maximum(inside, 0))) / a, np.inf))
@@ -114,7 +114,7 @@ def test_matches_that_say_nothing_are_refused():
 @pytest.mark.parametrize("size", [128, 256])
 @pytest.mark.parametrize("polar", [55, 85])
 def test_pictures_of_a_textured_object(size, polar):
-    images = [drawn(polar + change, turn, size, polar) for change, turn in camera.NEIGHBOURS]
+    images = [drawn(polar + change, turn, size, polar) for change, turn in camera.NEIGHBORS]
     found = estimate(match(np.stack(images)), (0.0, 1.0))
     assert found.source == "matched"
     assert found.degrees == pytest.approx(90 - polar, abs=4)

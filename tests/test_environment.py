@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from backend import accelerator, environment
-from backend.protocol import UserError
+from backend.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 WHEELS = ROOT / "wheels"
@@ -24,7 +24,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from backend import environment
-from backend.protocol import UserError
+from backend.errors import UserError
 def report(text, fraction, megabytes):
     print(text, flush=True)
     if sys.argv[4:] and text.startswith(sys.argv[4]):

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend import camera, raycast
-from backend.data import Mesh
-from backend.evaluate import floors, metrics, shapes
-from backend.mesh.measurement import measure
+from backend import camera
+from backend.meshing.measurement import measure
+from backend.rendering import raycasting
+from backend.types import Mesh
+from benchmark import baselines, ground_truth, metrics
 
 
 def mesh_of(shape, offset=(0, 0, 0)):
@@ -44,7 +45,7 @@ class BallScene:
     def distance(self, points):
         return (np.linalg.norm(points, axis=-1) - self.radius).astype(np.float32)
 
-    def colour(self, points):
+    def color(self, points):
         return np.where(points[:, :1] > 0, np.float32([[0.9, 0.1, 0.1]]), np.float32([[0.1, 0.8, 0.1]]))
 
     def shade(self, albedo, normals):
@@ -110,8 +111,8 @@ def test_volumes():
     assert abs(metrics.volume_iou(ball(0.5), ball(0.4)) - 0.8**3) < 0.01
     inside = metrics.occupancy(ball(0.5), np.full(3, -0.6), 1.2, 64)
     assert abs(inside.sum() * (1.2 / 64) ** 3 - math.pi / 6) < 0.005
-    centres = (np.stack(np.meshgrid(*3 * [np.arange(64) + 0.5], indexing="ij"), -1) * 1.2 / 64) - 0.6
-    distance = np.linalg.norm(centres, axis=-1)
+    centers = (np.stack(np.meshgrid(*3 * [np.arange(64) + 0.5], indexing="ij"), -1) * 1.2 / 64) - 0.6
+    distance = np.linalg.norm(centers, axis=-1)
     assert inside[distance < 0.495].all()
     assert not inside[distance > 0.5].any()
     opened = Mesh(ball().vertices, ball().faces[1:])
@@ -119,14 +120,14 @@ def test_volumes():
 
 
 def test_pictures():
-    grey = np.full((8, 8, 3), 0.5)
-    assert metrics.psnr(grey, grey) == 60
-    assert abs(metrics.psnr(grey, grey + 0.1) - 20) < 1e-9
+    gray = np.full((8, 8, 3), 0.5)
+    assert metrics.psnr(gray, gray) == 60
+    assert abs(metrics.psnr(gray, gray + 0.1) - 20) < 1e-9
     where = np.zeros((8, 8), bool)
-    assert math.isnan(metrics.psnr(grey, grey, where))
+    assert math.isnan(metrics.psnr(gray, gray, where))
     where[2:4] = True
-    worse = grey + np.where(where, 0.01, 0.4)[..., None]
-    assert abs(metrics.psnr(grey, worse, where) - 40) < 1e-9
+    worse = gray + np.where(where, 0.01, 0.4)[..., None]
+    assert abs(metrics.psnr(gray, worse, where) - 40) < 1e-9
     a, b = np.zeros((2, 10, 10), bool)
     a[:6], b[4:] = True, True
     assert metrics.mask_iou(a, b) == 0.2
@@ -134,7 +135,7 @@ def test_pictures():
 
 @pytest.fixture(scope="module")
 def truth():
-    return shapes.Truth(BallScene(), resolution=96, view_size=64)
+    return ground_truth.Truth(BallScene(), resolution=96, view_size=64)
 
 
 def test_the_true_mesh_is_the_scene(truth):
@@ -163,7 +164,7 @@ def test_novel_views_are_split_into_what_the_input_saw(truth):
     np.testing.assert_array_equal(pictures[~(seen | unseen)], 1)
 
 
-def test_a_painted_true_mesh_scores_full_marks_and_a_grey_one_does_not(truth):
+def test_a_painted_true_mesh_scores_full_marks_and_a_gray_one_does_not(truth):
     exact = metrics_of(truth, truth.mesh, (0.5, 0.5, 0.5))
     assert exact["f02"] == 1
     assert exact["volume_iou"] == 1
@@ -171,23 +172,23 @@ def test_a_painted_true_mesh_scores_full_marks_and_a_grey_one_does_not(truth):
     assert 5 < exact["psnr"] < 25
 
 
-def metrics_of(truth, mesh, colour):
-    return shapes.score(truth, floors.painted(mesh, np.array(colour)))
+def metrics_of(truth, mesh, color):
+    return ground_truth.score(truth, baselines.painted(mesh, np.array(color)))
 
 
 def test_floors_cover_the_silhouette(truth):
     picture = truth.picture(192)
-    made = floors.floors(picture, truth.pose)
+    made = baselines.floors(picture, truth.pose)
     assert set(made) == {"sphere", "box", "inflated"}
     for name, floor in made.items():
         facts = measure(floor.mesh)
         assert facts["watertight"], name
         assert facts["volume"] > 0, name
-    assert shapes.score(truth, made["sphere"])["f02"] > 0.99
-    blown_up = shapes.score(truth, made["inflated"])
+    assert ground_truth.score(truth, made["sphere"])["f02"] > 0.99
+    blown_up = ground_truth.score(truth, made["inflated"])
     assert blown_up["silhouette_iou"] > 0.97
     assert blown_up["f02"] > 0.97, "a ball is its own silhouette, inflated"
-    seen = raycast.render(made["box"], truth.pose, 192)[..., 3] > 0.5
+    seen = raycasting.render(made["box"], truth.pose, 192)[..., 3] > 0.5
     rows, columns = np.nonzero(picture[..., 3] > 0.5)
     box_rows, box_columns = np.nonzero(seen)
     for mine, box in ((rows, box_rows), (columns, box_columns)):
@@ -195,17 +196,17 @@ def test_floors_cover_the_silhouette(truth):
         assert abs(mine.max() - box.max()) <= 1
 
 
-def test_floors_follow_an_off_centre_silhouette_under_a_high_camera():
+def test_floors_follow_an_off_center_silhouette_under_a_high_camera():
     pose = camera.camera_to_world(35.0, 0.0)
     mask = np.zeros((128, 128), bool)
     mask[20:50, 30:110] = True
-    for shape in (floors.sphere, floors.box, floors.inflated):
+    for shape in (baselines.sphere, baselines.box, baselines.inflated):
         solid = shape(mask, pose)
         seen, depth = camera.project(solid.vertices.astype(float), pose, 128)
         assert measure(solid)["volume"] > 0
         assert (depth > 0.5).all()
         np.testing.assert_allclose((seen.min(0) + seen.max(0)) / 2, (70, 35), atol=1.5)
-    seen, _ = camera.project(floors.box(mask, pose).vertices.astype(float), pose, 128)
+    seen, _ = camera.project(baselines.box(mask, pose).vertices.astype(float), pose, 128)
     np.testing.assert_allclose([seen.min(0), seen.max(0)], [(30, 20), (110, 50)], atol=0.1)
-    seen, _ = camera.project(floors.inflated(mask, pose).vertices.astype(float), pose, 128)
+    seen, _ = camera.project(baselines.inflated(mask, pose).vertices.astype(float), pose, 128)
     np.testing.assert_allclose([seen.min(0), seen.max(0)], [(30, 20), (110, 50)], atol=1.5)

@@ -11,8 +11,10 @@ import pytest
 import trimesh
 from PIL import Image
 
-from backend import camera, export, mesh, preview, raycast, texture
-from backend.data import Mesh, TexturedMesh
+from backend import camera, meshing, texturing
+from backend.io import export
+from backend.rendering import raycasting, turntable
+from backend.types import Mesh, TexturedMesh
 from tests.fields import FIELDS
 
 REPORT = {"elevation": {"degrees": 15.0}, "picture": "Tasse № 1.png"}
@@ -21,11 +23,11 @@ REPORT = {"elevation": {"degrees": 15.0}, "picture": "Tasse № 1.png"}
 @pytest.fixture(scope="module")
 def textured() -> TexturedMesh:
     """A mug whose texture shows its UV coordinates: red grows to the right, green upwards."""
-    shape = mesh.extract(FIELDS["mug"], 64, 3000)
+    shape = meshing.extract(FIELDS["mug"], 64, 3000)
     steps = ((np.arange(256) + 0.5) / 256 * 255).astype(np.uint8)
     picture = np.zeros((256, 256, 3), np.uint8)
     picture[..., 0], picture[..., 1], picture[..., 2] = steps[None], steps[::-1, None], 40
-    return TexturedMesh(shape, texture.unwrap(shape, 256), picture, np.full((256, 256), 170, np.uint8))
+    return TexturedMesh(shape, texturing.unwrap(shape, 256), picture, np.full((256, 256), 170, np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def test_glb_has_the_same_surface_turned_y_up(textured, read):
     assert np.allclose(back, textured.mesh.vertices[textured.mesh.faces], atol=1e-6)
     merged = trimesh.Trimesh(read.vertices, read.faces, process=True, merge_tex=True, merge_norm=True)
     assert merged.is_watertight
-    assert merged.volume == pytest.approx(mesh.measure(textured.mesh)["volume"], rel=1e-3)
+    assert merged.volume == pytest.approx(meshing.measure(textured.mesh)["volume"], rel=1e-3)
 
 
 def test_glb_keeps_uvs_texture_and_normals(textured, read):
@@ -85,9 +87,9 @@ def test_a_folder_that_cannot_be_written_is_an_oserror(textured, tmp_path):
 
 def test_turntable_starts_with_what_the_input_camera_saw(textured):
     small = replace(textured, mesh=Mesh(textured.mesh.vertices * np.float32(0.7), textured.mesh.faces))
-    strip = preview.turntable(small, 15, 96)
+    strip = turntable.turntable(small, 15, 96)
     assert strip.shape == (192, 384, 3)
-    seen = raycast.render(small, camera.camera_to_world(75, 0), 96, shaded=True, samples=2)
+    seen = raycasting.render(small, camera.camera_to_world(75, 0), 96, shaded=True, samples=2)
     solid = seen[..., 3] == 1
     assert np.abs(strip[:96, :96][solid] / 255 - seen[solid][:, :3]).max() < 0.01
     background = strip[:96, :96][seen[..., 3] == 0]
@@ -96,7 +98,7 @@ def test_turntable_starts_with_what_the_input_camera_saw(textured):
 
 def test_turntable_shows_all_of_a_large_object(textured):
     large = replace(textured, mesh=Mesh(textured.mesh.vertices * np.float32(1.3), textured.mesh.faces))
-    strip = preview.turntable(large, 15, 64).reshape(2, 64, 4, 64, 3)
+    strip = turntable.turntable(large, 15, 64).reshape(2, 64, 4, 64, 3)
     border = np.concatenate([strip[:, :, :, [0, -1]].reshape(-1, 3), strip[:, [0, -1]].reshape(-1, 3)])
     assert (border.max(1) == border.min(1)).all()
 
@@ -105,6 +107,6 @@ def test_turntable_of_an_object_seen_from_straight_above():
     ball = trimesh.creation.icosphere(2, 0.4)
     shape = Mesh(ball.vertices.astype(np.float32), ball.faces.astype(np.int32))
     uvs = np.zeros((len(shape.faces), 3, 2), np.float32)
-    grey = TexturedMesh(shape, uvs, np.full((2, 2, 3), 99, np.uint8), np.full((2, 2), 85, np.uint8))
-    strip = preview.turntable(grey, 90, 32)
+    gray = TexturedMesh(shape, uvs, np.full((2, 2, 3), 99, np.uint8), np.full((2, 2), 85, np.uint8))
+    strip = turntable.turntable(gray, 90, 32)
     assert strip[48, 16].tolist() != strip[34, 2].tolist()

@@ -10,12 +10,12 @@ from PIL import Image
 from scipy.spatial import cKDTree
 from test_one2345_loading import checkpoint, tiny_views
 
-from backend import mesh, surface
-from backend.jobfolder import kept
-from backend.mesh.extraction import isosurface
-from backend.one2345.loading import convert
+from backend import meshing, surface
+from backend.io.job_folder import kept
+from backend.meshing.extraction import isosurface
 from backend.options import Options
 from backend.pipeline import Pipeline, _own_grid
+from backend.surface.one2345.loading import convert
 
 
 def test_a_whole_job(tmp_path):
@@ -37,7 +37,7 @@ def test_a_whole_job(tmp_path):
     assert height["source"] in ("matched", "default") and height["degrees"] == int(height["degrees"])
     assert (report["camera"]["width"], report["camera"]["height"]) == (439, 512)
     confidence = np.asarray(Image.open(tmp_path / "job" / "confidence.png"))
-    assert set(np.unique(confidence)) == {0, 85}  # the network's own colours, nothing of the picture
+    assert set(np.unique(confidence)) == {0, 85}  # the network's own colors, nothing of the picture
     field, views, *_ = kept(tmp_path / "job", torch.device("cpu"))
     assert field.outline is None
     assert views.names[1:9] == tuple("01234567") or views.names[5:9] == ("8", "9", "10", "11")
@@ -50,8 +50,8 @@ def test_the_mesh_stands_on_the_originals_grid(tmp_path):
     torch.save(checkpoint(), tmp_path / "ckpt_215000.pth")
     convert(tmp_path / "ckpt_215000.pth", tmp_path / "surface")
     field = surface.load(tmp_path / "surface").lift(tiny_views())
-    shape = mesh.extract(field, 47, 20_000, dense=_own_grid(field))
-    assert mesh.measure(shape)["watertight"]
+    shape = meshing.extract(field, 47, 20_000, dense=_own_grid(field))
+    assert meshing.measure(shape)["watertight"]
 
     steps = torch.linspace(-1, 1, 48)
     values = field.distances(torch.cartesian_prod(steps, steps, steps)).view(48, 48, 48)
@@ -59,5 +59,5 @@ def test_the_mesh_stands_on_the_originals_grid(tmp_path):
     wanted = wanted[np.abs(wanted).max(1) < field.half_side - 0.1]
     apart = cKDTree(shape.vertices).query(wanted)[0]
     assert len(wanted) > 1000 and np.median(apart) < 1e-5 and np.quantile(apart, 0.9) < 1e-3
-    ours = mesh.extract(field, 47, 20_000)
+    ours = meshing.extract(field, 47, 20_000)
     assert np.median(cKDTree(ours.vertices).query(wanted)[0]) > 1e-3

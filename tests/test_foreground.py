@@ -1,4 +1,4 @@
-"""Cutting out: by alpha, by a model of rembg's, by GrabCut; centring; the network's input to the count."""
+"""Cutting out: by alpha, by a model of rembg's, by GrabCut; centering; the network's input to the count."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from backend import foreground, rembg_models
-from backend.data import Cutout
-from backend.protocol import UserError
+from backend.errors import UserError
+from backend.preprocessing import foreground, rembg
+from backend.types import Cutout
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data" / "foreground"
@@ -25,19 +25,19 @@ def no_rembg(monkeypatch, tmp_path):
     monkeypatch.setenv("U2NET_HOME", str(tmp_path))
 
 
-def mug(height, width, colour, centre=(0.5, 0.5), scale=0.3):
-    """A striped, shaded mug: its alpha (H, W) with a real hole in the handle, and its colours (H, W, 3)."""
+def mug(height, width, color, center=(0.5, 0.5), scale=0.3):
+    """A striped, shaded mug: its alpha (H, W) with a real hole in the handle, and its colors (H, W, 3)."""
     canvas = Image.new("L", (4 * width, 4 * height))
     draw = ImageDraw.Draw(canvas)
-    unit, x, y = 4 * scale * min(height, width), 4 * centre[0] * width, 4 * centre[1] * height
+    unit, x, y = 4 * scale * min(height, width), 4 * center[0] * width, 4 * center[1] * height
     draw.ellipse([x + 0.6 * unit, y - 0.55 * unit, x + 1.55 * unit, y + 0.55 * unit], fill=255)
     draw.ellipse([x + 0.75 * unit, y - 0.35 * unit, x + 1.3 * unit, y + 0.35 * unit], fill=0)
     draw.rounded_rectangle([x - 0.8 * unit, y - unit, x + 0.8 * unit, y + unit], radius=int(0.25 * unit), fill=255)
     alpha = np.asarray(canvas.resize((width, height), Image.Resampling.BOX), np.float32) / 255
     row, column = np.mgrid[0:height, 0:width]
-    surface = np.ones((height, width, 3)) * colour
+    surface = np.ones((height, width, 3)) * color
     surface[(row // max(4, height // 30)) % 4 == 0] = (0.95, 0.9, 0.3)
-    shade = 0.55 + 0.45 * np.cos(6 * (column / width - centre[0] + 0.08))
+    shade = 0.55 + 0.45 * np.cos(6 * (column / width - center[0] + 0.08))
     return alpha, np.clip(surface * shade[..., None], 0, 1)
 
 
@@ -56,8 +56,8 @@ def background(kind, height, width):
     return np.clip(picture + rng.normal(0, 0.02, picture.shape), 0, 1)
 
 
-def over(alpha, colour, behind):
-    picture = behind * (1 - alpha[..., None]) + colour * alpha[..., None]
+def over(alpha, color, behind):
+    picture = behind * (1 - alpha[..., None]) + color * alpha[..., None]
     return np.dstack([picture, np.ones(alpha.shape)]).astype(np.float32)
 
 
@@ -71,19 +71,19 @@ def in_picture(cutout, shape):
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape", "colour", "place"),
+    ("kind", "shape", "color", "place"),
     [
         ("white", (480, 640), (0.8, 0.2, 0.2), {}),
         ("white", (481, 333), (0.93, 0.92, 0.9), {}),
         ("gradient", (350, 251), (0.2, 0.5, 0.3), {}),
         ("vignette", (600, 800), (0.2, 0.3, 0.8), {}),
-        ("gradient", (400, 400), (0.9, 0.5, 0.2), {"centre": (0.5, 0.75), "scale": 0.35}),
-        ("vignette", (900, 1400), (0.8, 0.3, 0.2), {"centre": (0.3, 0.5), "scale": 0.05}),
+        ("gradient", (400, 400), (0.9, 0.5, 0.2), {"center": (0.5, 0.75), "scale": 0.35}),
+        ("vignette", (900, 1400), (0.8, 0.3, 0.2), {"center": (0.3, 0.5), "scale": 0.05}),
         ("clutter", (500, 600), (0.9, 0.1, 0.1), {}),
     ],
 )
-def test_grabcut_finds_the_object(kind, shape, colour, place):
-    alpha, surface = mug(*shape, colour, **place)
+def test_grabcut_finds_the_object(kind, shape, color, place):
+    alpha, surface = mug(*shape, color, **place)
     cutout = foreground.cut_out(over(alpha, surface, background(kind, *shape)))
     found = in_picture(cutout, shape)
     assert cutout.method == "grabcut"
@@ -93,7 +93,7 @@ def test_grabcut_finds_the_object(kind, shape, colour, place):
     assert np.abs(found - alpha)[edge].mean() < 0.3, "the edge is soft, not cut"
 
 
-def test_grabcut_works_on_a_grey_picture_whose_background_shares_the_objects_greys():
+def test_grabcut_works_on_a_gray_picture_whose_background_shares_the_objects_grays():
     alpha, surface = mug(500, 350, (0.4, 0.4, 0.4))
     picture = over(alpha, surface, background("gradient", 500, 350))
     picture[..., :3] = picture[..., :3].mean(-1, keepdims=True)
@@ -109,7 +109,7 @@ def test_grabcut_leaves_a_soft_shadow_behind():
     assert np.sum((found > 0.5) & (alpha > 0.5)) / np.sum((found > 0.5) | (alpha > 0.5)) > 0.93
 
 
-def test_edge_colours_are_free_of_the_background():
+def test_edge_colors_are_free_of_the_background():
     alpha, _ = mug(300, 300, (0, 0, 0))
     red = np.broadcast_to(np.float64((0.8, 0.1, 0.1)), (300, 300, 3))
     cutout = foreground.cut_out(over(alpha, red, np.ones((300, 300, 3))))
@@ -119,7 +119,7 @@ def test_edge_colours_are_free_of_the_background():
     assert np.percentile(error, 95) < 0.1, "half a pixel of white would be 0.45"
 
 
-def test_alpha_is_taken_as_it_is_and_centred_at_75_percent():
+def test_alpha_is_taken_as_it_is_and_centerd_at_75_percent():
     picture = np.zeros((200, 300, 4), np.float32)
     picture[50:110, 100:220] = (0.2, 0.4, 0.6, 1)
     picture[50:110, 100:110, 3] = 0.5
@@ -161,7 +161,7 @@ def test_the_networks_input_matches_the_reference(case):
     assert np.abs(made * 255 - expected).max() <= 1.001
 
 
-def test_resizing_does_not_bleed_hidden_colours():
+def test_resizing_does_not_bleed_hidden_colors():
     image = np.zeros((256, 256, 4), np.float32)
     image[..., 1] = 1  # green where nothing is seen
     image[64:192, 64:192] = (1, 0, 0, 1)
@@ -173,7 +173,7 @@ def test_resizing_does_not_bleed_hidden_colours():
     np.testing.assert_allclose(1 - small[..., 1], foreground.resize_mask(cutout, 60), atol=2 / 255)
 
 
-def one_colour():
+def one_color():
     return np.full((100, 120, 4), 0.5, np.float32) + np.float32((0, 0, 0, 0.5))
 
 
@@ -202,7 +202,7 @@ def very_thin():
     return picture
 
 
-@pytest.mark.parametrize("picture", [one_colour, only_noise, only_gradient, nothing_visible, a_speck, very_thin])
+@pytest.mark.parametrize("picture", [one_color, only_noise, only_gradient, nothing_visible, a_speck, very_thin])
 def test_no_object_is_one_clear_sentence(picture):
     with pytest.raises(UserError) as caught:
         foreground.cut_out(picture())
@@ -248,7 +248,7 @@ def test_each_of_rembgs_models_sees_and_is_read_as_in_rembg(tmp_path, name, peak
     if name == "birefnet-general":
         seen = 1 / (1 + np.exp(-seen))
     expected = (seen - seen.min()) / (seen.max() - seen.min())
-    alpha = rembg_models.find_alpha(bump(peak))
+    alpha = rembg.find_alpha(bump(peak))
     assert alpha.dtype == np.float32
     np.testing.assert_allclose(alpha, expected, atol=0.04)
     assert np.abs(alpha - expected).mean() < 0.003
@@ -295,8 +295,8 @@ def test_onnxruntime_reports_nothing(tmp_path):
 
 def test_a_useful_alpha_channel_comes_before_rembgs_model(tmp_path):
     (tmp_path / "u2net.onnx").write_bytes(b"not a model")
-    alpha, colours = mug(120, 160, (0.8, 0.2, 0.2))
-    assert foreground.cut_out(np.dstack([colours, alpha]).astype(np.float32)).method == "alpha"
+    alpha, colors = mug(120, 160, (0.8, 0.2, 0.2))
+    assert foreground.cut_out(np.dstack([colors, alpha]).astype(np.float32)).method == "alpha"
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", (DATA / "relu_1024.onnx").read_bytes()])

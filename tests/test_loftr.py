@@ -12,11 +12,11 @@ import torch
 from kornia.feature.loftr import LoFTR
 from PIL import Image
 
-from backend import loftr
-from backend.elevation import PAIRS
+from backend.elevation_estimation import loftr
+from backend.elevation_estimation.epipolar import PAIRS
+from backend.errors import UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
-from backend.protocol import UserError
 
 DATA = Path(__file__).parent / "data" / "zero123"
 
@@ -56,11 +56,11 @@ def test_matches_are_kornias_in_the_originals_pixels(weights, images, small):
     assert network.config["coarse"]["temp_bug_fix"] is True and not network.training
     found = loftr.match(network, images)
     assert set(found) == set(PAIRS)
-    greys = [loftr._grey(np.floor(image * 255 + 1e-3).astype(np.uint8)) for image in images]
+    grays = [loftr._gray(np.floor(image * 255 + 1e-3).astype(np.uint8)) for image in images]
     kept = 0
     for first, second in PAIRS:
         with torch.inference_mode():
-            answer = network({"image0": greys[first], "image1": greys[second]})
+            answer = network({"image0": grays[first], "image1": grays[second]})
         rows = torch.cat(
             [answer["keypoints0"] * 256 / 96, answer["keypoints1"] * 256 / 96, answer["confidence"][:, None]], 1
         ).numpy()

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.zero123.masks import mask_on_white
+from backend.views.zero123.masks import mask_on_white
 
 SIZE = 128
 ROWS, COLUMNS = np.mgrid[:SIZE, :SIZE] + 0.5
 RADIUS = np.hypot(ROWS - SIZE / 2, COLUMNS - SIZE / 2)
 
 
-def on_white(colour, alpha: np.ndarray, noise: int = 0) -> np.ndarray:
+def on_white(color, alpha: np.ndarray, noise: int = 0) -> np.ndarray:
     """(1, SIZE, SIZE, 3) in whole 255ths, with that many of them as noise (one standard deviation)."""
-    image = colour * alpha[..., None] + 1 - alpha[..., None]
+    image = color * alpha[..., None] + 1 - alpha[..., None]
     image = image + np.random.default_rng(0).normal(0, noise / 255, image.shape)
     return (np.floor(np.clip(image, 0, 1) * 255) / 255).astype(np.float32)[None]
 
@@ -36,8 +36,8 @@ def test_the_edge_of_a_pale_object_is_soft():
 
 @pytest.mark.parametrize("white", [0.98, 0.992])
 def test_a_white_part_is_object(white):
-    colour = np.where((RADIUS < 15)[..., None], white, [0.2, 0.5, 0.3])
-    (mask,) = mask_on_white(on_white(colour, np.clip(40 - RADIUS, 0, 1)))
+    color = np.where((RADIUS < 15)[..., None], white, [0.2, 0.5, 0.3])
+    (mask,) = mask_on_white(on_white(color, np.clip(40 - RADIUS, 0, 1)))
     assert mask[RADIUS < 38].min() == 1
 
 

@@ -7,11 +7,11 @@ import pytest
 import trimesh
 from scipy.ndimage import gaussian_filter
 
-from backend import mesh as meshes
-from backend.data import Mesh
-from backend.mesh import budget, extraction, grid
-from backend.mesh.measurement import measure
-from backend.protocol import UserError
+from backend import meshing as meshes
+from backend.errors import UserError
+from backend.meshing import extraction, grid_sampling, simplify
+from backend.meshing.measurement import measure
+from backend.types import Mesh
 from tests.fields import FIELDS, AnalyticField, ball
 
 
@@ -32,9 +32,9 @@ def test_noise_of_any_kind_stays_manifold_on_budget():
         values = gaussian_filter(random.normal(size=(32,) * 3), random.uniform(0.2, 1.5)).astype(np.float32)
         values -= np.quantile(values, random.uniform(0.2, 0.6))
         values = np.pad(values, 1, constant_values=values.std())
-        shell = budget.outer_shell(Mesh(*extraction.isosurface(values)))
+        shell = simplify.outer_shell(Mesh(*extraction.isosurface(values)))
         for faces in (600, 40001):
-            facts = measure(budget.fit(budget.smooth(shell), faces))
+            facts = measure(simplify.fit(simplify.smooth(shell), faces))
             assert (facts["manifold"], facts["faces"], facts["components"]) == (True, faces // 2 * 2, 1), seed
 
 
@@ -58,7 +58,7 @@ def test_the_originals_way_asks_everywhere_and_does_not_smooth():
     def own(points):
         return (points * 0.6).astype(np.float32)
 
-    values = grid.dense(field, 47, own)
+    values = grid_sampling.dense(field, 47, own)
     assert values.shape == (48,) * 3 and sum(asked) == 48**3
     steps = np.linspace(-0.6, 0.6, 48, dtype=np.float32)[1:-1]
     points = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
@@ -154,7 +154,7 @@ def test_a_field_without_numbers_is_a_clear_error():
 def test_coarse_to_fine_misses_no_sign(name):
     field = FIELDS[name]
     asked = []
-    values = grid.sample(field, 64, lambda done, total: asked.append((done, total)))
+    values = grid_sampling.sample(field, 64, lambda done, total: asked.append((done, total)))
     axis = np.linspace(-field.half_side, field.half_side, 65, dtype=np.float32)
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
     expected = (field.distance(points) < 0).reshape(values.shape)
@@ -169,7 +169,7 @@ def test_cancelling_between_blocks_reaches_the_caller():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        grid.sample(FIELDS["sphere"], 64, stop)
+        grid_sampling.sample(FIELDS["sphere"], 64, stop)
 
 
 def test_measure_sees_what_is_wrong():

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import one2345_rendering as rendering
 import pytest
 import torch
 from one2345 import EXPECTED, INDEX, compute, error, expected, query_rays, ray_tensors, render, source_cameras, stored
+from one2345_losses import annealing, losses
 
-from backend.mesh.extraction import isosurface
-from backend.one2345.poses import normalise
-from training import one2345_rendering as rendering
-from training.one2345_losses import annealing, losses
+from backend.meshing.extraction import isosurface
+from backend.surface.one2345.poses import normalize
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU"))]
 TOLERANCES = {
@@ -62,10 +62,10 @@ def test_the_same_voxels_are_seen(found):
 
 
 def test_the_poses_are_the_originals():
-    inputs, frame = stored("inputs"), normalise(source_cameras())
+    inputs, frame = stored("inputs"), normalize(source_cameras())
     shift = inputs["norm.scale_mat"][:3, 3]
     np.testing.assert_allclose(frame.scale, inputs["norm.scale_mat"][0, 0], rtol=1e-7)
-    np.testing.assert_allclose(frame.centre, shift, atol=1e-7)
+    np.testing.assert_allclose(frame.center, shift, atol=1e-7)
     np.testing.assert_allclose(frame.reference, inputs["norm.trans_mat"], atol=3e-7)
     np.testing.assert_allclose(frame.world_to_camera, inputs["norm.w2cs"], atol=3e-7)
     np.testing.assert_allclose(frame.camera_to_world, inputs["norm.c2ws"], atol=3e-7)
@@ -81,9 +81,9 @@ def test_the_mesh_is_the_originals(found):
     field, tensors = found
     kept = EXPECTED["mesh64.vertices_norm"]
     np.testing.assert_allclose(field.frame.to_world(kept), EXPECTED["mesh64.ply_vertices_world"], atol=1e-5)
-    colours = field.colours(torch.from_numpy(kept).to(field.volume.device)).cpu().numpy()
+    colors = field.colors(torch.from_numpy(kept).to(field.volume.device)).cpu().numpy()
     told = EXPECTED["mesh64.ply_colors"].astype(int)
-    assert np.abs((colours * 255).astype(int) - told[:, :3]).max() <= 1
+    assert np.abs((colors * 255).astype(int) - told[:, :3]).max() <= 1
     assert (told[:, 3] == 255).all()
     if field.volume.device.type == "cuda":  # a value that changes its sign adds or removes triangles
         corners = tensors["sdf.grid64"].cpu()
@@ -122,18 +122,18 @@ def test_samples_along_rays_are_placed_as_the_original_places_them(found, slack)
 def test_the_training_losses_are_the_originals(found, slack, step):
     field, _ = found
     device = field.volume.device
-    colour, mask, z, places = (
+    color, mask, z, places = (
         torch.from_numpy(expected(name)).to(device)
         for name in ("losses.rays.true_color", "losses.rays.mask", "rays.z_vals", "losses.random_points")
     )
     seen, distance = render(field, z, annealing(step)), field.distances(places)
-    told = losses(seen, colour, mask, distance, step)
+    told = losses(seen, color, mask, distance, step)
     valid = seen.valid.float()
-    square = ((seen.colour - colour).square() * valid).sum() / (3 * valid.sum())
+    square = ((seen.color - color).square() * valid).sum() / (3 * valid.sum())
     ours = {
-        "rays.color": seen.colour,
+        "rays.color": seen.color,
         "rays.weights_sum": seen.weights_sum,
-        "color_fine_loss": told.colour,
+        "color_fine_loss": told.color,
         "gradient_error_loss": told.eikonal,
         "sparse_loss": told.sparse,
         "sparse_weight": told.sparse_weight,

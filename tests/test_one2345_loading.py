@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from backend import camera, mesh, surface
-from backend.data import Views
-from backend.one2345.loading import NETWORKS, convert, load, recognise
-from backend.one2345.network import One2345
-from backend.one2345.reconstruct import source_views
-from backend.protocol import UserError
-from backend.weights.store import write_tensors
+from backend import camera, meshing, surface
+from backend.errors import UserError
+from backend.io.tensors import write_tensors
+from backend.surface.one2345.loading import NETWORKS, convert, load, recognize
+from backend.surface.one2345.network import One2345
+from backend.surface.one2345.reconstruct import source_views
+from backend.types import Views
 
 POLAR = 100
 """The second ring of views stands above the first."""
@@ -28,7 +28,7 @@ def checkpoint() -> dict:
     torch.manual_seed(5)
     network = One2345()
     layers = network.sdf_network_lod0.sdf_layer
-    with torch.no_grad():  # the original's initialisation: a sphere
+    with torch.no_grad():  # the original's initialization: a sphere
         layers.lin0.weight_v[:, 3:] = 0
         layers.lin1.weight_v[:, 128:] *= 0.01
         layers.lin2.weight_v.normal_((np.pi / 144) ** 0.5, 1e-4)[:, 128:] = 0
@@ -65,7 +65,7 @@ def tiny_views(size: int = 64) -> Views:
     stage_1 = (*camera.FIRST_RING, *camera.second_ring(POLAR))
     moves = {"input": (0.0, 0.0)} | {name: (polar, azimuth) for name, polar, azimuth in stage_1}
     for name, polar, azimuth in stage_1:
-        moves |= {f"{name}_{i}": (polar + dp, azimuth + da) for i, (dp, da) in enumerate(camera.NEIGHBOURS)}
+        moves |= {f"{name}_{i}": (polar + dp, azimuth + da) for i, (dp, da) in enumerate(camera.NEIGHBORS)}
     polar, azimuth = np.array(list(moves.values())).T
     poses = camera.camera_to_world(POLAR + polar, azimuth)
     images, masks = [], []
@@ -87,31 +87,31 @@ def field(folder):
 
 
 def test_a_checkpoint_becomes_a_mesh(field):
-    shape = mesh.extract(field, 48, 2000)
-    told = mesh.measure(shape)
+    shape = meshing.extract(field, 48, 2000)
+    told = meshing.measure(shape)
     assert told["watertight"]
     assert told["faces"] == pytest.approx(2000, rel=0.02)
     radius = np.linalg.norm(shape.vertices, axis=1)
     assert 0.2 < radius.mean() < 0.7
-    colours = field.colour(shape.vertices[:300])
-    assert colours.shape == (300, 3)
-    assert ((colours >= 0) & (colours <= 1)).all()
-    assert colours.std() > 0.01
+    colors = field.color(shape.vertices[:300])
+    assert colors.shape == (300, 3)
+    assert ((colors >= 0) & (colors <= 1)).all()
+    assert colors.std() > 0.01
     on_it = field.distance(shape.vertices)
     assert np.abs(on_it).mean() < 0.02
 
 
 def test_a_field_survives_its_file(field, tmp_path):
-    write_tensors(tmp_path / "field.safetensors", field.tensors(), quantise=False)
+    write_tensors(tmp_path / "field.safetensors", field.tensors(), quantize=False)
     assert (tmp_path / "field.safetensors").stat().st_size < 40e6
     again = surface.load_field(tmp_path / "field.safetensors")
     points = np.random.default_rng(0).uniform(-0.5, 0.5, (500, 3)).astype(np.float32)
     assert again.half_side == field.half_side
     np.testing.assert_allclose(again.distance(points), field.distance(points), atol=2e-3)
-    assert np.abs(again.colour(points) - field.colour(points)).mean() < 0.01
+    assert np.abs(again.color(points) - field.color(points)).mean() < 0.01
     for count in (0, 1):
         assert again.distance(points[:count]).shape == (count,)
-        assert again.colour(points[:count]).shape == (count, 3)
+        assert again.color(points[:count]).shape == (count, 3)
 
 
 def test_a_damaged_field_is_refused(field, tmp_path):
@@ -123,7 +123,7 @@ def test_a_damaged_field_is_refused(field, tmp_path):
         {**tensors, "one2345.mask": torch.ones(2, 2, 2, dtype=torch.bool)},
         {**tensors, "one2345.cameras": torch.eye(4)[None]},
     ):
-        write_tensors(path, spoiled, quantise=False)
+        write_tensors(path, spoiled, quantize=False)
         with pytest.raises(UserError) as caught:
             surface.load_field(path)
         assert caught.value.code == "field_broken"
@@ -152,11 +152,11 @@ def test_eight_views_are_too_few(folder):
     assert caught.value.code == "too_few_views"
 
 
-def test_a_checkpoint_is_recognised_by_its_parts():
-    assert recognise(set(checkpoint()))
-    assert recognise({"sdf_network_lod0", "epoch"})
-    assert not recognise({"state_dict", "epoch"})
-    assert not recognise(set())
+def test_a_checkpoint_is_recognized_by_its_parts():
+    assert recognize(set(checkpoint()))
+    assert recognize({"sdf_network_lod0", "epoch"})
+    assert not recognize({"state_dict", "epoch"})
+    assert not recognize(set())
 
 
 def test_a_folder_holds_the_checkpoints_numbers(source, folder):
@@ -265,7 +265,7 @@ def test_a_damaged_folder_is_refused(folder, tmp_path):
     with pytest.raises(UserError) as caught:
         surface.load(tmp_path)
     assert caught.value.code == "weights_missing"
-    write_tensors(tmp_path / "model.safetensors", {"x": torch.zeros(3)}, quantise=False)
+    write_tensors(tmp_path / "model.safetensors", {"x": torch.zeros(3)}, quantize=False)
     with pytest.raises(UserError) as caught:
         surface.load(tmp_path)
     assert caught.value.code == "weights_broken"

@@ -9,11 +9,11 @@ from one2345 import INDEX, error, expected, stored
 from torch.nn import functional as F
 
 from backend import camera
-from backend.one2345.batchnorm import ActivatedBatchNorm
-from backend.one2345.poses import IMAGE_SIZE, normalise
-from backend.one2345.sdf import SdfNetwork
-from backend.one2345.sparse import Kernel, SparseUNet, down_mask
-from backend.one2345.volume import RESOLUTION, aggregate, look_up, voxels
+from backend.surface.one2345.batchnorm import ActivatedBatchNorm
+from backend.surface.one2345.poses import IMAGE_SIZE, normalize
+from backend.surface.one2345.sdf import SdfNetwork
+from backend.surface.one2345.sparse import Kernel, SparseUNet, down_mask
+from backend.surface.one2345.volume import RESOLUTION, aggregate, look_up, voxels
 
 
 def known(name: str) -> torch.Tensor:
@@ -23,7 +23,7 @@ def known(name: str) -> torch.Tensor:
 def rig(polar: float, turn: float = 0.0) -> np.ndarray:
     """The camera of a picture seen at ``polar`` degrees and the 32 source cameras, in the order of training."""
     stage_1 = (*camera.FIRST_RING, *camera.second_ring(polar))
-    moves = [(0.0, 0.0), *((p + dp, a + da) for _, p, a in stage_1 for dp, da in camera.NEIGHBOURS)]
+    moves = [(0.0, 0.0), *((p + dp, a + da) for _, p, a in stage_1 for dp, da in camera.NEIGHBORS)]
     moves = np.array(moves)
     return camera.camera_to_world(polar + moves[:, 0], turn + moves[:, 1])
 
@@ -80,7 +80,7 @@ def test_a_full_grid_grows_beyond_its_end():
         assert mask.all()
 
 
-def test_the_2d_normalisation_is_the_originals():
+def test_the_2d_normalization_is_the_originals():
     layer = ActivatedBatchNorm(6)
     layer.load_state_dict({name: known(f"abn.{name}") for name in ("weight", "bias", "running_mean", "running_var")})
     assert (layer.weight < 0).any()
@@ -97,16 +97,16 @@ def test_every_unit_value_is_looked_at():
     }
 
 
-def test_normalisation_over_many_values_is_exact():
+def test_normalization_over_many_values_is_exact():
     """PyTorch's own, on a CPU, loses its mean over this many values."""
     torch.manual_seed(0)
     maps = torch.rand(32, 2, 256, 256) ** 8 + torch.tensor([0.0, 3.0])[:, None, None]
     layer = ActivatedBatchNorm(2)
     layer.weight.data = torch.tensor([-2.0, 0.5])
     double = maps.double()
-    centred = double - double.mean((0, 2, 3), keepdim=True)
+    centerd = double - double.mean((0, 2, 3), keepdim=True)
     scale = (layer.weight.double().abs() + 1e-5)[:, None, None]
-    wanted = F.leaky_relu(centred / (centred.square().mean((0, 2, 3), keepdim=True) + 1e-5).sqrt() * scale, 0.01)
+    wanted = F.leaky_relu(centerd / (centerd.square().mean((0, 2, 3), keepdim=True) + 1e-5).sqrt() * scale, 0.01)
     torch.testing.assert_close(layer(maps).double(), wanted, atol=1e-5, rtol=1e-5)
 
 
@@ -114,7 +114,7 @@ def test_normalisation_over_many_values_is_exact():
 def test_the_cube_holds_every_frustum(polar):
     """For either second ring: within the cube, and touching it where the margin is taken off."""
     cameras = rig(polar)
-    frame = normalise(cameras)
+    frame = normalize(cameras)
     columns = np.array([0, IMAGE_SIZE])
     corners = []
     for pose in cameras.astype(np.float64):
@@ -131,9 +131,9 @@ def test_the_cube_holds_every_frustum(polar):
 
 
 @pytest.mark.parametrize("polar", [40, 60, 95, 120])
-def test_normalised_cameras_see_what_the_worlds_cameras_see(polar):
+def test_normalized_cameras_see_what_the_worlds_cameras_see(polar):
     cameras = rig(polar)
-    frame = normalise(cameras)
+    frame = normalize(cameras)
     points = np.random.default_rng(polar).uniform(-0.5, 0.5, (200, 3)).astype(np.float32)
     places = frame.from_world(points)
     np.testing.assert_allclose(frame.to_world(places), points, atol=1e-6)
@@ -146,7 +146,7 @@ def test_normalised_cameras_see_what_the_worlds_cameras_see(polar):
 
 def test_turning_the_world_changes_nothing():
     """The reference calls the picture's direction 30 degrees, we call it 0."""
-    ours, turned = normalise(rig(60)), normalise(rig(60, 30.0))
+    ours, turned = normalize(rig(60)), normalize(rig(60, 30.0))
     assert ours.scale == pytest.approx(turned.scale, abs=3e-7)
     np.testing.assert_allclose(ours.world_to_camera, turned.world_to_camera, atol=5e-7)
     np.testing.assert_allclose(ours.projections, turned.projections, atol=2e-4)
@@ -154,7 +154,7 @@ def test_turning_the_world_changes_nothing():
 
 
 def test_the_rig_of_the_data_is_ours():
-    found = normalise(rig(60, 30.0)).projections
+    found = normalize(rig(60, 30.0)).projections
     np.testing.assert_allclose(found, stored("inputs")["norm.affine_mats"], atol=2e-4)
 
 
@@ -190,7 +190,7 @@ def test_a_slope_is_the_distances_own():
 def test_voxels_pool_what_the_views_show_at_their_pixels():
     """A constant map per view: the mean and the variance are those of the views that see a voxel, and only of these in
     the middle of the cube, where no camera has a voxel behind it."""
-    frame = normalise(rig(100))
+    frame = normalize(rig(100))
     values = torch.linspace(-1, 1, 32)
     pooled, mask = aggregate(values[:, None, None, None].expand(-1, 1, 256, 256), torch.from_numpy(frame.projections))
     assert pooled.shape == (1, 2, *[RESOLUTION] * 3)

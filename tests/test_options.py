@@ -8,8 +8,8 @@ from dataclasses import fields
 
 import pytest
 
+from backend.errors import UserError
 from backend.options import FAITHFUL, PRESETS, Options, add_flags, from_flags
-from backend.protocol import UserError
 
 
 def _parsed(*flags: str) -> Options:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from backend.picture import KEPT_SIDE, load_picture
-from backend.protocol import UserError
+from backend.errors import UserError
+from backend.io.image import KEPT_SIDE, load_picture
 
 
 def _gradient(height: int = 40, width: int = 60) -> np.ndarray:
@@ -60,17 +60,17 @@ def test_palette_with_a_transparent_entry(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_sixteen_bit_grey_keeps_its_range(tmp_path, suffix):
-    grey = np.linspace(0, 65535, 40 * 60).reshape(40, 60).astype(np.uint16)
-    Image.fromarray(grey).save(tmp_path / f"a.{suffix}")
-    assert np.abs(load_picture(tmp_path / f"a.{suffix}")[..., 0] - grey / 65535).max() < 0.005
+def test_sixteen_bit_gray_keeps_its_range(tmp_path, suffix):
+    gray = np.linspace(0, 65535, 40 * 60).reshape(40, 60).astype(np.uint16)
+    Image.fromarray(gray).save(tmp_path / f"a.{suffix}")
+    assert np.abs(load_picture(tmp_path / f"a.{suffix}")[..., 0] - gray / 65535).max() < 0.005
 
 
 def test_float_tiff(tmp_path):
-    grey = np.linspace(0, 1, 40 * 60, dtype=np.float32).reshape(40, 60)
-    grey[0, 0] = np.nan
-    Image.fromarray(grey).save(tmp_path / "a.tif")
-    assert np.abs(load_picture(tmp_path / "a.tif")[..., 0] - np.nan_to_num(grey)).max() < 0.005
+    gray = np.linspace(0, 1, 40 * 60, dtype=np.float32).reshape(40, 60)
+    gray[0, 0] = np.nan
+    Image.fromarray(gray).save(tmp_path / "a.tif")
+    assert np.abs(load_picture(tmp_path / "a.tif")[..., 0] - np.nan_to_num(gray)).max() < 0.005
 
 
 def test_turned_upright(tmp_path):
@@ -81,12 +81,12 @@ def test_turned_upright(tmp_path):
         picture = load_picture(tmp_path / f"a.{suffix}")
         assert picture.shape == (60, 40, 4)
         assert np.abs(picture[..., :3] * 255 - np.rot90(_gradient(), -1)).mean() < 4
-    grey = np.linspace(0, 65535, 40 * 60).reshape(40, 60).astype(np.uint16)
-    Image.fromarray(grey).save(tmp_path / "deep.png", exif=exif)
+    gray = np.linspace(0, 65535, 40 * 60).reshape(40, 60).astype(np.uint16)
+    Image.fromarray(gray).save(tmp_path / "deep.png", exif=exif)
     assert load_picture(tmp_path / "deep.png").shape == (60, 40, 4)
 
 
-def test_colour_profile_is_honoured(tmp_path):
+def test_color_profile_is_honored(tmp_path):
     """sRGB's profile with red and blue primaries exchanged must exchange red and blue; a broken one changes nothing."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for names in (b"XYZ", b"TRC"):
@@ -169,13 +169,13 @@ def test_too_small_and_too_large(tmp_path):
 def test_nothing_to_see(tmp_path):
     Image.new("RGBA", (64, 64), (200, 30, 30, 0)).save(tmp_path / "clear.png")
     assert "fully transparent" in _refused(tmp_path / "clear.png")
-    for mode, colour in (("RGB", "red"), ("L", 7), ("CMYK", (0, 0, 0, 99))):
-        Image.new(mode, (64, 64), colour).save(tmp_path / "plain.tif")
-        assert "all one colour" in _refused(tmp_path / "plain.tif")
+    for mode, color in (("RGB", "red"), ("L", 7), ("CMYK", (0, 0, 0, 99))):
+        Image.new(mode, (64, 64), color).save(tmp_path / "plain.tif")
+        assert "all one color" in _refused(tmp_path / "plain.tif")
 
 
 def test_a_silhouette_is_a_picture(tmp_path):
-    """One colour, but cut out by its alpha: the shape is the picture."""
+    """One color, but cut out by its alpha: the shape is the picture."""
     rgba = np.zeros((64, 64, 4), np.uint8)
     rgba[16:48, 16:48, 3] = 255
     Image.fromarray(rgba).save(tmp_path / "a.png")

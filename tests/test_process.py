@@ -19,7 +19,9 @@ from safetensors.torch import load_file, save_file
 
 from backend import protocol
 from backend.client import Backend
-from backend.protocol import Failure, Progress, Result, UserError
+from backend.errors import UserError
+from backend.protocol import Failure, Progress, Result
+from backend.version import VERSION
 
 if sys.platform == "linux":
     import resource
@@ -111,7 +113,7 @@ def _gone(pid: int) -> bool:
 def test_hello_tells_versions(backend):
     _wait_until(lambda: backend.poll() or backend.hello)
     assert backend.hello["protocol"] == protocol.PROTOCOL
-    assert backend.hello["backend"] == protocol.BACKEND_VERSION
+    assert backend.hello["backend"] == VERSION
     assert backend.alive
 
 
@@ -172,7 +174,7 @@ def test_bad_requests_get_one_sentence_and_the_process_lives_on(backend, weights
         (tmp_path / "clear.png", good, "bad_image"),
         (tmp_path / "plain.tif", good, "bad_image"),
         (picture, good | {"faces": 3}, "bad_option"),
-        (picture, good | {"colour": 3}, "bad_option"),
+        (picture, good | {"color": 3}, "bad_option"),
         (picture, good | {"device": "mps"}, "no_device"),
         (picture, good | {"weights": str(tmp_path / "none")}, "weights_missing"),
     ):

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from backend import protocol
-from backend.protocol import Failure, Progress, Result, UserError
+from backend.errors import ErrorCode, UserError, to_user_error
+from backend.protocol import Failure, Progress, Result
 
 
 def _over_the_wire(message: dict):
@@ -21,7 +22,7 @@ def test_progress_result_and_failure_arrive():
     told = {"id": 3, "stage": "views", "fraction": 0.5, "text": "Ümläut \n 日本", "preview": None}
     assert _over_the_wire(protocol.notification("progress", told)) == Progress(**told)
     assert _over_the_wire(protocol.result(4, {"a": [1, 2]})) == Result(4, {"a": [1, 2]})
-    failure = _over_the_wire(protocol.failure(5, UserError("bad_image", "No.", "/a/log")))
+    failure = _over_the_wire(protocol.failure(5, UserError(ErrorCode.BAD_IMAGE, "No.", "/a/log")))
     assert isinstance(failure, Failure) and (failure.id, failure.error.code, str(failure.error), failure.error.log) == (
         5,
         "bad_image",
@@ -52,12 +53,12 @@ def test_known_troubles_have_their_own_sentence():
         (ModuleNotFoundError("No module named 'torch'"), "environment_broken"),
         (ZeroDivisionError("division by zero"), "internal"),
     ):
-        told = protocol.explain(error, "/a/log")
+        told = to_user_error(error, "/a/log")
         assert (told.code, told.log) == (code, "/a/log")
         assert "\n" not in str(told) and "Traceback" not in str(told)
     assert "/a/log" in str(told)
 
 
 def test_a_user_error_stays_itself():
-    error = UserError("bad_image", "No.")
-    assert protocol.explain(error, "/a/log") is error and error.log == "/a/log"
+    error = UserError(ErrorCode.BAD_IMAGE, "No.")
+    assert to_user_error(error, "/a/log") is error and error.log == "/a/log"

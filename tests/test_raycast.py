@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend import camera, raycast
-from backend.data import Mesh, TexturedMesh
+from backend import camera
+from backend.rendering import raycasting
+from backend.types import Mesh, TexturedMesh
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def square(texture: np.ndarray) -> TexturedMesh:
 def test_cast_gives_the_analytic_hit(sphere):
     origins = np.random.default_rng(0).normal(size=(5000, 3)).astype(np.float32)
     origins *= 1.2 / np.linalg.norm(origins, axis=1, keepdims=True)
-    hit, distance, face, weights = raycast.cast(sphere, origins, -origins / 1.2)
+    hit, distance, face, weights = raycasting.cast(sphere, origins, -origins / 1.2)
     assert hit.all()
     assert np.allclose(distance, 0.7, atol=2e-3)
     corners = sphere.vertices[sphere.faces[face]]
@@ -36,24 +37,24 @@ def test_cast_gives_the_analytic_hit(sphere):
 
 
 def test_cast_reports_a_miss(sphere):
-    hit, distance, face, _ = raycast.cast(sphere, np.array([[0, -1.2, 0]]), np.array([[0, -1, 0]]))
+    hit, distance, face, _ = raycasting.cast(sphere, np.array([[0, -1.2, 0]]), np.array([[0, -1, 0]]))
     assert not hit[0]
     assert np.isinf(distance[0])
     assert face[0] == -1
 
 
 def test_cast_takes_no_rays(sphere):
-    assert all(len(part) == 0 for part in raycast.cast(sphere, np.zeros((0, 3)), np.zeros((0, 3))))
+    assert all(len(part) == 0 for part in raycasting.cast(sphere, np.zeros((0, 3)), np.zeros((0, 3))))
 
 
 def test_silhouette_has_the_size_of_the_projected_sphere(sphere):
     textured = TexturedMesh(
         sphere, np.zeros((len(sphere.faces), 3, 2), np.float32), np.full((2, 2, 3), 128, np.uint8), np.zeros((2, 2))
     )
-    picture = raycast.render(textured, camera.camera_to_world(60, 40), 128, samples=2)
+    picture = raycasting.render(textured, camera.camera_to_world(60, 40), 128, samples=2)
     radius = 128 * camera.FOCAL * np.tan(np.arcsin(0.5 / camera.RADIUS))
     assert picture[..., 3].sum() == pytest.approx(np.pi * radius**2, rel=0.01)
-    # straight alpha: half covered pixels at the rim keep the colour
+    # straight alpha: half covered pixels at the rim keep the color
     assert np.allclose(picture[picture[..., 3] > 0, :3], 128 / 255, atol=1e-3)
 
 
@@ -61,7 +62,7 @@ def test_picture_is_upright_and_not_mirrored():
     texture = np.zeros((64, 64, 3), np.uint8)
     texture[:32, :32], texture[:32, 32:] = (255, 0, 0), (0, 255, 0)
     texture[32:, :32], texture[32:, 32:] = (0, 0, 255), (255, 255, 255)
-    picture = raycast.render(square(texture), camera.camera_to_world(90, 0), 64)
+    picture = raycasting.render(square(texture), camera.camera_to_world(90, 0), 64)
     assert picture[20, 20].tolist() == [1, 0, 0, 1]
     assert picture[20, 43].tolist() == [0, 1, 0, 1]
     assert picture[43, 20].tolist() == [0, 0, 1, 1]
@@ -71,6 +72,6 @@ def test_picture_is_upright_and_not_mirrored():
 def test_shading_darkens_but_keeps_the_silhouette():
     textured = square(np.full((4, 4, 3), 200, np.uint8))
     pose = camera.camera_to_world(90, 0)
-    plain, shaded = raycast.render(textured, pose, 32), raycast.render(textured, pose, 32, shaded=True)
+    plain, shaded = raycasting.render(textured, pose, 32), raycasting.render(textured, pose, 32, shaded=True)
     assert np.array_equal(plain[..., 3], shaded[..., 3])
     assert 0.5 * plain[16, 16, 0] < shaded[16, 16, 0] < plain[16, 16, 0]

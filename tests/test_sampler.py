@@ -13,15 +13,15 @@ import torch
 from safetensors.torch import save_file
 
 from backend import camera
-from backend.data import Cutout, Elevation
+from backend.errors import UserError
+from backend.io.tensors import read_tensors
 from backend.options import Preset
-from backend.protocol import UserError
-from backend.views import ViewPlan
-from backend.weights.store import read_tensors
-from backend.zero123.conditioning import elevation_head
-from backend.zero123.loading import STABLE_DIFFUSION_SCHEDULE
-from backend.zero123.model import Zero123
-from backend.zero123.sampler import sample
+from backend.types import Cutout, Elevation
+from backend.views.plan import ViewPlan
+from backend.views.zero123.conditioning import elevation_head
+from backend.views.zero123.loading import STABLE_DIFFUSION_SCHEDULE
+from backend.views.zero123.model import Zero123
+from backend.views.zero123.sampler import sample
 
 WEIGHTS = "diffusion_pytorch_model"
 
@@ -114,7 +114,7 @@ def test_cameras_of_the_view_plan(model):
         plan = ViewPlan(model, Cutout(blank, "alpha", (0, 0, 64)), preset, 0, lambda share: None)
         plan.add_ring(camera.FIRST_RING)
         plan.add_ring(camera.second_ring(float(polar)))
-        plan.add_neighbours(plan.stage_1)
+        plan.add_neighbors(plan.stage_1)
         views = plan.posed(Elevation(90.0 - float(polar), 1.0, "given"), 40)
         assert sorted(views.names[1:]) == sorted(Path(name).stem for name in expected["ids"])
         for name, pose in zip(expected["ids"], expected["c2w_3x4"], strict=True):

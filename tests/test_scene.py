@@ -10,8 +10,10 @@ import pytest
 import torch
 from scipy.spatial import cKDTree
 
-from backend.evaluate import scene as scenes
-from backend.evaluate.scene import (
+from benchmark.ground_truth import Truth
+from procedural import scene as scenes
+from procedural.sampling import FAMILIES, HELD_OUT
+from procedural.scene import (
     BOX,
     CAPSULE,
     CONE,
@@ -25,17 +27,15 @@ from backend.evaluate.scene import (
     load_held_out,
     object_distance,
 )
-from backend.evaluate.shapes import Truth
-from training.shapes import FAMILIES, HELD_OUT
 
 RIM = np.linspace(0, 2 * np.pi, 240, endpoint=False)
 LINE = np.linspace(0, 1, 81)
 
 
-def row(kind, a=0.1, b=0.1, c=0.1, rounding=0.0, depth=0.1, centre=(0, 0, 0), turn=None, operation=UNION, blend=0.0):
+def row(kind, a=0.1, b=0.1, c=0.1, rounding=0.0, depth=0.1, center=(0, 0, 0), turn=None, operation=UNION, blend=0.0):
     made = np.zeros(32, np.float32)
     made[:6] = kind, a, b, c, rounding, depth
-    made[6:9] = centre
+    made[6:9] = center
     made[9:18] = (np.eye(3) if turn is None else turn).ravel()
     made[18:20] = operation, blend
     return made
@@ -111,9 +111,9 @@ def arc_points(large, small, half_angle):
     return tube if half_angle == math.pi else np.concatenate([tube, *caps])
 
 
-def in_balls(points, centres, radii):
+def in_balls(points, centers, radii):
     """Whether points (N, 3) are in any of the balls (M, 3), (M,)."""
-    return (np.linalg.norm(points[:, None] - centres, axis=-1) < radii).any(1)
+    return (np.linalg.norm(points[:, None] - centers, axis=-1) < radii).any(1)
 
 
 def in_arc(half_angle, small):
@@ -124,8 +124,8 @@ def in_arc(half_angle, small):
 
 def in_capsule(low, high):
     """A ball that changes its size evenly on the way."""
-    centres = np.outer(np.linspace(-0.3, 0.3, 300), [0, 0, 1])
-    return lambda p: in_balls(p, centres, np.linspace(low, high, 300))
+    centers = np.outer(np.linspace(-0.3, 0.3, 300), [0, 0, 1])
+    return lambda p: in_balls(p, centers, np.linspace(low, high, 300))
 
 
 def in_cone(low, high):
@@ -204,7 +204,7 @@ def turn_z(degrees):
 
 def test_a_part_stands_where_its_row_puts_it():
     """A long box turned a quarter about z lies along y."""
-    moved = row(BOX, 0.3, 0.05, 0.1, centre=(0.1, 0.2, -0.1), turn=turn_z(90))
+    moved = row(BOX, 0.3, 0.05, 0.1, center=(0.1, 0.2, -0.1), turn=turn_z(90))
     found = distance(moved, [(0.1, 0.5, -0.1), (0.1, -0.1, -0.1), (0.15, 0.2, -0.1), (0.1, 0.2, 0.0), (0.1, 0.6, -0.1)])
     np.testing.assert_allclose(found, [0, 0, 0, 0, 0.1], atol=1e-6)
     slanted = row(BOX, 0.3, 0.05, 0.1, turn=turn_z(30))
@@ -213,7 +213,7 @@ def test_a_part_stands_where_its_row_puts_it():
 
 
 POINTS = np.random.default_rng(3).uniform(-0.6, 0.6, (3000, 3))
-BALL, BOX_ASIDE = row(ELLIPSOID, 0.3, 0.3, 0.3), row(BOX, 0.2, 0.2, 0.2, centre=(0.2, 0, 0))
+BALL, BOX_ASIDE = row(ELLIPSOID, 0.3, 0.3, 0.3), row(BOX, 0.2, 0.2, 0.2, center=(0.2, 0, 0))
 
 
 def combined(operation, blend=0.0, second=BOX_ASIDE):
@@ -227,7 +227,7 @@ def test_operations_combine_the_parts_in_order():
     np.testing.assert_allclose(distance(combined(UNION), POINTS), np.minimum(a, b), atol=1e-6)
     np.testing.assert_allclose(distance(combined(SUBTRACT), POINTS), np.maximum(a, -b), atol=1e-6)
     np.testing.assert_allclose(distance(combined(INTERSECT), POINTS), np.maximum(a, b), atol=1e-6)
-    third = row(ELLIPSOID, 0.15, 0.15, 0.15, centre=(0.2, 0, 0))
+    third = row(ELLIPSOID, 0.15, 0.15, 0.15, center=(0.2, 0, 0))
     filled = distance(np.stack([*combined(SUBTRACT), third]), POINTS)
     np.testing.assert_allclose(filled, np.minimum(np.maximum(a, -b), distance(third, POINTS)), atol=1e-6)
 
@@ -245,22 +245,22 @@ def test_a_blend_fills_the_seam_and_nothing_else():
     np.testing.assert_allclose((cut - np.maximum(a, -b)).max(), 0.1 / 4, atol=5e-4)
 
 
-def test_the_deciding_part_gives_the_colour():
+def test_the_deciding_part_gives_the_color():
     rows = combined(UNION)
     rows[0, 20:26], rows[1, 20:26] = (1, 0, 0) * 2, (0, 1, 0) * 2
     table = torch.from_numpy(rows)
     points = torch.tensor([[-0.3, 0, 0], [0.4, 0, 0]])
     _, owner = object_distance(table, points)
     assert owner.tolist() == [0, 1]
-    assert scenes.object_colour(table, points, owner).tolist() == [[1, 0, 0], [0, 1, 0]]
+    assert scenes.object_color(table, points, owner).tolist() == [[1, 0, 0], [0, 1, 0]]
 
 
-def test_patterns_run_between_the_two_colours():
+def test_patterns_run_between_the_two_colors():
     points = torch.from_numpy(np.float32(POINTS))
     for pattern in range(6):
         one = row(ELLIPSOID, 0.3, 0.3, 0.3)
         one[23:26], one[26], one[27] = 1, pattern, 4
-        shares = scenes.object_colour(torch.from_numpy(one[None]), points, torch.zeros(len(points), dtype=int))[:, 0]
+        shares = scenes.object_color(torch.from_numpy(one[None]), points, torch.zeros(len(points), dtype=int))[:, 0]
         assert ((shares >= 0) & (shares <= 1)).all()
         if pattern == scenes.SOLID:
             assert (shares == 0).all()
@@ -268,7 +268,7 @@ def test_patterns_run_between_the_two_colours():
             assert 0.02 < shares.mean() < 0.98, pattern
     one[26], one[27], one[28] = scenes.STRIPES, 2, 1  # along y, two stripes a unit
     ends = torch.tensor([[0.2, 0.1, 0.3], [0.2, 0.2, -0.3], [0.1, 0.3, 0], [0.3, 0.45, 0]])
-    shares = scenes.object_colour(torch.from_numpy(one[None]), ends, torch.zeros(4, dtype=int))[:, 0]
+    shares = scenes.object_color(torch.from_numpy(one[None]), ends, torch.zeros(4, dtype=int))[:, 0]
     assert shares.tolist() == [1, 1, 0, 0]
 
 
@@ -281,7 +281,7 @@ def copies(one, *turns):
     ("mirror", "signs"), [(1, [(1, 1), (-1, 1)]), (2, [(1, 1), (1, -1)]), (3, [(1, 1), (-1, 1), (1, -1), (-1, -1)])]
 )
 def test_a_mirror_gives_both_sides(mirror, signs):
-    one = row(ELLIPSOID, 0.1, 0.1, 0.1, centre=(0.3, 0.25, 0.1))
+    one = row(ELLIPSOID, 0.1, 0.1, 0.1, center=(0.3, 0.25, 0.1))
     both = one.copy()
     both[29] = mirror
     np.testing.assert_allclose(distance(both, POINTS), copies(one, *(np.diag([*s, 1]) for s in signs)), atol=1e-5)
@@ -289,7 +289,7 @@ def test_a_mirror_gives_both_sides(mirror, signs):
 
 @pytest.mark.parametrize("times", [2, 3, 5, 8])
 def test_a_repetition_stands_all_round_z(times):
-    one = row(CAPSULE, 0.04, 0.04, 0.1, centre=(0.35, 0, 0.05))
+    one = row(CAPSULE, 0.04, 0.04, 0.1, center=(0.35, 0, 0.05))
     many = one.copy()
     many[30] = times
     wanted = copies(one, *(turn_z(360 * k / times) for k in range(times)))
@@ -302,7 +302,7 @@ def a_scene(rows, scale=0.5, offset=(0.1, -0.05, 0.02), yaw=0.7):
 
 
 def test_a_scene_is_turned_scaled_and_moved_into_the_world():
-    rows = np.stack([row(BOX, 0.6, 0.2, 0.3), row(ELLIPSOID, 0.2, 0.2, 0.2, centre=(0.6, 0, 0))])
+    rows = np.stack([row(BOX, 0.6, 0.2, 0.3), row(ELLIPSOID, 0.2, 0.2, 0.2, center=(0.6, 0, 0))])
     rows[0, 23:26] = rows[0, 20:23] = 0.25
     rows[1, 23:26] = rows[1, 20:23] = 0.75
     placed = a_scene(rows)
@@ -310,7 +310,7 @@ def test_a_scene_is_turned_scaled_and_moved_into_the_world():
     world = 0.5 * in_object @ turn_z(0.7 * 180 / math.pi) + (0.1, -0.05, 0.02)
     np.testing.assert_allclose(placed.distance(world), 0.5 * distance(rows, in_object), atol=1e-6)
     _, owner = object_distance(torch.from_numpy(rows), torch.from_numpy(in_object))
-    np.testing.assert_allclose(placed.colour(world)[:, 0], np.where(owner == 0, 0.25, 0.75))
+    np.testing.assert_allclose(placed.color(world)[:, 0], np.where(owner == 0, 0.25, 0.75))
     assert placed.distance(np.zeros((0, 3), np.float32)).shape == (0,)
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from backend.evaluate.scene import COLUMNS, SUBTRACT, object_distance
-from training.shapes import FAMILIES, HELD_OUT, draw_family, sample
+from procedural.sampling import FAMILIES, HELD_OUT, draw_family, sample
+from procedural.scene import COLUMNS, SUBTRACT, object_distance
 
 VOXELS = 48
 

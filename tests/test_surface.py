@@ -10,14 +10,15 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from backend import camera, mesh
-from backend.data import Views
-from backend.evaluate.scene import load_held_out
-from backend.evaluate.shapes import Truth, on_white
-from backend.protocol import UserError
+from backend import camera, meshing
+from backend.errors import UserError
+from backend.io.tensors import write_tensors
+from backend.paths import STARTER_WEIGHTS
 from backend.surface import SurfaceNetwork, VolumeField, load, load_field
-from backend.surface.outline import Outline
-from backend.weights.store import STARTER, write_tensors
+from backend.surface.silhouette_constraint import Outline
+from backend.types import Views
+from benchmark.ground_truth import Truth, on_white
+from procedural.scene import load_held_out
 
 CONFIG = {
     "image_size": 32,
@@ -147,19 +148,19 @@ def test_views_of_another_size_are_brought_to_the_networks_own(network, views, f
 @pytest.mark.parametrize("count", [0, 1, 300_000])
 def test_a_field_answers_any_number_of_points(field, count):
     points = np.random.default_rng(1).uniform(-0.6, 0.6, (count, 3)).astype(np.float32)
-    distance, colour = field.distance(points), field.colour(points)
+    distance, color = field.distance(points), field.color(points)
     assert distance.shape == (count,)
-    assert colour.shape == (count, 3)
-    assert distance.dtype == colour.dtype == np.float32
+    assert color.shape == (count, 3)
+    assert distance.dtype == color.dtype == np.float32
     assert np.isfinite(distance).all()
-    assert ((colour >= 0) & (colour <= 1)).all()
+    assert ((color >= 0) & (color <= 1)).all()
     if count:  # the same, whatever block a point falls into
         np.testing.assert_allclose(field.distance(points[-1:]), distance[-1:], atol=1e-6)
-        np.testing.assert_allclose(field.colour(points[-1:]), colour[-1:], atol=1e-6)
+        np.testing.assert_allclose(field.color(points[-1:]), color[-1:], atol=1e-6)
 
 
 def test_a_field_is_looked_up_where_its_cells_are(network, field):
-    """At a cell's centre the perceptron sees that cell alone, x slowest."""
+    """At a cell's center the perceptron sees that cell alone, x slowest."""
     side = CONFIG["resolution"]
     cells = network.cells("cpu")
     entry = torch.cat([field.volume.flatten(1).T, cells / 0.6], 1)
@@ -177,7 +178,7 @@ def test_a_field_survives_its_file(field, tmp_path):
     assert again.half_side == pytest.approx(0.6)
     assert np.ptp(field.distance(points)) > 1e-3
     np.testing.assert_allclose(again.distance(points), field.distance(points), atol=2e-4)
-    np.testing.assert_allclose(again.colour(points), field.colour(points), atol=2e-3)
+    np.testing.assert_allclose(again.color(points), field.color(points), atol=2e-3)
 
 
 def test_a_file_that_holds_no_field_is_refused(field, tmp_path):
@@ -202,7 +203,7 @@ def test_a_file_that_holds_no_field_is_refused(field, tmp_path):
 
 
 def write_folder(network, folder):
-    write_tensors(folder / "model.safetensors", network.state_dict(), quantise=False)
+    write_tensors(folder / "model.safetensors", network.state_dict(), quantize=False)
     (folder / "config.json").write_text(json.dumps(CONFIG))
     return folder
 
@@ -275,10 +276,10 @@ def test_the_shipped_network_rebuilds_a_held_out_shape_from_true_views():
     poses = ring_poses(90 - scene.elevation)
     pictures = truth.pictures(poses, 128)
     images = np.stack([on_white(each) for each in pictures]).astype(np.float32)
-    field = load(STARTER / "surface").lift(
+    field = load(STARTER_WEIGHTS / "surface").lift(
         Views(images, pictures[..., 3].astype(np.float32), poses, tuple(map(str, range(9))))
     )
-    found = truth.reference.compare(mesh.extract(field, 96, 20_000))
+    found = truth.reference.compare(meshing.extract(field, 96, 20_000))
     assert found["f05"] > 0.99  # 1.000 when the weights were made
     assert found["f02"] > 0.97  # 0.995
     assert found["normal_consistency"] > 0.96  # 0.981

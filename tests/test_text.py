@@ -17,12 +17,13 @@ from PIL import Image
 
 from backend import text_to_image
 from backend.client import Backend
-from backend.data import Cutout
+from backend.errors import UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
-from backend.protocol import Progress, UserError
-from backend.weights.catalogue import MANIFEST, catalogue
-from backend.weights.store import parts
+from backend.protocol import Progress
+from backend.types import Cutout
+from backend.weights.catalog import MANIFEST, catalog
+from backend.weights.resolve import resolve_components
 
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = "eine blaue Teekanne, außen №1"
@@ -56,7 +57,7 @@ def _install(model: Path, home: Path, name: str) -> Path:
     """As ``weights add`` leaves it."""
     folder = home / "weights" / name
     shutil.copytree(model, folder)
-    about = {"kind": "text-to-image", "source": "here", "licence": "CC0-1.0", "files": {}}
+    about = {"kind": "text-to-image", "source": "here", "license": "CC0-1.0", "files": {}}
     (folder / MANIFEST).write_text(json.dumps(about))
     return folder
 
@@ -111,8 +112,8 @@ def test_which_model_is_taken(model, home, tmp_path):
     other = _install(model, home, "aaa")
     assert text_to_image.locate("auto") == other
     small = _install(model, home, "sd15")
-    assert text_to_image.locate("auto") == small  # the catalogue's come first ...
-    default = _install(model, home, next(name for name, each in catalogue().items() if each.kind == "text-to-image"))
+    assert text_to_image.locate("auto") == small  # the catalog's come first ...
+    default = _install(model, home, next(name for name, each in catalog().items() if each.kind == "text-to-image"))
     assert text_to_image.locate("auto") == default  # ... in its order
     assert text_to_image.locate("aaa") == other and text_to_image.locate(str(model)) == model
     for name, way in (("sdxl", "weights fetch sdxl"), ("somebody/model", "hf download somebody/model"), ("a b", "a b")):
@@ -201,7 +202,7 @@ def test_the_view_networks_make_room(model, weights, tmp_path):
     """One model at a time on the graphics card."""
     pipeline, there = Pipeline(), []
     options = Options.from_dict(_options(weights, text_model=str(model)))
-    pipeline._load(*parts(options.weights), torch.device("cpu"))
+    pipeline._load(*resolve_components(options.weights), torch.device("cpu"))
     assert pipeline._view_model is not None
 
     def progress(stage: str, fraction: float, *_) -> None:

@@ -10,32 +10,32 @@ import torch
 from interpreter import ONE_OF_EACH, interpreted, needs_triton
 
 from backend import camera
-from backend.evaluate.scene import BOX, ELLIPSOID, object_distance
-from backend.zero123.model import Zero123
+from backend.views.zero123.model import Zero123
+from procedural.normalization import FILL, LARGEST_COORDINATE, bounding_radius, place
+from procedural.sampling import FAMILIES, sample
+from procedural.scene import BOX, ELLIPSOID, object_distance
 from training import ship, surface_model, view_model
 from training.paint import plan_angles
-from training.placement import FILL, LARGEST_COORDINATE, bounding_radius, place
-from training.shapes import FAMILIES, sample
 
 
 @needs_triton
-def test_the_gpus_distance_and_colour_are_the_plain_scenes():
+def test_the_gpus_distance_and_color_are_the_plain_scenes():
     interpreted(
         ONE_OF_EACH
         + """
-from backend.evaluate.scene import Scene
+from procedural.scene import Scene
 
 light = np.array([0, 0, 1, 0.5], np.float32)
 held_out = load_held_out()[3]
 every_kind = Scene("", "", "", 0.0, rows, placement, light)
 batch = from_numpy([(each.rows, each.placement, each.light) for each in (every_kind, held_out)], "cpu")
 points = random.uniform(-0.6, 0.6, (2, 300, 3)).astype(np.float32)
-found, colours = batch.distance(torch.from_numpy(points), colour=True)
+found, colors = batch.distance(torch.from_numpy(points), color=True)
 assert (found < 0).any() and (found > 0).any()
 for number, scene in enumerate((every_kind, held_out)):
     np.testing.assert_allclose(found[number], scene.distance(points[number]), atol=2e-5)
-    # where two parts or two colours meet, rounding decides
-    same = np.abs(colours[number].numpy() - scene.colour(points[number])).max(1) < 1e-3
+    # where two parts or two colors meet, rounding decides
+    same = np.abs(colors[number].numpy() - scene.color(points[number])).max(1) < 1e-3
     assert same.mean() > 0.99, same.mean()
 
 # every pattern alone, and stripes along every axis
@@ -46,9 +46,9 @@ for pattern, axis in [(0, 0), (1, 0), (1, 1), (1, 2), (2, 0), (3, 0), (4, 0), (5
     patterns.append(Scene("", "", "", 0.0, row, placement, light))
 batch = from_numpy([(each.rows, each.placement, each.light) for each in patterns], "cpu")
 points = random.uniform(-0.6, 0.6, (8, 200, 3)).astype(np.float32)
-_, colours = batch.distance(torch.from_numpy(points), colour=True)
-for scene, mine, where in zip(patterns, colours.numpy(), points, strict=True):
-    same = np.abs(mine.clip(0, 1) - scene.colour(where)).max(1) < 1e-3
+_, colors = batch.distance(torch.from_numpy(points), color=True)
+for scene, mine, where in zip(patterns, colors.numpy(), points, strict=True):
+    same = np.abs(mine.clip(0, 1) - scene.color(where)).max(1) < 1e-3
     assert same.mean() > 0.99, (scene.rows[0, 26:29], same.mean())
 """
     )
@@ -134,7 +134,7 @@ def test_a_bounding_radius_bounds(family):
 def test_scenes_are_painted_from_where_the_pipeline_would_paint_them(elevation):
     rings = (*camera.FIRST_RING, *camera.second_ring(90 - elevation))
     moves = [np.array(move) for _, *move in rings]
-    moves = [np.zeros(2), *moves, *(move + change for move in moves for change in camera.NEIGHBOURS)]
+    moves = [np.zeros(2), *moves, *(move + change for move in moves for change in camera.NEIGHBORS)]
     elevations, azimuths = plan_angles(torch.tensor([elevation, 20.0]))
     wanted = camera.camera_to_world(90 - elevation + np.array(moves)[:, 0], np.array(moves)[:, 1])
     found = camera.camera_to_world(90 - elevations[0].numpy(), azimuths[0].numpy())
@@ -149,7 +149,7 @@ def starter():
 
 def test_an_untrained_view_model_survives_its_folder(starter, tmp_path):
     torch.set_num_threads(1)
-    view_model.save(starter, tmp_path, quantise=False)
+    view_model.save(starter, tmp_path, quantize=False)
     again = Zero123.load(tmp_path)
     kept = again.state_dict()
     assert set(kept) == set(starter.state_dict())
@@ -173,10 +173,10 @@ def test_an_untrained_view_model_survives_its_folder(starter, tmp_path):
 def shop(starter, tmp_path, monkeypatch):
     """Folders as the two trainings leave them, and an empty place to ship to."""
     torch.manual_seed(0)
-    view_model.save(starter, tmp_path / "views", quantise=False)
+    view_model.save(starter, tmp_path / "views", quantize=False)
     (tmp_path / "surface").mkdir()
     network = surface_model.SurfaceNetwork(**surface_model.CONFIG)
-    surface_model.save(network, tmp_path / "surface", quantise=False)
+    surface_model.save(network, tmp_path / "surface", quantize=False)
     (tmp_path / "starter").mkdir()
     monkeypatch.setattr(ship, "STARTER", tmp_path / "starter")
     monkeypatch.setattr(
@@ -208,7 +208,7 @@ def test_the_weights_in_the_tree_fit_the_limit():
 
 
 @needs_triton
-def test_the_fused_normalisation_is_pytorchs():
+def test_the_fused_normalization_is_pytorchs():
     interpreted(
         """
 import copy

@@ -9,10 +9,10 @@ import pytest
 import tiny
 
 from backend import camera
-from backend.data import Cutout, Elevation
 from backend.options import FAITHFUL, Preset
-from backend.views import ViewPlan
-from backend.zero123.model import Zero123
+from backend.types import Cutout, Elevation
+from backend.views.plan import ViewPlan
+from backend.views.zero123.model import Zero123
 
 HEIGHT = Elevation(20.0, 1.0, "given")
 
@@ -36,10 +36,10 @@ def _plan(model, cutout, views=8, seed=0, on_step=lambda share: None) -> ViewPla
 
 def _all(plan: ViewPlan, views: int) -> ViewPlan:
     plan.add_ring(camera.FIRST_RING)
-    plan.add_neighbours(["0"])
+    plan.add_neighbors(["0"])
     plan.add_ring(camera.second_ring(70))
     if views == 40:
-        plan.add_neighbours(plan.stage_1)
+        plan.add_neighbors(plan.stage_1)
     return plan
 
 
@@ -55,7 +55,7 @@ def test_forty_views_with_their_cameras(model, cutout):
         assert np.allclose(views.camera_to_world[views.names.index(name)], wanted, atol=1e-5), name
 
 
-def test_eight_views_leave_the_neighbours_out(model, cutout):
+def test_eight_views_leave_the_neighbors_out(model, cutout):
     views = _all(_plan(model, cutout), 8).posed(HEIGHT, 8)
     assert views.names == ("input", *"01234567")
 
@@ -91,7 +91,7 @@ def test_only_the_originals_way_takes_its_steps_and_rounds_to_8_bits(model, cuto
         ]
         plan = ViewPlan(model, cutout, quality, 0, lambda share: None)
         plan.add_ring(camera.FIRST_RING[:1])
-        plan.add_neighbours(["0"])
+        plan.add_neighbors(["0"])
         for hook in hooks:
             hook.remove()
         counts = np.stack([plan.image("0"), plan.image("0_3")]) * 255

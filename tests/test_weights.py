@@ -16,13 +16,15 @@ import torch
 from checkpoints import original_state, view_parts, write_diffusers, write_lightning, write_surface_checkpoint
 from safetensors.torch import load_file, save_file
 
-from backend import loftr, rembg_models, surface
-from backend.protocol import UserError
-from backend.weights import manage
-from backend.weights.catalogue import KINDS, catalogue, installed, weights_folder
+from backend import surface
+from backend.elevation_estimation import loftr
+from backend.errors import UserError
+from backend.preprocessing import rembg
+from backend.views.zero123.model import Zero123
+from backend.weights import registry
+from backend.weights.catalog import KINDS, catalog, installed, weights_folder
 from backend.weights.install import add, convert
-from backend.weights.store import parts
-from backend.zero123.model import Zero123
+from backend.weights.resolve import resolve_components
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,11 +57,11 @@ def command(*arguments: str, python=sys.executable, **variables: str) -> subproc
     return subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
 
 
-def test_the_catalogue_is_complete():
-    entries = catalogue()
+def test_the_catalog_is_complete():
+    entries = catalog()
     assert {entry.kind for entry in entries.values()} <= set(KINDS)
     for entry in entries.values():
-        assert set(entry.needs) <= set(entries) and entry.licence and entry.purpose and entry.files
+        assert set(entry.needs) <= set(entries) and entry.license and entry.purpose and entry.files
         assert all(len(value) == 64 and int(value, 16) for value in entry.sha256.values())
         assert entry.repo is None or (
             entry.repo.count("/") == 1 and "." not in entry.repo.split("/")[0] and entry.bytes
@@ -71,14 +73,14 @@ def test_an_original_checkpoint_with_its_surface_network_makes_weights(view, tmp
     ckpt = write_lightning(tmp_path / "zero123-xl.ckpt", original_state(view))
     assert add(ckpt, None, False, quiet) == weights_folder() / "zero123-xl-original"
     with pytest.raises(UserError, match="surface network"):
-        parts("zero123-xl-original")
+        resolve_components("zero123-xl-original")
     add(write_surface_checkpoint(tmp_path / "ckpt_215000.pth"), None, False, quiet)
-    view_folder, surface_folder = parts("zero123-xl-original")
+    view_folder, surface_folder = resolve_components("zero123-xl-original")
     assert Zero123.load(view_folder).image_size == 256
     assert surface.load(surface_folder, torch.device("cpu"))
     about = installed()["zero123-xl-original"]
-    assert about.kind == "view" and "MIT" in about.licence and about.source.endswith("zero123-xl.ckpt")
-    assert not (weights_folder() / manage.PARTIAL).exists()
+    assert about.kind == "view" and "MIT" in about.license and about.source.endswith("zero123-xl.ckpt")
+    assert not (weights_folder() / registry.PARTIAL).exists()
 
 
 @pytest.mark.parametrize("family", ["clip_camera_projection", "cc_projection"])
@@ -86,12 +88,12 @@ def test_both_families_of_diffusers_folders(view, tmp_path, family):
     source = write_diffusers(tmp_path / "my Zero123 XL", view, family)
     write_surface = write_surface_checkpoint(tmp_path / "ckpt_215000.pth")
     add(write_surface, None, False, quiet)
-    assert Zero123.load(parts(str(source))[0]).image_size == 256  # as it lies there
+    assert Zero123.load(resolve_components(str(source))[0]).image_size == 256  # as it lies there
     folder = add(source, None, False, quiet)
     assert folder.name == "my-Zero123-XL"
     files = [path.name for path in folder.rglob("*.*")]
     assert not [name for name in files if name.endswith(".bin")] and "model_index.json" not in files
-    found = Zero123.load(parts(folder.name)[0]).unet.state_dict()
+    found = Zero123.load(resolve_components(folder.name)[0]).unet.state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in view["unet"].state_dict().items())
 
 
@@ -114,8 +116,8 @@ def test_stable_zero123_is_known_by_its_name(view, tmp_path, name, polar):
 def test_our_own_weights_keep_what_only_they_have(tmp_path):
     folder = add(tiny.write_weights(tmp_path / "ours"), None, False, quiet)
     assert installed()["ours"].kind == "set"
-    assert Zero123.load(parts("ours")[0]).schedule["prediction_type"] == "v_prediction"
-    assert parts("ours") == (folder / "view", folder / "surface")
+    assert Zero123.load(resolve_components("ours")[0]).schedule["prediction_type"] == "v_prediction"
+    assert resolve_components("ours") == (folder / "view", folder / "surface")
 
 
 def test_loftr_is_found_where_the_elevation_looks_for_it(tmp_path):
@@ -131,9 +133,9 @@ def test_a_rembg_model_is_found_where_the_mask_looks_for_it(tmp_path, monkeypatc
     data = ROOT / "tests" / "data" / "foreground"
     shutil.copy(data / "relu_320.onnx", tmp_path / "u2net.onnx")
     picture = np.random.default_rng(0).random((40, 40, 3), np.float32)
-    assert rembg_models.find_alpha(picture) is None
+    assert rembg.find_alpha(picture) is None
     add(tmp_path / "u2net.onnx", None, False, quiet)
-    assert rembg_models.find_alpha(picture).shape == (40, 40)
+    assert rembg.find_alpha(picture).shape == (40, 40)
     for name, content in (("silueta.onnx", "relu_1024.onnx"), ("mine.onnx", "relu_320.onnx")):
         shutil.copy(data / content, tmp_path / name)
         with pytest.raises(UserError, match=name.partition(".")[0]):
@@ -183,7 +185,7 @@ def test_names(view, tmp_path):
 def test_a_full_disk_is_told_before_anything_is_written(view, tmp_path, monkeypatch):
     source = write_diffusers(tmp_path / "mine", view)
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(manage.shutil, "disk_usage", lambda folder: usage._replace(free=1000))
+    monkeypatch.setattr(registry.shutil, "disk_usage", lambda folder: usage._replace(free=1000))
     with pytest.raises(UserError, match=r"needs 0\.0\d GB.*free some space") as told:
         add(source, None, False, quiet)
     assert told.value.code == "disk_full" and not list(weights_folder().iterdir())

@@ -12,8 +12,8 @@ import torch
 from checkpoints import original_state, view_parts, write_diffusers, write_lightning, write_surface_checkpoint
 from safetensors.torch import load_file, save_file
 
-from backend.protocol import UserError
-from backend.weights.catalogue import weights_folder
+from backend.errors import UserError
+from backend.weights.catalog import weights_folder
 from backend.weights.install import add
 
 FLIPS = 24

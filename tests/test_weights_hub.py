@@ -155,7 +155,7 @@ def test_a_broken_download_is_continued_and_a_wrong_one_deleted(hub, weights, tm
     hub.budget, hub.ranges = None, []
     done = weights("fetch", "one2345")
     assert done.status == 0, done.err
-    assert "licence: MIT" in done.err and "Downloading" in done.err
+    assert "license: MIT" in done.err and "Downloading" in done.err
     assert hub.ranges == [f"bytes={kept}-"]
     assert json.loads((weights.home / "one2345" / "weights.json").read_text())["source"].endswith(COMMIT)
     assert [path.name for path in weights.home.iterdir()] == ["one2345"]
@@ -182,7 +182,7 @@ def test_a_view_model_comes_with_what_it_needs_and_in_one_precision(hub, weights
     hub.repos["bennyguo/zero123-xl-diffusers"] = files
     hub.repos["One-2-3-45/code"] = {SURFACE_FILE: write_surface_checkpoint(tmp_path / "ckpt").read_bytes()}
     (weights.home / "loftr").mkdir(parents=True)  # its hash is known, so no other file could come from here
-    about = {"kind": "matcher", "source": "", "licence": "", "files": {}}
+    about = {"kind": "matcher", "source": "", "license": "", "files": {}}
     (weights.home / "loftr" / "weights.json").write_text(json.dumps(about))
     done = weights("fetch", "zero123-xl")
     assert done.status == 0, done.err
@@ -211,16 +211,16 @@ def test_huggingface_hub_s_own_variables_hold(hub, tmp_path):
     variables = {"IMAGE_TO_MESH_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.address, "OMP_NUM_THREADS": "1"}
     call = [sys.executable, "-m", "backend", "weights", "fetch", "loftr"]
     done = subprocess.run(call, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, timeout=120)
-    assert "licence accepted" in refused(Done(done.returncode, done.stdout, done.stderr))
+    assert "license accepted" in refused(Done(done.returncode, done.stdout, done.stderr))
 
 
-def test_a_licence_to_be_accepted_and_a_repository_that_is_not_there(hub, weights):
+def test_a_license_to_be_accepted_and_a_repository_that_is_not_there(hub, weights):
     hub.repos["One-2-3-45/code"] = {}
     hub.gated.add("stabilityai/stable-zero123")
     assert "has none of the files" in refused(weights("fetch", "one2345"))
     (weights.home / "one2345").mkdir(parents=True)
-    about = {"kind": "surface", "source": "", "licence": "", "files": {}}
+    about = {"kind": "surface", "source": "", "license": "", "files": {}}
     (weights.home / "one2345" / "weights.json").write_text(json.dumps(about))
     done = weights("fetch", "stable-zero123")
-    assert "non-commercial" in done.err and "licence accepted" in refused(done)
+    assert "non-commercial" in done.err and "license accepted" in refused(done)
     assert "no repository kornia/loftr" in refused(weights("fetch", "loftr"))

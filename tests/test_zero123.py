@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from backend import camera
-from backend.zero123.conditioning import clip_pixels
-from backend.zero123.model import Zero123
-from backend.zero123.sampler import denoise, fast_scheduler, reference_scheduler
+from backend.views.zero123.conditioning import clip_pixels
+from backend.views.zero123.model import Zero123
+from backend.views.zero123.sampler import denoise, fast_scheduler, reference_scheduler
 
 DATA = Path(__file__).parent / "data" / "zero123"
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU"))]
@@ -24,7 +24,7 @@ POSES = {
     "stage1_a": [(polar, azimuth) for _, polar, azimuth in camera.FIRST_RING],
     "stage1_b": [(polar, azimuth) for _, polar, azimuth in camera.LOWER_RING],
     "stage1_c": [(polar, azimuth) for _, polar, azimuth in camera.UPPER_RING],
-    "stage2": list(camera.NEIGHBOURS),
+    "stage2": list(camera.NEIGHBORS),
 }
 RUNS = json.loads((DATA / "runs.json").read_text())
 

@@ -13,9 +13,9 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from backend.io.tensors import write_tensors
 from backend.surface import SurfaceNetwork
 from backend.surface.field import DISTANCE_UNIT
-from backend.weights.store import write_tensors
 
 SURFACE = {
     "image_size": 32,
@@ -55,7 +55,7 @@ def _write_view(folder: Path) -> None:
         ("image_encoder", encoder, "model"),
         ("clip_camera_projection", nn.Linear(24, 24), "diffusion_pytorch_model"),
     ):
-        write_tensors(folder / name / f"{stem}.safetensors", module.state_dict(), quantise=True)
+        write_tensors(folder / name / f"{stem}.safetensors", module.state_dict(), quantize=True)
         if name == "image_encoder":
             vision.save_pretrained(folder / name)
         elif name != "clip_camera_projection":
@@ -94,16 +94,16 @@ def _write_surface(folder: Path) -> None:
     nn.init.zeros_(network.unet.outlet.weight)  # the views say nothing ...
     nn.init.zeros_(network.unet.outlet.bias)
     decoder = network.decoder.layers
-    optimiser = torch.optim.Adam(decoder.parameters(), 0.01)
+    optimizer = torch.optim.Adam(decoder.parameters(), 0.01)
     for _ in range(300):  # ... and the decoder knows a ball by heart
         places = torch.rand(2048, 3) * 2 - 1
         wanted = places.norm(dim=1) * SURFACE["half_side"] - RADIUS
         answer = decoder(torch.cat([torch.zeros(2048, SURFACE["channels"][0]), places], 1))
         loss = (answer[:, 0] * DISTANCE_UNIT - wanted).abs().mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
-    write_tensors(folder / "model.safetensors", network.state_dict(), quantise=True)
+        optimizer.step()
+    write_tensors(folder / "model.safetensors", network.state_dict(), quantize=True)
     (folder / "config.json").write_text(json.dumps(SURFACE))
 
 
@@ -114,14 +114,14 @@ def write_text_model(folder: Path) -> Path:
     places = torch.stack(torch.meshgrid(*[torch.arange(64) / 32 - 1] * 2, indexing="ij"))
     inside = places.square().sum(0) < 0.6**2
     disc = torch.where(inside, torch.stack([places[0], places[1], -places[0]]), 1)[None]
-    optimiser = torch.optim.Adam(vae.decoder.parameters(), 0.01)
+    optimizer = torch.optim.Adam(vae.decoder.parameters(), 0.01)
     nn.init.zeros_(vae.post_quant_conv.weight)  # the latents say nothing ...
     nn.init.zeros_(vae.post_quant_conv.bias)
     for _ in range(250):  # ... and the decoder knows a disc by heart
         loss = (vae.decoder(torch.zeros(1, 4, 16, 16)) - disc).square().mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     letters = [chr(each) for each in (*range(33, 127), *range(161, 173), *range(174, 256))]
     words = [*letters, *(f"{each}</w>" for each in letters), "<|startoftext|>", "<|endoftext|>"]
     tokenizer = CLIPTokenizer(vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=77)

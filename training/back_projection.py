@@ -24,7 +24,7 @@ about it, and the way back is the dearest part of a view."""
 
 @triton.jit
 def _place(cells, camera, cell, inside, SIDE: tl.constexpr, FOCAL: tl.constexpr):
-    """Where cells fall in a view: column and row in pixels, counted from the centre of the first pixel; their depth."""
+    """Where cells fall in a view: column and row in pixels, counted from the center of the first pixel; their depth."""
     x = tl.load(cells + cell * 3, mask=inside, other=0) - tl.load(camera + 3)
     y = tl.load(cells + cell * 3 + 1, mask=inside, other=0) - tl.load(camera + 7)
     z = tl.load(cells + cell * 3 + 2, mask=inside, other=0) - tl.load(camera + 11)
@@ -209,7 +209,7 @@ class OnePassNetwork(SurfaceNetwork):
         return pooled.unflatten(1, (self.resolution,) * 3).permute(0, 4, 1, 2, 3)
 
     def forward(self, pictures: torch.Tensor, cameras: torch.Tensor, points: torch.Tensor):
-        """Views and world points (B, P, 3) -> signed distances (B, P), colours (B, P, 3), and the depths (B, L, S, S,
+        """Views and world points (B, P, 3) -> signed distances (B, P), colors (B, P, 3), and the depths (B, L, S, S,
         depths) that the first ``LEARNING`` views guess, in half sides from the origin."""
         maps = self.look(pictures)
         volume = self.unet(self.pool(maps, cameras))

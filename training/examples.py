@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.evaluate.benchmark import write_picture
-from backend.evaluate.scene import Scene
-from backend.evaluate.shapes import Truth
-from training import shapes
-from training.placement import place_one
+from benchmark.ground_truth import Truth
+from benchmark.quality import write_picture
+from procedural import sampling
+from procedural.normalization import place_one
+from procedural.scene import Scene
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples"
 PICTURES = {"mug": (2, 0.5, 20), "teddy": (3, 0.3, 20), "car": (4, 0.6, 20), "chair": (0, 0.5, 20)}
@@ -24,7 +24,7 @@ LIGHT = np.array([-0.36, -0.62, 0.70, 0.7], np.float32)
 
 def scene(family: str, seed: int, yaw: float, elevation: float) -> Scene:
     """One shape, placed for its input camera."""
-    rows = shapes.sample(family, seed)
+    rows = sampling.sample(family, seed)
     return Scene(f"{family}-{seed}", family, "example", elevation, rows, place_one(rows, yaw, elevation), LIGHT)
 
 

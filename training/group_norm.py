@@ -1,6 +1,6 @@
-"""Group normalisation with SiLU for channels-last tensors, in Triton: eight passes over memory, there and back.
+"""Group normalization with SiLU for channels-last tensors, in Triton: eight passes over memory, there and back.
 
-PyTorch's own kernel wants channels first, so that between two channels-last convolutions every normalisation costs two
+PyTorch's own kernel wants channels first, so that between two channels-last convolutions every normalization costs two
 copies more, and the activation another pass each way.
 """
 
@@ -66,7 +66,7 @@ def _sums(
 def _apply(
     x, dy, scale, shift, p, q, out, pixels, C, CP: tl.constexpr, R: tl.constexpr, BACK: tl.constexpr, ACT: tl.constexpr
 ):
-    """The activated normalisation, or the gradient of its input."""
+    """The activated normalization, or the gradient of its input."""
     picture, part = tl.program_id(0), tl.program_id(1)
     channel = tl.arange(0, CP)
     inside = channel < C
@@ -131,7 +131,7 @@ class _GroupNorm(torch.autograd.Function):
         batch, channels = x.shape[:2]
         dy = _channels_last(dy)
         dz, dzx = _launch_sums(x, dy, scale, shift, ctx.activate)
-        dz_hat = spread * (dzx - mean * dz)  # sum of dz times the normalised x
+        dz_hat = spread * (dzx - mean * dz)  # sum of dz times the normalized x
         count = x[0, 0].numel() * (channels // ctx.groups)
         weighted = torch.stack([dz, dz_hat]) * weight.float()
         inner, outer = (weighted.view(2, batch, ctx.groups, -1).sum(-1) / count).repeat_interleave(
@@ -155,7 +155,7 @@ class GroupNormSiLU(nn.GroupNorm):
 
 
 def fuse(module: nn.Module) -> None:
-    """Let every block inside ``module`` (diffusers' and our own) normalise and activate in one step, in place."""
+    """Let every block inside ``module`` (diffusers' and our own) normalize and activate in one step, in place."""
     for part in module.modules():
         if isinstance(part, nn.GroupNorm):
             part.__class__ = GroupNormSiLU

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.evaluate.scene import HELD_OUT
-from training import shapes
-from training.placement import place_one
+from procedural import sampling
+from procedural.normalization import place_one
+from procedural.scene import HELD_OUT
 from training.pool import MOST_ROWS, draw_stand
 
 FIRST_SEED = 1_000_000_000
@@ -19,14 +19,14 @@ SEEDS, FAMILY_SEEDS = 24, 3
 
 def main() -> None:
     rng = np.random.default_rng(FIRST_SEED)
-    names = [str(name) for name in rng.permutation(sorted(set(shapes.FAMILIES) - {"composite"}))[:SEEDS]]
+    names = [str(name) for name in rng.permutation(sorted(set(sampling.FAMILIES) - {"composite"}))[:SEEDS]]
     plan = [(name, "seed", 0) for name in sorted(names)]
-    plan += [(name, "family", number) for name in sorted(shapes.HELD_OUT) for number in range(FAMILY_SEEDS)]
+    plan += [(name, "family", number) for name in sorted(sampling.HELD_OUT) for number in range(FAMILY_SEEDS)]
     stored: dict[str, list] = {
         key: [] for key in ("name", "family", "group", "elevation", "count", "rows", "placement", "light")
     }
     for family, group, number in plan:
-        rows = shapes.sample(family, FIRST_SEED + number)
+        rows = sampling.sample(family, FIRST_SEED + number)
         yaw, elevation, light = draw_stand(rng)
         placement = place_one(rows, yaw, elevation)
         padded = np.zeros((MOST_ROWS, 32), np.float32)

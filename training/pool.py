@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from backend.camera import camera_to_world
-from training import shapes
-from training.placement import bounding_radius, place
-from training.render import Scenes
+from procedural import sampling
+from procedural.normalization import bounding_radius, place
+from procedural.triton_renderer import Scenes
 
 MOST_ROWS = 20
 CHUNK = 64
@@ -22,7 +22,7 @@ CHUNK = 64
 def draw(seed: int) -> tuple[np.ndarray, float, float, np.ndarray]:
     """One random scene before it is placed: rows (P, 32), yaw in radians, elevation in degrees, light (4,)."""
     rng = np.random.default_rng((20261122, seed))
-    rows = shapes.sample(shapes.draw_family(rng), seed)
+    rows = sampling.sample(sampling.draw_family(rng), seed)
     return rows, *draw_stand(rng)
 
 
@@ -57,7 +57,7 @@ def placed_scenes(start: int, workers: int, device) -> Iterator[tuple[Scenes, to
             scenes = Scenes(rows, counts, whole, light, device)
             tensors = [torch.from_numpy(each).to(device) for each in (radius, yaw, elevation)]
             placement, good = place(scenes.distance, *tensors)
-            if not good.all():  # an empty scene (a cut that took everything) is replaced by its neighbour
+            if not good.all():  # an empty scene (a cut that took everything) is replaced by its neighbor
                 keep = torch.where(good, torch.arange(CHUNK, device=device), good.int().argmax())
                 scenes, placement, tensors[2] = scenes[keep], placement[keep], tensors[2][keep]
             scenes.placement = placement.contiguous()

@@ -10,9 +10,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from backend.paths import STARTER_WEIGHTS
 from backend.surface import load
-from backend.weights.store import STARTER
-from backend.zero123.model import Zero123
+from backend.views.zero123.model import Zero123
 from training import surface_model, view_model
 
 LIMIT = 20 * 2**20
@@ -25,16 +25,16 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        shutil.copytree(STARTER, place, dirs_exist_ok=True)
+        shutil.copytree(STARTER_WEIGHTS, place, dirs_exist_ok=True)
         if args.views:
-            view_model.save(Zero123.load(args.views), place / "view", quantise=True)
+            view_model.save(Zero123.load(args.views), place / "view", quantize=True)
         if args.surface:
-            surface_model.save(load(args.surface), place / "surface", quantise=True)
+            surface_model.save(load(args.surface), place / "surface", quantize=True)
         size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
         if size > LIMIT:
             raise SystemExit(f"These weights take {size / 2**20:.2f} MiB, and 20 are allowed: nothing was shipped.")
-        shutil.copytree(place, STARTER, dirs_exist_ok=True)
-    print(f"{STARTER}: {size / 2**20:.2f} MiB")
+        shutil.copytree(place, STARTER_WEIGHTS, dirs_exist_ok=True)
+    print(f"{STARTER_WEIGHTS}: {size / 2**20:.2f} MiB")
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ import torch.distributed as dist
 from torch import nn
 
 from backend.surface.network import SurfaceNetwork, load
-from backend.zero123.model import Zero123
+from backend.views.zero123.model import Zero123
 from training import pool, twin
 from training.back_projection import OnePassNetwork
 from training.evaluate_surface import report
 from training.group_norm import fuse
 from training.surface_loss import loss_of
 from training.surface_model import CONFIG, save
-from training.surface_store import NEIGHBOURS, Store
+from training.surface_store import NEIGHBORS, Store
 
 KINDS = "true views", "painted views"
 REFRESH = 20, 200
@@ -66,12 +66,12 @@ def main() -> None:
         network.load_state_dict(load(args.weights, device).state_dict())
     averaged = SurfaceNetwork(**CONFIG).to(device).requires_grad_(False)
     # Not fused: moments read back from a state are contiguous, the parameters channels last.
-    optimiser = torch.optim.AdamW(network.parameters(), args.rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(network.parameters(), args.rate, betas=(0.9, 0.98), weight_decay=0.01)
     step, state = 0, Path(args.state) / "surface.pt"
     if state.exists():
         stored = torch.load(state, map_location=device)
         network.load_state_dict(stored["model"])
-        optimiser.load_state_dict(stored["optimiser"])
+        optimizer.load_state_dict(stored["optimizer"])
     averaged.load_state_dict(network.state_dict())
     fuse(network)
     network.features.to(memory_format=torch.channels_last)
@@ -81,13 +81,13 @@ def main() -> None:
     while going:
         done = (time.time() - begin) / (60 * args.minutes)
         turn, which = divmod(step, len(stores))
-        store, neighbours = stores[which], NEIGHBOURS[turn % len(NEIGHBOURS)]
-        optimiser.param_groups[0]["lr"] = args.rate * twin.rate_at(step + 1, done, args.part)
-        loss, near = loss_of(model, *store.draw(args.batch, neighbours), wrong=5.0 if painter else 2.0)
-        optimiser.zero_grad(set_to_none=True)
+        store, neighbors = stores[which], NEIGHBORS[turn % len(NEIGHBORS)]
+        optimizer.param_groups[0]["lr"] = args.rate * twin.rate_at(step + 1, done, args.part)
+        loss, near = loss_of(model, *store.draw(args.batch, neighbors), wrong=5.0 if painter else 2.0)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         store.learn(near)
         step += 1
         with torch.no_grad():
@@ -107,9 +107,9 @@ def main() -> None:
             total = 0.0
     if rank == 0:
         Path(args.state).mkdir(parents=True, exist_ok=True)
-        torch.save({"model": network.state_dict(), "optimiser": optimiser.state_dict()}, state)
+        torch.save({"model": network.state_dict(), "optimizer": optimizer.state_dict()}, state)
         Path(args.out).mkdir(parents=True, exist_ok=True)
-        save(averaged, Path(args.out), quantise=False)
+        save(averaged, Path(args.out), quantize=False)
     if world > 1:
         dist.destroy_process_group()
     if rank:

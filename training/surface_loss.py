@@ -1,4 +1,4 @@
-"""What the surface network is taught: exact distances, colours and depths; the cameras it sees are a little wrong."""
+"""What the surface network is taught: exact distances, colors and depths; the cameras it sees are a little wrong."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from backend.camera import RADIUS
-from training.depth import BEYOND
-from training.render import Scenes
+from procedural.triton_depth import BEYOND
+from procedural.triton_renderer import Scenes
 from training.surface_model import CONFIG
 
 TRUNCATION = 0.1
@@ -18,7 +18,7 @@ POINTS = 12288
 """Points near the surface of every scene, and a third as many anywhere."""
 TRIES = 4
 """Random points among which the nearest to the surface are chosen, for each of those. Sliding any point down to the
-surface would favour what has most space around it, and hardly reach the inside of a narrow vessel."""
+surface would favor what has most space around it, and hardly reach the inside of a narrow vessel."""
 JITTER = 1.2
 """By about how many degrees every camera but the first is turned, in half of the samples."""
 
@@ -44,7 +44,7 @@ def misjudge(cameras: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
 
 
 def draw_points(scenes: Scenes, half_side: float) -> tuple[torch.Tensor, ...]:
-    """Supervision of a batch of scenes: points (B, N, 3), distances (B, N), colours (B, N, 3), whether on it (B, N)."""
+    """Supervision of a batch of scenes: points (B, N, 3), distances (B, N), colors (B, N, 3), whether on it (B, N)."""
     device, batch = scenes.rows.device, len(scenes)
     points = (torch.rand(batch, TRIES * POINTS, 3, device=device) * 2 - 1) * half_side
     nearest = scenes.distance(points).abs().topk(POINTS, largest=False, sorted=False).indices
@@ -63,7 +63,7 @@ def draw_points(scenes: Scenes, half_side: float) -> tuple[torch.Tensor, ...]:
     points = (points + torch.randn_like(points) * spread).clamp(-half_side, half_side)
     free = (torch.rand(batch, POINTS // 3, 3, device=device) * 2 - 1) * half_side
     everywhere = torch.cat([points, free], 1)
-    distance, albedo = scenes.distance(everywhere, colour=True)
+    distance, albedo = scenes.distance(everywhere, color=True)
     light = scenes.light[:, None]
     lit = 0.75 * (normal * light[..., :3]).sum(-1).clamp_min(0) + 0.25 * (0.5 + 0.5 * normal[..., 2])
     shade = light[..., 3] + (1 - light[..., 3]) * lit
@@ -91,7 +91,7 @@ def loss_of(
     about x, because the input camera is where everything is measured from.
     """
     batch = len(pictures)
-    points, distance, colour, on_surface = draw_points(scenes, CONFIG["half_side"])
+    points, distance, color, on_surface = draw_points(scenes, CONFIG["half_side"])
     delta = torch.randn(batch, device=points.device) * math.radians(wrong)
     delta = delta * (torch.rand(batch, device=points.device) < 0.5)
     judged = points @ turn(F.pad(-delta[:, None], (0, 2))).transpose(1, 2)
@@ -105,9 +105,9 @@ def loss_of(
     error = (found.clamp(-1.5 * TRUNCATION, 1.5 * TRUNCATION) - clipped).abs()
     sign = F.softplus(-found * distance.sign() / 0.01)
     near = error[:, :POINTS].mean(1)
-    colour_error = ((painted - colour).abs().mean(-1) * on_surface).sum() / on_surface.sum().clamp_min(1)
+    color_error = ((painted - color).abs().mean(-1) * on_surface).sum() / on_surface.sum().clamp_min(1)
     wanted = depths[:, : guessed.shape[1]].float()
     depth_error = (guessed.float().unflatten(-1, (-1, 2)) - wanted[..., None, :]).abs().mean((-2, -1))
     depth_error = (depth_error * torch.where(wanted[..., 0] < BEYOND, 1.0, 0.1)).mean()
     distance_error = 10 * near.mean() + 5 * error[:, POINTS:].mean() + 0.05 * sign.mean()
-    return distance_error + 0.5 * colour_error + depth_error, near.detach()
+    return distance_error + 0.5 * color_error + depth_error, near.detach()

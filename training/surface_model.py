@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from backend.io.tensors import write_tensors
 from backend.surface.network import SurfaceNetwork
-from backend.weights.store import write_tensors
 
 CONFIG = {
     "image_size": 128,
@@ -19,8 +19,8 @@ CONFIG = {
 }
 
 
-def save(network: SurfaceNetwork, folder: Path, quantise: bool) -> None:
+def save(network: SurfaceNetwork, folder: Path, quantize: bool) -> None:
     """Write the folder that ``backend.surface.load`` reads."""
     tensors = {name: tensor.half() for name, tensor in network.state_dict().items()}
-    write_tensors(folder / "model.safetensors", tensors, quantise)
+    write_tensors(folder / "model.safetensors", tensors, quantize)
     (folder / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")

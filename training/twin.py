@@ -45,7 +45,7 @@ def all_agree(going: bool, device) -> bool:
 class HalfTwin:
     """A bfloat16 copy of a module that computes; the float32 original keeps the weights and learns.
 
-    Autocast would run every normalisation in float32 and triple the bytes moved.
+    Autocast would run every normalization in float32 and triple the bytes moved.
     """
 
     def __init__(self, original: nn.Module):
@@ -54,7 +54,7 @@ class HalfTwin:
         self.originals = [each for each in original.parameters() if each.requires_grad]
         self.copies = [each for each in self.copy.parameters() if each.requires_grad]
 
-    def step(self, optimiser: torch.optim.Optimizer, world: int) -> None:
+    def step(self, optimizer: torch.optim.Optimizer, world: int) -> None:
         """One step with the copy's gradients, averaged over the processes, clipped to norm 1."""
         # Cross-attention over a single token never looks at its queries and keys: those have no gradient.
         found = [torch.zeros_like(each) if each.grad is None else each.grad for each in self.copies]
@@ -64,7 +64,7 @@ class HalfTwin:
         flat *= (1 / flat.norm().clamp_min(1e-9)).clamp_max(1.0)
         for each, gradient in zip(self.originals, flat.split([each.numel() for each in self.originals]), strict=True):
             each.grad = gradient.view_as(each)
-        optimiser.step()
+        optimizer.step()
         with torch.no_grad():
             torch._foreach_copy_(self.copies, self.originals)
         for each in self.copies:

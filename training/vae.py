@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch.nn import functional as F
 
-from backend.zero123.model import Zero123
+from backend.views.zero123.model import Zero123
 from training.pool import as_input
 from training.twin import HalfTwin, all_agree
 
@@ -18,15 +18,15 @@ BATCH = 128
 
 
 def detail(x: torch.Tensor) -> torch.Tensor:
-    """Differences of neighbouring pixels, down and across, at two scales."""
+    """Differences of neighboring pixels, down and across, at two scales."""
     half = F.avg_pool2d(x, 2)
     return torch.cat([each.flatten(1) for part in (x, half) for each in (part.diff(dim=2), part.diff(dim=3))], 1)
 
 
-def colour(error: torch.Tensor) -> torch.Tensor:
+def color(error: torch.Tensor) -> torch.Tensor:
     """How far hues are off, and areas as a whole.
 
-    Without this a VAE settles where one axis of colour (green to magenta) is given up: edges are worth more.
+    Without this a VAE settles where one axis of color (green to magenta) is given up: edges are worth more.
     """
     return 2 * (error - error.mean(1, keepdim=True)).abs().mean() + 4 * F.avg_pool2d(error, 8).abs().mean()
 
@@ -35,11 +35,11 @@ def train_vae(model: Zero123, shown: torch.Tensor, minutes: float, rank: int, wo
     """Train the VAE on pictures (N, S, S, 3) uint8 in GPU memory, then scale its latents to unit variance."""
     vae, begin, going = model.vae, time.time(), True
     twin = HalfTwin(vae)
-    optimiser = torch.optim.AdamW(vae.parameters(), 1e-3, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    optimizer = torch.optim.AdamW(vae.parameters(), 1e-3, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     step = 0
     while going:
         done = min((time.time() - begin) / (60 * minutes), 1.0)
-        optimiser.param_groups[0]["lr"] = 1e-3 * min(1, step / 100) * min(1.0, 2.5 * (1 - done) + 0.01)
+        optimizer.param_groups[0]["lr"] = 1e-3 * min(1, step / 100) * min(1.0, 2.5 * (1 - done) + 0.01)
         index = torch.randint(0, len(shown), (BATCH,), device=shown.device)
         pictures = as_input(shown[index]).contiguous(memory_format=torch.channels_last)
         latents = twin.copy.encode(pictures.bfloat16()).latent_dist
@@ -49,11 +49,11 @@ def train_vae(model: Zero123, shown: torch.Tensor, minutes: float, rank: int, wo
             error.abs().mean()
             + 2 * error.square().mean()
             + detail(error).abs().mean()
-            + colour(error)
+            + color(error)
             + 2e-5 * latents.kl().float().mean() / 4096
         )
         loss.backward()
-        twin.step(optimiser, world)
+        twin.step(optimizer, world)
         step += 1
         if rank == 0 and step % 200 == 0:
             decibel = -10 * math.log10(error.square().mean().item() / 4)

@@ -10,9 +10,9 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from backend.weights.store import write_tensors
-from backend.zero123.conditioning import elevation_head
-from backend.zero123.model import Zero123
+from backend.io.tensors import write_tensors
+from backend.views.zero123.conditioning import elevation_head
+from backend.views.zero123.model import Zero123
 
 SIZE = 128
 """Pictures of 128 x 128, latents of 4 x 32 x 32."""
@@ -75,8 +75,8 @@ def _write_json(path: Path, value: dict) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def save(model: Zero123, folder: Path, quantise: bool) -> None:
-    """Write the folder that ``Zero123.load`` reads; ``quantise`` stores matrices as int8, else as float16."""
+def save(model: Zero123, folder: Path, quantize: bool) -> None:
+    """Write the folder that ``Zero123.load`` reads; ``quantize`` stores matrices as int8, else as float16."""
     parts = {
         "unet": (model.unet, "diffusion_pytorch_model.safetensors", {"_class_name": "UNet2DConditionModel", **UNET}),
         "vae": (model.vae, "diffusion_pytorch_model.safetensors", {"_class_name": "AutoencoderKL", **VAE}),
@@ -84,7 +84,7 @@ def save(model: Zero123, folder: Path, quantise: bool) -> None:
         "clip_camera_projection": (model.projection, "diffusion_pytorch_model.safetensors", None),
     }
     for name, (module, file, config) in parts.items():
-        write_tensors(folder / name / file, _halved(module), quantise)
+        write_tensors(folder / name / file, _halved(module), quantize)
         if config:
             _write_json(folder / name / "config.json", config)
     write_tensors(folder / "elevation.safetensors", _halved(model.elevation_head), False)

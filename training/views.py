@@ -21,8 +21,8 @@ from diffusers import DDPMScheduler
 from torch import nn
 
 from backend.camera import LOWER_RING_UP_TO
-from backend.zero123.conditioning import clip_pixels
-from backend.zero123.model import Zero123
+from backend.views.zero123.conditioning import clip_pixels
+from backend.views.zero123.model import Zero123
 from training import pool
 from training.group_norm import fuse
 from training.pool import as_input
@@ -31,7 +31,7 @@ from training.vae import train_vae
 from training.view_model import SCHEDULE, SIZE, build, save
 
 VIEWS = 8
-"""Pictures of every scene: the input, three around it, two of the second ring, two neighbours."""
+"""Pictures of every scene: the input, three around it, two of the second ring, two neighbors."""
 STATE = "views.pt"
 """Name of the file that keeps everything needed to resume."""
 DROP = 0.1
@@ -143,11 +143,11 @@ def train(model: Zero123, data: Pool, stored: dict | None, args, rank: int, worl
         data.encode(slice(start, start + pool.CHUNK), encode)
     averaged = copy.deepcopy(model)
     parameters = [each for each in model.parameters() if each.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, 1e-3, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(parameters, 1e-3, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     step = 0
     if stored:
         averaged.load_state_dict(stored["averaged"] | {f"vae.{k}": v for k, v in model.vae.state_dict().items()})
-        optimiser.load_state_dict(stored["optimiser"])
+        optimizer.load_state_dict(stored["optimizer"])
         step = stored["step"]
     twin = HalfTwin(Trainee(model))
     alphas = DDPMScheduler.from_config(SCHEDULE).alphas_cumprod.to(device)
@@ -155,7 +155,7 @@ def train(model: Zero123, data: Pool, stored: dict | None, args, rank: int, worl
     first_step, losses = step, torch.zeros(2, device=device)
     while going:
         done = (time.time() - begin) / (60 * args.minutes)
-        optimiser.param_groups[0]["lr"] = args.rate * rate_at(step, done, args.part)
+        optimizer.param_groups[0]["lr"] = args.rate * rate_at(step, done, args.part)
         scene, source, target = draw_pairs(data.angles, args.batch)
         latents, condition = data.latents[scene, target].float(), data.latents[scene, source].float()
         pixels = clip_pixels(as_input(data.pictures[scene, source]), SIZE)
@@ -176,7 +176,7 @@ def train(model: Zero123, data: Pool, stored: dict | None, args, rank: int, worl
         guess = ((elevation[:, 0] - truth).square() * torch.exp(-log_variance) + log_variance).mean()
         loss = (weight * error).mean() * 4 + 0.01 * guess
         loss.backward()
-        twin.step(optimiser, world)
+        twin.step(optimizer, world)
         step += 1
         decay = min(0.998, (1 + step) / (10 + step))
         with torch.no_grad():
@@ -196,7 +196,7 @@ def train(model: Zero123, data: Pool, stored: dict | None, args, rank: int, worl
             losses.zero_()
     if rank == 0:
         Path(args.state).mkdir(parents=True, exist_ok=True)
-        kept = {"model": model, "averaged": averaged, "optimiser": optimiser}
+        kept = {"model": model, "averaged": averaged, "optimizer": optimizer}
         torch.save({name: part.state_dict() for name, part in kept.items()} | {"step": step}, Path(args.state) / STATE)
     return averaged
 
@@ -242,7 +242,7 @@ def main() -> None:
     if args.minutes:
         model = train(model, data, stored, args, rank, world)
     if rank == 0:
-        save(model, Path(args.out), quantise=False)
+        save(model, Path(args.out), quantize=False)
     if world > 1:
         dist.destroy_process_group()
 

@@ -16,7 +16,7 @@ from lock import PIP, PLATFORMS, PYTHONS, WHEELS
 sys.path.insert(0, str(WHEELS.parent))
 
 from backend.accelerator import ACCELERATORS, detect_accelerator, find_build, platform_tag
-from backend.protocol import UserError
+from backend.errors import UserError
 
 
 def fetch(accelerator: str, python: str, platform: str) -> Path:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import torch
 
-from .. import one2345
-from ..data import Field
-from ..weights.store import read_tensors
-from . import network
+from ..io.tensors import read_tensors
+from ..types import Field
+from . import network, one2345
 from .field import VolumeField, field_from
 from .network import SurfaceNetwork
 

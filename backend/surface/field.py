@@ -1,4 +1,4 @@
-"""A signed distance and a colour at every point, read from a feature volume by a small perceptron."""
+"""A signed distance and a color at every point, read from a feature volume by a small perceptron."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..protocol import UserError
-from .outline import Outline
+from ..errors import ErrorCode, UserError
+from .silhouette_constraint import Outline
 
 BLOCK = 1 << 18
 """Points evaluated at once: about 100 MB of activations."""
@@ -29,7 +29,7 @@ class Decoder(nn.Module):
 
     def forward(self, volume: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Volume (B, C, R, R, R) and points (B, P, 3) in -1..1 -> distances (B, P) in world units and
-        colours (B, P, 3)."""
+        colors (B, P, 3)."""
         grid = points.flip(-1)[:, :, None, None]  # grid_sample wants the fastest axis first
         found = F.grid_sample(volume.float(), grid, padding_mode="border", align_corners=False)[..., 0, 0]
         answer = self.layers(torch.cat([found.transpose(1, 2), points], -1)).float()
@@ -55,7 +55,7 @@ class VolumeField:
         found = self._query(points, 0)
         return found if self.outline is None else self.outline.apply(points, found)
 
-    def colour(self, points: np.ndarray) -> np.ndarray:
+    def color(self, points: np.ndarray) -> np.ndarray:
         return self._query(points, 1)
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -74,6 +74,6 @@ def field_from(tensors: dict[str, torch.Tensor], path: Path | str, device: str |
         decoder.load_state_dict(layers)
     except (KeyError, RuntimeError, IndexError) as error:
         raise UserError(
-            "field_broken", f"{path} does not hold a field of this version: generate the mesh again."
+            ErrorCode.FIELD_BROKEN, f"{path} does not hold a field of this version: generate the mesh again."
         ) from error
     return VolumeField(volume.to(device), decoder.requires_grad_(False).eval().to(device), half_side, outline)

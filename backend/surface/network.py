@@ -1,4 +1,4 @@
-"""The starter surface network: posed views -> feature volume -> signed distance and colour.
+"""The starter surface network: posed views -> feature volume -> signed distance and color.
 
 Sparse-view reconstruction as in One-2-3-45 (arXiv 2306.16928, section 3.3): 2D features are back-projected into a
 volume, pooled over the views and read by a 3D U-Net. Ours differs in a volume fitted to the object, in exact distances
@@ -19,11 +19,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..camera import FOCAL, RADIUS
-from ..data import Views
-from ..protocol import UserError
-from ..weights.store import read_tensors
+from ..errors import ErrorCode, UserError
+from ..io.tensors import read_tensors
+from ..types import Views
 from .field import Decoder, VolumeField
-from .outline import Outline
+from .silhouette_constraint import Outline
 
 SHARPNESS = 4.0, 12.0
 """How fast a depth feature turns from 1 before its guess to -1 behind it, in half sides of the volume: of each half of
@@ -115,7 +115,7 @@ class SurfaceNetwork(nn.Module):
         self.decoder = Decoder(channels[0], hidden)
 
     def cells(self, device) -> torch.Tensor:
-        """Centres of the volume's cells (R^3, 3) in world units, x slowest."""
+        """Centers of the volume's cells (R^3, 3) in world units, x slowest."""
         steps = ((torch.arange(self.resolution, device=device) + 0.5) / self.resolution * 2 - 1) * self.half_side
         return torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
 
@@ -155,7 +155,7 @@ class SurfaceNetwork(nn.Module):
         return pooled.unflatten(2, (self.resolution,) * 3)
 
     def forward(self, pictures: torch.Tensor, cameras: torch.Tensor, points: torch.Tensor):
-        """Views and world points (B, P, 3) -> signed distances (B, P) and colours (B, P, 3)."""
+        """Views and world points (B, P, 3) -> signed distances (B, P) and colors (B, P, 3)."""
         volume = self.unet(self.pool(self.look(pictures), cameras))
         return self.decoder(volume, points / self.half_side)
 
@@ -183,6 +183,7 @@ def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceNetwo
         network.load_state_dict(tensors)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(
-            "weights_broken", f"The surface weights in {folder} do not fit their config.json: install them again."
+            ErrorCode.WEIGHTS_BROKEN,
+            f"The surface weights in {folder} do not fit their config.json: install them again.",
         ) from error
     return network.requires_grad_(False).eval().to(device)

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from .. import protocol
-from ..protocol import UserError
-from . import manage
-from .catalogue import KINDS, MANIFEST, Entry, catalogue, installed, weights_folder
+from ..errors import ErrorCode, UserError
+from . import registry
+from .catalog import KINDS, MANIFEST, Entry, catalog, installed, weights_folder
 
 _LIGHT = ("list", "remove", "verify")
 """What needs the standard library only."""
@@ -25,7 +25,7 @@ def add_parser(commands) -> None:
     """Add the command and its flags to the program's."""
     parser = commands.add_parser("weights", help="get, add, check and remove weights other than the starter's")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="what there is, what is installed, sizes and licences")
+    actions.add_parser("list", help="what there is, what is installed, sizes and licenses")
     fetch = actions.add_parser("fetch", help="download from the model hub, and install")
     fetch.add_argument("name", metavar="NAME", help="a name of the list")
     add = actions.add_parser("add", help="install a file or folder that you have")
@@ -71,7 +71,7 @@ def run(flags: argparse.Namespace) -> int:
             convert(flags.path, flags.folder, flags.half, report)
             print(flags.folder)
         case "remove":
-            print(f"{manage.remove(flags.name) / 1e9:.2f} GB freed")
+            print(f"{registry.remove(flags.name) / 1e9:.2f} GB freed")
         case "verify":
             return _verify(flags.name, report)
     return 0
@@ -82,7 +82,7 @@ def _interrupt(*_) -> None:
 
 
 def _list() -> None:
-    entries, there = catalogue(), installed()
+    entries, there = catalog(), installed()
     print(f"in {weights_folder()}\n")
     for name in [*entries, *(name for name in there if name not in entries)]:
         mine, entry = there.get(name), entries.get(name)
@@ -91,7 +91,7 @@ def _list() -> None:
         about = entry.purpose if entry else f"from {mine.source}"
         memory = f"; {entry.vram} GB of graphics memory" if entry and entry.vram else ""
         print(textwrap.fill(about + memory, 118, initial_indent="    ", subsequent_indent="    "))
-        print(textwrap.fill(f"licence: {entry.terms if entry else mine.licence}", 118, initial_indent="    "))
+        print(textwrap.fill(f"license: {entry.terms if entry else mine.license}", 118, initial_indent="    "))
 
 
 def _size(mine, entry: Entry | None) -> str:
@@ -108,7 +108,7 @@ def _fetch(name: str, report) -> None:
 
     entries = wanted(name)
     for entry in entries:
-        print(f"{entry.name}: {_size(None, entry)} from {entry.repo}\n  licence: {entry.terms}", file=sys.stderr)
+        print(f"{entry.name}: {_size(None, entry)} from {entry.repo}\n  license: {entry.terms}", file=sys.stderr)
     for entry in entries:
         _tell(fetch(entry, report))
 
@@ -117,7 +117,7 @@ def _verify(name: str | None, report) -> int:
     there = installed()
     if name is not None and name not in there:
         raise UserError(
-            "weights_missing", f"There are no weights “{name}” installed: “weights list” shows what there is."
+            ErrorCode.WEIGHTS_MISSING, f"There are no weights “{name}” installed: “weights list” shows what there is."
         )
     chosen = [each for each in there.values() if name in (None, each.name)]
     failed = 0
@@ -129,7 +129,7 @@ def _verify(name: str | None, report) -> int:
             done += count
             report(f"Checking {weights.name}", done, weights.bytes)
 
-        wrong = manage.verify(weights, advance)
+        wrong = registry.verify(weights, advance)
         failed += bool(wrong)
         print(f"{weights.name}: {'; '.join(wrong) + ': remove these weights and get them again' if wrong else 'good'}")
     if not chosen:

@@ -8,15 +8,15 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..protocol import UserError
-from ..zero123.loading import STEMS, VARIANTS
-from . import hub, manage
-from .catalogue import Entry, catalogue, installed
-from .checkpoint import check_sums
-from .hub import HubFile
-from .manage import check_disk, place
-from .recognise import Format, Task, recognise
-from .store import SURFACE_OF_PUBLIC_VIEWS
+from ..errors import ErrorCode, UserError
+from ..io.checkpoint import check_sums
+from ..views.zero123.loading import STEMS, VARIANTS
+from ..weights.resolve import SURFACE_OF_PUBLIC_VIEWS
+from . import download, registry
+from .catalog import Entry, catalog, installed
+from .download import HubFile
+from .formats import Format, Task, recognize
+from .registry import check_disk, place
 
 Report = Callable[[str, int, int], None]
 """Called with (what is being done, bytes done, bytes in all of this step); may raise to stop."""
@@ -31,53 +31,55 @@ def wanted(name: str) -> list[Entry]:
 
     Raises UserError.
     """
-    entries = catalogue()
+    entries = catalog()
     if name not in entries:
         known = ", ".join(each for each, entry in entries.items() if entry.repo)
-        raise UserError("weights_unknown", f"There are no weights “{name}” to be fetched: choose from {known}.")
+        raise UserError(ErrorCode.WEIGHTS_UNKNOWN, f"There are no weights “{name}” to be fetched: choose from {known}.")
     if entries[name].repo is None:
         raise UserError(
-            "weights_unknown",
+            ErrorCode.WEIGHTS_UNKNOWN,
             f"“{name}” is on no model hub: get {entries[name].files[0]} yourself and use “weights add”.",
         )
-    manage.check_name(name)
+    registry.check_name(name)
     there = installed()
     return [entries[each] for each in (*entries[name].needs, name) if each == name or each not in there]
 
 
 def fetch(entry: Entry, report: Report) -> Path:
-    """Download, check, convert where needed, and install one entry of the catalogue; its folder. Raises UserError."""
-    manage.check_name(entry.name)
+    """Download, check, convert where needed, and install one entry of the catalog; its folder. Raises UserError."""
+    registry.check_name(entry.name)
     report(f"Looking for {entry.repo}", 0, 1)
-    files = hub.listing(entry.repo, entry.files)
+    files = download.listing(entry.repo, entry.files)
     if entry.kind == "view" and not entry.files[0].endswith(".ckpt"):
         files = _one_precision(files)
     # Only a conversion needs the disk twice; other files keep their place and get a second name.
     extra = entry.installed or sum(file.bytes for file in files if file.cached)
-    root = hub.download(entry.name, entry.repo, files, entry.sha256, extra, report)
+    root = download.download(entry.name, entry.repo, files, entry.sha256, extra, report)
     source = root / files[0].name if len(files) == 1 else root
-    found, origin = recognise(source), f"{entry.repo} {files[0].revision}"
+    found, origin = recognize(source), f"{entry.repo} {files[0].revision}"
     folder = _install(found, source, entry.name, origin, entry.terms, entry.polar_of_source, False, True, report)
-    hub.clear(entry.name)
+    download.clear(entry.name)
     return folder
 
 
 def add(path: Path, name: str | None, half: bool, report: Report) -> Path:
-    """Recognise and install a file or folder, which is copied or converted; its new folder. Raises UserError.
+    """Recognize and install a file or folder, which is copied or converted; its new folder. Raises UserError.
 
-    Without a ``name`` it gets the one of the catalogue that has a file of this name, else one made of its own.
+    Without a ``name`` it gets the one of the catalog that has a file of this name, else one made of its own.
     """
     path = path.expanduser().absolute()
     if path.name == "model_index.json":  # what a person finds in the folder that is meant
         path = path.parent
     report(f"Looking at {path.name}", 0, 1)
-    found = recognise(path)
+    found = recognize(path)
     name = name or _name(path, found)
-    entry = catalogue().get(name)
+    entry = catalog().get(name)
     if entry is not None and entry.kind != found.kind:
-        raise UserError("bad_name", f"“{name}” is the name of other weights: choose another name for {path}.")
+        raise UserError(ErrorCode.BAD_NAME, f"“{name}” is the name of other weights: choose another name for {path}.")
     if found.kind == "matcher" and name != "loftr":
-        raise UserError("bad_name", f"{path} holds LoFTR's weights: they are only found under the name “loftr”.")
+        raise UserError(
+            ErrorCode.BAD_NAME, f"{path} holds LoFTR's weights: they are only found under the name “loftr”."
+        )
     polar = entry.polar_of_source if entry else bool(_STABLE.search(name) or _STABLE.search(path.name))
     return _install(found, path, name, str(path), entry.terms if entry else "not known", polar, half, False, report)
 
@@ -85,8 +87,8 @@ def add(path: Path, name: str | None, half: bool, report: Report) -> Path:
 def convert(path: Path, folder: Path, half: bool, report: Report) -> None:
     """Write what would be installed into ``folder``, which must not exist. Raises UserError."""
     if folder.exists():
-        raise UserError("bad_output", f"{folder} is there already: choose a folder that is not.")
-    found = recognise(path)
+        raise UserError(ErrorCode.BAD_OUTPUT, f"{folder} is there already: choose a folder that is not.")
+    found = recognize(path)
     partial = folder.with_name(folder.name + ".partial")
     try:
         partial.mkdir(parents=True)
@@ -101,15 +103,15 @@ def _install(
     source: Path,
     name: str,
     origin: str,
-    licence: str,
+    license: str,
     polar: bool,
     half: bool,
     take: bool,
     report: Report,
 ) -> Path:
-    with place(name, found.kind, origin, licence) as folder:
+    with place(name, found.kind, origin, license) as folder:
         _write(found, source, folder, polar, half, take, report)
-    return manage.weights_folder() / name
+    return registry.weights_folder() / name
 
 
 def _write(found: Format, source: Path, folder: Path, polar: bool, half: bool, take: bool, report: Report) -> None:
@@ -128,7 +130,7 @@ def _write(found: Format, source: Path, folder: Path, polar: bool, half: bool, t
 
 
 def _name(path: Path, found: Format) -> str:
-    for entry in catalogue().values():
+    for entry in catalog().values():
         if path.is_file() and any(path.name == file.rpartition("/")[2] for file in entry.files):
             return entry.name
     if found.kind in ("matcher", "mask"):

@@ -129,9 +129,9 @@ def check_object(thing) -> None:
     assert (uses == 2).all(), "an edge does not belong to exactly two faces"
     points = np.array([vertex.co for vertex in mesh.vertices])
     normals = np.array([polygon.normal for polygon in mesh.polygons])
-    centres = np.array([polygon.center for polygon in mesh.polygons])
+    centers = np.array([polygon.center for polygon in mesh.polygons])
     areas = np.array([polygon.area for polygon in mesh.polygons])
-    assert ((normals * centres).sum(1) * areas).sum() > 0, "the faces look inwards"
+    assert ((normals * centers).sum(1) * areas).sum() > 0, "the faces look inwards"
     assert abs(np.ptp(points, axis=0).max() - 1) < 1e-5, "the longest side is not 1 m"
     assert abs(points[:, 2].min()) < 1e-5, "the base is not at the origin's height"
     assert np.abs(points.min(0) + points.max(0))[:2].max() < 1e-5, "the origin is not in the middle"

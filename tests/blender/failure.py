@@ -44,7 +44,7 @@ def test() -> None:
 def failure(before: dict) -> str:
     message = refused(bpy.ops.image_to_mesh.generate)
     assert counts() == before, message
-    folder = part("operators.files").user_folder() / "jobs"
+    folder = part("operators.paths").user_folder() / "jobs"
     assert not folder.is_dir() or not list(folder.iterdir()), message
     return message
 

@@ -20,7 +20,7 @@ def test() -> None:
     before = counts()
     told = refused(bpy.ops.image_to_mesh.imagine)
     assert "weights fetch" in told and "preferences" in told and counts() == before
-    jobs = part("operators.files").user_folder() / "jobs"
+    jobs = part("operators.paths").user_folder() / "jobs"
     assert not list(jobs.iterdir())
 
     settings.text_model = str(model)

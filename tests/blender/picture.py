@@ -37,13 +37,13 @@ def state(image: bpy.types.Image) -> tuple:
 def test() -> None:
     package, folder = arguments()
     install(package)
-    check_files(part("operators.picture"), folder)
-    check_choice(part("operators.picture"))
+    check_files(part("operators.image_input"), folder)
+    check_choice(part("operators.image_input"))
 
 
 def check_files(picture, folder: Path) -> None:
     bytes_ = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 4), np.uint8)
-    bytes_[0, 0] = (200, 100, 50, 0)  # colour under a transparent pixel stays
+    bytes_[0, 0] = (200, 100, 50, 0)  # color under a transparent pixel stays
     image = generated("generated", bytes_ / 255)
     before = state(image)
     assert (read(picture.as_file(image, folder)) == bytes_).all()
@@ -71,7 +71,7 @@ def check_files(picture, folder: Path) -> None:
     before = counts()
     try:
         picture.as_file(gone, folder)
-    except part("backend.protocol").UserError as error:
+    except part("backend.errors").UserError as error:
         assert error.code == "bad_image" and "gone.png" in str(error)
     else:
         raise AssertionError("a missing picture was taken")

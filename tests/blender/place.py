@@ -28,7 +28,7 @@ def test() -> None:
     corner = thing.data.uv_layers[0].uv[front.loop_start].vector
     image = thing.data.materials[0].node_tree.nodes["Image Texture"].image
     at = (int(corner.y * 64) * 64 + int(corner.x * 64)) * 4
-    assert tuple(image.pixels[at : at + 3]) == (1, 0, 0), "the side towards -Y does not show the picture's colour"
+    assert tuple(image.pixels[at : at + 3]) == (1, 0, 0), "the side towards -Y does not show the picture's color"
 
     second = scene.place(bpy.context, folder / "job", "Tasse", {}, camera=True)
     camera = bpy.data.objects["Tasse Camera"]
@@ -72,7 +72,7 @@ def check_camera(report, thing, camera) -> None:
 
 def check_refusals(scene, folder) -> None:
     """What cannot be read is refused in one sentence, and nothing of it stays."""
-    protocol = part("backend.protocol")
+    errors = part("backend.errors")
     broken = folder / "broken"
     write_job_folder(broken)
     before = counts()
@@ -84,7 +84,7 @@ def check_refusals(scene, folder) -> None:
     for each in attempts:
         try:
             scene.place(bpy.context, each, "Broken", {})
-        except protocol.UserError as error:
+        except errors.UserError as error:
             assert error.code == "bad_result" and "\n" not in str(error)
         else:
             raise AssertionError(f"{each} was placed")

@@ -12,7 +12,7 @@ from common import arguments, counts, install, part, run, write_job_folder
 def test() -> None:
     package, folder = arguments()
     install(package)
-    check_pruning(part("operators.files"))
+    check_pruning(part("operators.paths"))
     check_preview(part("panels.preview"), folder)
 
 

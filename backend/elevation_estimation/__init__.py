@@ -1,0 +1,1 @@
+"""How high the input image's camera stood above the object."""

@@ -1,0 +1,92 @@
+"""What goes wrong, as one sentence that a person can act on. Standard library only: Blender imports it."""
+
+from __future__ import annotations
+
+import errno
+from enum import StrEnum
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL_TEXTS = ("no space left on device", "os error 28", "disk quota exceeded")
+_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "cannot allocate memory")
+
+
+class ErrorCode(StrEnum):
+    """What kind of error a ``UserError`` is, for programs."""
+
+    BAD_HASH = "bad_hash"
+    BAD_IMAGE = "bad_image"
+    BAD_NAME = "bad_name"
+    BAD_OPTION = "bad_option"
+    BAD_OUTPUT = "bad_output"
+    BAD_PLATFORM = "bad_platform"
+    BAD_PYTHON = "bad_python"
+    BAD_REQUEST = "bad_request"
+    BAD_RESULT = "bad_result"
+    BROKEN_FIELD = "broken_field"
+    BROKEN_VIEWS = "broken_views"
+    BUSY = "busy"
+    CANCELLED = "cancelled"
+    DISK_FULL = "disk_full"
+    DOWNLOAD_FAILED = "download_failed"
+    ENVIRONMENT_BROKEN = "environment_broken"
+    FACES_TOO_FEW = "faces_too_few"
+    FIELD_BROKEN = "field_broken"
+    INTERNAL = "internal"
+    LICENSE_NOT_ACCEPTED = "license_not_accepted"
+    NEEDS_ELEVATION = "needs_elevation"
+    NO_BACKEND = "no_backend"
+    NO_DEVICE = "no_device"
+    NO_FIELD = "no_field"
+    NO_NETWORK = "no_network"
+    NO_OBJECT = "no_object"
+    NO_TEXT_MODEL = "no_text_model"
+    NO_VENV = "no_venv"
+    NOTHING_KEPT = "nothing_kept"
+    OBJECT_GONE = "object_gone"
+    REMBG_FAILED = "rembg_failed"
+    SETUP_FAILED = "setup_failed"
+    TOO_FEW_VIEWS = "too_few_views"
+    VERSION_MISMATCH = "version_mismatch"
+    WEIGHTS = "weights"
+    WEIGHTS_BROKEN = "weights_broken"
+    WEIGHTS_IN_USE = "weights_in_use"
+    WEIGHTS_MISMATCH = "weights_mismatch"
+    WEIGHTS_MISSING = "weights_missing"
+    WEIGHTS_REFUSED = "weights_refused"
+    WEIGHTS_THERE = "weights_there"
+    WEIGHTS_UNKNOWN = "weights_unknown"
+    WORKER_CRASHED = "worker_crashed"
+
+
+class UserError(Exception):
+    """Something a person can act on: one clear sentence (what is wrong, what to do) and a short machine code."""
+
+    def __init__(self, code: ErrorCode, message: str, log: str | None = None):
+        super().__init__(message)
+        self.code = code
+        self.log = log
+        """Path of the log that tells more, if there is one."""
+
+
+def to_user_error(error: BaseException, log: str | None) -> UserError:
+    """Any exception as one clear sentence. The traceback belongs into the log, which the sentence names."""
+    if isinstance(error, UserError):
+        error.log = error.log or log
+        return error
+    text = str(error).lower()
+    if (isinstance(error, OSError) and error.errno in _DISK_FULL) or any(each in text for each in _DISK_FULL_TEXTS):
+        return UserError(ErrorCode.DISK_FULL, "The disk is full: free some space and try again.", log)
+    if isinstance(error, MemoryError) or any(each in text for each in _MEMORY_TEXTS):
+        advice = "close other programs, or choose the fast preset, fewer faces or a smaller texture"
+        return UserError(ErrorCode.OUT_OF_MEMORY, f"There is not enough memory for this job: {advice}.", log)
+    if isinstance(error, PermissionError):
+        return UserError(ErrorCode.NO_PERMISSION, f"No permission for {error.filename}: choose another folder.", log)
+    if isinstance(error, ImportError):
+        advice = "repair it in the extension's preferences or with “python3 -m backend setup”"
+        return UserError(
+            ErrorCode.ENVIRONMENT_BROKEN, f"The backend's environment is incomplete ({error}): {advice}.", log
+        )
+    where = f"; the log tells more: {log}" if log else ""
+    return UserError(
+        ErrorCode.INTERNAL, f"Something went wrong inside the backend ({type(error).__name__}){where}", log
+    )

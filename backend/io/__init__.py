@@ -1,0 +1,1 @@
+"""Files in and out: images, tensors, checkpoints, job folders, exports."""

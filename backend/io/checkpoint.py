@@ -1,0 +1,97 @@
+"""A file of tensors from anywhere -> its content, without ever running what a pickle asks for."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+import zlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from ..errors import ErrorCode, UserError
+
+
+class _Ignored:
+    """Stands in for what training programs write beside the tensors: takes anything, does nothing, is never used."""
+
+    def __new__(cls, *_, **__):
+        return super().__new__(cls)
+
+    def __init__(self, *_, **__):
+        pass
+
+    def __setstate__(self, state):
+        pass
+
+
+_BOOKKEEPING = (
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "pytorch_lightning.utilities.parsing.AttributeDict",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+    "numpy.dtype",
+    "_codecs.encode",
+)
+"""All that the public checkpoints name besides tensors; PyTorch refuses every other name before anything is made."""
+_NAME = re.compile(r"GLOBAL ([\w.]+)")
+
+
+def read_checkpoint(path: Path) -> dict:
+    """What a ``.ckpt``, ``.pth``, ``.bin`` or ``.safetensors`` file holds: names -> tensors on the CPU, or dicts.
+
+    The tensors of a pickle stay on disk until they are used, where its format allows that. Raises UserError
+    (``weights_missing``, ``weights_broken``, ``weights_refused`` for a pickle that asks for anything but tensors).
+    """
+    if not path.is_file():
+        raise UserError(ErrorCode.WEIGHTS_MISSING, f"There is no file {path}: correct the path.")
+    try:
+        content = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
+    except pickle.UnpicklingError as error:
+        name = _NAME.search(str(error))
+        if name is None:
+            raise _broken(path) from error
+        raise UserError(
+            ErrorCode.WEIGHTS_REFUSED,
+            f"{path} asks for more than tensors ({name[1]}) and was not opened, since that could run a program: "
+            "get the original file.",
+        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # damage shows as whatever the first wrong byte happens to mean
+        raise _broken(path) from error
+    if not isinstance(content, dict):
+        raise UserError(ErrorCode.WEIGHTS_UNKNOWN, f"{path} holds no named tensors: get the original file.")
+    return content
+
+
+def check_sums(path: Path) -> None:
+    """Compare the file with the checksums it carries, as most ``.ckpt`` and ``.pth`` files do: they are zip archives.
+
+    PyTorch leaves this out. Reads all of the file. Raises UserError (``weights_broken``).
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise _broken(path) from error
+    if damaged is not None:
+        raise _broken(path)
+
+
+def _unpickle(path: Path) -> object:
+    with torch.serialization.safe_globals([(_Ignored, name) for name in _BOOKKEEPING]):
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError as error:
+            if "mmap" not in str(error):
+                raise
+            return torch.load(path, map_location="cpu", weights_only=True)  # the format before PyTorch 1.6
+
+
+def _broken(path: Path) -> UserError:
+    return UserError(ErrorCode.WEIGHTS_BROKEN, f"{path} is damaged or incomplete: get it again.")

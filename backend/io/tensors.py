@@ -1,0 +1,89 @@
+"""Tensors in a file: the one format in which weights and fields are saved.
+
+A file is safetensors; a matrix may be stored as int8 with a companion ``NAME.scale`` (float16, one per output channel,
+the first dimension), which brings the starter weights to a size that can be shipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ..errors import ErrorCode, UserError
+from ..paths import weights_remedy
+
+_SCALE = ".scale"
+_SMALLEST_SCALE = 2.0**-24
+"""The smallest positive float16."""
+
+
+def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
+    """The tensors of a file on the CPU; int8 ones with a scale as float32, all others as they are stored.
+
+    Raises UserError (``weights_missing``, ``weights_broken``).
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(ErrorCode.WEIGHTS_MISSING, f"The weight file {path} is missing: {weights_remedy(path)}.")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, ValueError, EOFError) as error:
+        raise UserError(
+            ErrorCode.WEIGHTS_BROKEN, f"The weight file {path} is damaged: {weights_remedy(path)}."
+        ) from error
+    for name in [each for each in tensors if each + _SCALE in tensors and tensors[each].dtype == torch.int8]:
+        scale = tensors.pop(name + _SCALE).float()
+        tensors[name] = tensors[name].float().mul_(scale.view(-1, *[1] * (tensors[name].dim() - 1)))
+    return tensors
+
+
+def write_tensors(path: Path | str, tensors: dict[str, torch.Tensor], quantize: bool) -> None:
+    """Write a file that ``read_tensors`` reads, under a temporary name first.
+
+    ``quantize`` stores floating-point tensors of two or more dimensions as int8, symmetric, with one scale per output
+    channel: an error of at most half a step, 1/254 of the channel's largest value. Everything else is kept as it is.
+    """
+    stored = {}
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds numbers that are not finite")
+        if quantize and tensor.dim() >= 2 and tensor.is_floating_point():
+            flat = tensor.float().flatten(1)
+            largest = flat.abs().amax(1)
+            scale = (largest / 127).clamp_min(_SMALLEST_SCALE).half()
+            # Divide by the scale as it is stored, one float16 further up where rounding made it too small for 127.
+            scale = (scale.view(torch.int16) + (scale.float() * 127 < largest).short()).view(torch.float16)
+            stored[name] = (flat / scale.float()[:, None]).round().to(torch.int8).view(tensor.shape)
+            stored[name + _SCALE] = scale
+        else:
+            stored[name] = tensor
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file(stored, partial)
+    partial.replace(path)
+
+
+def misfit(expected: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[int]]) -> str:
+    """What is wrong with the shapes ``found`` by name, as the second half of a sentence; empty when all fit."""
+    missing = [name for name in expected if name not in found]
+    strange = [name for name in found if name not in expected]
+    wrong = [name for name in expected if name in found and tuple(found[name]) != tuple(expected[name])]
+    told = []
+    if missing:
+        told.append(f"lacks {_named(missing)}")
+    if strange:
+        told.append(f"has {_named(strange)}, which does not belong there")
+    if wrong:
+        shapes = (" x ".join(map(str, each[wrong[0]])) or "a single number" for each in (found, expected))
+        told.append(f"has {_named(wrong)} as {' instead of '.join(shapes)}")
+    return " and ".join(told)
+
+
+def _named(names: Sequence[str]) -> str:
+    return f"“{names[0]}”" + (f" and {len(names) - 1} more" if len(names) > 1 else "")

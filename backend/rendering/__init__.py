@@ -1,0 +1,1 @@
+"""Ray casting against meshes and turntable previews."""

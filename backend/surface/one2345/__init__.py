@@ -1,0 +1,12 @@
+"""One-2-3-45's own reconstruction network (arXiv 2306.16928, section 3.3): what its public checkpoint was trained as.
+
+Module and parameter names follow that checkpoint, so that a strict ``load_state_dict`` is the check of its layout.
+Behavior that looks odd (statistics of the input at inference, unmasked sums, look-ups that differ at the border) is
+what the weights were trained with and is kept on purpose.
+"""
+
+from .field import One2345Field, field_from
+from .loading import KIND, load
+from .reconstruct import Reconstruction
+
+__all__ = ["KIND", "One2345Field", "Reconstruction", "field_from", "load"]

@@ -1,0 +1,119 @@
+"""The field that the reconstruction network makes of one object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...errors import ErrorCode, UserError
+from .color import Sources, gather
+from .network import One2345
+from .poses import Frame, normalize
+
+HALF_SIDE = 0.72
+"""World units. The network was trained on objects in a cube of half side 0.5, which may stand turned in ours; farther
+out, where nothing was ever supervised, it leaves shells that are no part of the object."""
+BLOCK = 1 << 16
+"""Distances computed at once: about 150 MB of activations."""
+COLOR_BLOCK = 1 << 11
+"""Colors computed at once: about 150 MB."""
+
+
+class One2345Field:
+    """The ``Field`` of ``data.py``; all tensors on the network's device."""
+
+    half_side = HALF_SIDE
+
+    def __init__(
+        self,
+        network: One2345,
+        images: torch.Tensor,
+        cameras: np.ndarray,
+        volume: torch.Tensor,
+        mask: torch.Tensor,
+        maps: torch.Tensor | None = None,
+    ):
+        """``images`` (32, 3, 256, 256) in 0..1; ``cameras`` (33, 4, 4): the reference view's and theirs, OpenGL axes;
+        ``volume`` (16, R, R, R) and its seen voxels (R, R, R) bool; ``maps`` (32, 56, 256, 256): the images' features,
+        left out: computed when a color is first wanted."""
+        self.network, self.images, self.cameras, self.volume, self.mask = network, images, cameras, volume, mask
+        self.frame: Frame = normalize(cameras)
+        self._maps = maps
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, network: One2345, images: torch.Tensor, cameras: np.ndarray) -> One2345Field:
+        """The field of an object in its source images, seen by ``cameras`` (see ``__init__``)."""
+        maps = network.features(images)
+        projections = torch.from_numpy(normalize(cameras).projections).to(images.device)
+        return cls(network, images, cameras, *network.volume(maps, projections), maps)
+
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        found = _in_blocks(self.distances, self._normalized(points), BLOCK, 1)
+        return found[:, 0].cpu().numpy() * np.float32(self.frame.scale)
+
+    def color(self, points: np.ndarray) -> np.ndarray:
+        return _in_blocks(self.colors, self._normalized(points), COLOR_BLOCK, 3).clamp(0, 1).cpu().numpy()
+
+    @torch.no_grad()
+    def distances(self, points: torch.Tensor) -> torch.Tensor:
+        """Normalized points (P, 3) -> distances (P, 1) in normalized units."""
+        return self.network.sdf_network_lod0.distance(self.volume, points)
+
+    @torch.no_grad()
+    def colors(self, points: torch.Tensor) -> torch.Tensor:
+        """Normalized points (P, 3) -> colors (P, 3) as seen from straight outside; no view counts as hidden."""
+        _, slope = self.network.sdf_network_lod0.gradient(self.volume, points)
+        outwards = slope / slope.norm(dim=1, keepdim=True).clamp_min(1e-6)
+        return self.network.rendering_network_lod0(gather(self.sources, points, outwards))
+
+    @property
+    def sources(self) -> Sources:
+        """What colors are blended from."""
+        if self._maps is None:
+            with torch.no_grad():
+                self._maps = self.network.features(self.images)
+        projections = torch.from_numpy(self.frame.projections).to(self.volume.device)
+        cameras = torch.from_numpy(self.frame.camera_to_world[:, :3, 3]).to(self.volume.device)
+        return Sources(self.images, self._maps, self.volume, self.mask, projections, cameras)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Pictures in 8 bits, the volume in 16: feature maps are 60 times as large and are computed anew."""
+        return {
+            "one2345.images": (self.images * 255).round().to(torch.uint8).cpu(),
+            "one2345.cameras": torch.from_numpy(self.cameras),
+            "one2345.volume": self.volume.half().cpu(),
+            "one2345.mask": self.mask.cpu(),
+            **{f"network.{name}": tensor.cpu() for name, tensor in self.network.state_dict().items()},
+        }
+
+    def _normalized(self, points: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(self.frame.from_world(points)).to(self.volume.device)
+
+
+def field_from(tensors: dict[str, torch.Tensor], path: Path | str, device: str | torch.device = "cpu") -> One2345Field:
+    """The field that ``One2345Field.tensors`` described; ``path`` is named if it cannot be. Raises UserError."""
+    try:
+        network = One2345.of(
+            {name.removeprefix("network."): each for name, each in tensors.items() if name.startswith("network.")}
+        )
+        images, cameras, volume, mask = (tensors[f"one2345.{name}"] for name in ("images", "cameras", "volume", "mask"))
+        if images.shape[1:] != (3, 256, 256) or cameras.shape != (len(images) + 1, 4, 4):
+            raise ValueError("pictures and cameras do not fit")
+        if volume.shape != (16, *mask.shape):
+            raise ValueError("volume and mask do not fit")
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise UserError(
+            ErrorCode.FIELD_BROKEN, f"{path} does not hold a field of this version: generate the mesh again."
+        ) from error
+    network = network.requires_grad_(False).to(device)
+    pictures = images.to(device).float() / 255
+    return One2345Field(network, pictures, cameras.numpy(), volume.to(device).float(), mask.to(device))
+
+
+def _in_blocks(ask: Callable, points: torch.Tensor, size: int, columns: int) -> torch.Tensor:
+    blocks = [ask(block) for block in points.split(size)] if len(points) else [points.new_zeros(0, columns)]
+    return torch.cat(blocks)

@@ -1,0 +1,50 @@
+"""Views -> field, as the pipeline wants it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from ...camera import FIRST_RING, LOWER_RING, NEIGHBORS, UPPER_RING
+from ...errors import ErrorCode, UserError
+from ...types import Views
+from .field import One2345Field
+from .network import One2345
+from .poses import IMAGE_SIZE
+
+_RINGS = [[name for name, _, _ in ring] for ring in (FIRST_RING, LOWER_RING, UPPER_RING)]
+LAYOUTS = tuple(
+    tuple(f"{name}_{index}" for name in (*_RINGS[0], *second) for index in range(len(NEIGHBORS)))
+    for second in _RINGS[1:]
+)
+"""The 32 source views in the order in which the network was trained on them, for either second ring."""
+
+
+class Reconstruction:
+    """The reconstruction network and how it is used."""
+
+    def __init__(self, network: One2345):
+        self.network = network
+
+    def lift(self, views: Views) -> One2345Field:
+        """The field of an object seen in ``views``: the picture, which only gives the reference camera, and the 32
+        neighbors of its stage-1 views. Raises UserError (``too_few_views``) where some of these are missing."""
+        pictures, cameras = source_views(views)
+        images = torch.from_numpy(pictures).to(next(self.network.parameters()).device).permute(0, 3, 1, 2)
+        if images.shape[-1] != IMAGE_SIZE:
+            images = F.interpolate(images, (IMAGE_SIZE,) * 2, mode="bilinear", antialias=True).clamp(0, 1)
+        return One2345Field.of(self.network, images.contiguous(), cameras)
+
+
+def source_views(views: Views) -> tuple[np.ndarray, np.ndarray]:
+    """The 32 source pictures (32, H, W, 3) in the order of training, and 33 cameras (33, 4, 4): the picture's first."""
+    places = {name: index for index, name in enumerate(views.names)}
+    layout = next((names for names in LAYOUTS if all(name in places for name in ("input", *names))), None)
+    if layout is None:
+        raise UserError(
+            ErrorCode.TOO_FEW_VIEWS,
+            "These weights need all 40 generated views: choose the standard or the high preset.",
+        )
+    sources = [places[name] for name in layout]
+    return views.images[sources].astype(np.float32), views.camera_to_world[[places["input"], *sources]]

@@ -1,0 +1,1 @@
+"""Novel views of the object: the view plan and the view models."""

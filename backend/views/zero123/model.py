@@ -1,0 +1,157 @@
+"""The view model: given one picture and a camera move, predict the noise of the picture from there.
+
+Zero123 (arXiv 2303.11328): a Stable-Diffusion UNet that sees [noisy latent, latent of the picture] and one
+cross-attention token made of the picture's CLIP embedding and the camera move. The folder's configs decide every size,
+so the same class runs the bundled weights and the public ones.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPVisionModelWithProjection
+
+from ...camera import relative_pose
+from .conditioning import ELEVATION_UNIT, clip_pixels
+from .loading import load_parts
+
+
+class SingleToken:
+    """Cross-attention to one token. A softmax over one key is 1, so queries and keys do not matter (exact, not an
+    approximation) and every pixel receives the same value."""
+
+    def __call__(
+        self, attn: nn.Module, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor, **_
+    ) -> torch.Tensor:
+        value = attn.to_out[0](attn.to_v(encoder_hidden_states))
+        return value.expand(-1, hidden_states.shape[1], -1)
+
+
+class Zero123(nn.Module):
+    """UNet, VAE, CLIP tower and camera projection, with what training and inference both need of them."""
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        vae: AutoencoderKL,
+        image_encoder: CLIPVisionModelWithProjection,
+        projection: nn.Linear,
+        schedule: dict,
+        elevation_head: nn.Sequential | None = None,
+        polar_of_source: bool = False,
+    ):
+        """``projection`` maps (embedding + 4) to the UNet's cross-attention width; ``schedule`` is the configuration of
+        a diffusers scheduler (betas, number of steps, ``prediction_type``). ``polar_of_source``: see ``pose``."""
+        super().__init__()
+        self.unet = unet
+        self.vae = vae
+        self.image_encoder = image_encoder
+        self.projection = projection
+        self.schedule = schedule
+        self.elevation_head = elevation_head
+        self.polar_of_source = polar_of_source
+        """Whether the elevation has to be known before the first view."""
+        self.latent_channels: int = vae.config.latent_channels
+        self.latent_size: int = unet.config.sample_size
+        self.image_size: int = self.latent_size * 2 ** (len(vae.config.block_out_channels) - 1)
+        self.scaling_factor: float = vae.config.scaling_factor
+        unet.set_attn_processor(
+            {
+                name: SingleToken() if name.endswith("attn2.processor") else processor
+                for name, processor in unet.attn_processors.items()
+            }
+        )
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    ) -> Zero123:
+        """A model from a folder in diffusers' layout, ready for inference. Raises UserError for missing, broken or
+        mismatched files.
+
+        The VAE stays in float32 where ``dtype`` is bfloat16, which would cost visible precision.
+        """
+        model = cls(**load_parts(Path(folder))).requires_grad_(False).eval().to(device, dtype)
+        if dtype == torch.bfloat16:
+            model.vae.float()
+        if model.device.type == "cuda":
+            # Not on the CPU: no faster there, and PyTorch's group norm loses four digits in this layout.
+            model.unet.to(memory_format=torch.channels_last)
+            model.vae.to(memory_format=torch.channels_last)
+        return model
+
+    @property
+    def device(self) -> torch.device:
+        return self.projection.weight.device
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (B, 3, H, W) in -1..1 -> mean of the VAE's posterior (B, c, h, w) float32, not scaled.
+
+        The diffusion model works on these times ``scaling_factor``.
+        """
+        return self.vae.encode(images.to(self.vae.dtype)).latent_dist.mode().float()
+
+    def encode_condition(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (B, 3, H, W) in -1..1 -> condition latent (B, c, h, w) and CLIP embedding (B, D), both float32.
+
+        The condition latent is deliberately not scaled and the embedding not normalized: Zero123 was trained so.
+        """
+        pixels = clip_pixels(images, self.image_encoder.config.image_size)
+        embedding = self.image_encoder(pixel_values=pixels.to(self.image_encoder.dtype)).image_embeds
+        return self.encode(images), embedding.float()
+
+    def pose(self, moves: np.ndarray, source_polars: np.ndarray) -> np.ndarray:
+        """Camera moves (N, 2) of (polar, azimuth) in degrees, from pictures seen at polar angles (N,) in degrees -> the
+        pose numbers (N, 4) float32 that ``tokens`` takes.
+
+        The fourth is a change of radius, always 0; with Stable Zero123's weights it is the polar angle of the source.
+        """
+        numbers = relative_pose(*np.transpose(moves))
+        if self.polar_of_source:
+            numbers[:, 3] = np.radians(source_polars)
+        return numbers
+
+    def tokens(self, embedding: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
+        """CLIP embedding (B, D) and pose numbers (B, 4) of ``pose`` -> tokens (B, 1, cross)."""
+        weight = self.projection.weight
+        joined = torch.cat([embedding.to(weight.dtype), pose.to(weight)], dim=-1)
+        return self.projection(joined)[:, None]
+
+    def denoise(
+        self, noisy: torch.Tensor, t: torch.Tensor, condition_latent: torch.Tensor, tokens: torch.Tensor
+    ) -> torch.Tensor:
+        """One UNet call: noisy latents (B, c, h, w), timesteps (B,) or one number, condition latents (B, c, h, w) and
+        tokens (B, 1, cross) -> prediction (B, c, h, w) float32, of the kind ``schedule["prediction_type"]`` names."""
+        dtype = self.projection.weight.dtype
+        joined = torch.cat([noisy, condition_latent], dim=1).to(dtype)
+        return self.unet(joined, t, encoder_hidden_states=tokens.to(dtype), return_dict=False)[0].float()
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Scaled latents (B, c, h, w) -> images (B, 3, H, W) float32, about -1..1 and not clamped."""
+        latents = latents.float() / self.scaling_factor
+        return self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0].float()
+
+    def elevation(self, embedding: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """CLIP embedding (B, D) -> elevation (B,) in degrees and the log of its variance (B,) in degrees squared.
+
+        For models that have an elevation head.
+        """
+        answer = self.elevation_head(embedding.to(self.elevation_head[0].weight.dtype)).float()
+        return answer[:, 0] * ELEVATION_UNIT, answer[:, 1] + 2 * math.log(ELEVATION_UNIT)
+
+    @torch.inference_mode()
+    def predict_elevation(self, image: np.ndarray) -> tuple[float, float] | None:
+        """Elevation of the camera that saw ``image`` (H, W, 3) 0..1 on white: degrees and one standard deviation.
+
+        None where the model has no elevation head.
+        """
+        if self.elevation_head is None:
+            return None
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)[None] * 2 - 1
+        degrees, log_variance = self.elevation(self.encode_condition(pixels)[1])
+        return degrees.item(), math.exp(log_variance.item() / 2)

@@ -1,0 +1,1 @@
+"""Procedural shapes: schema, signed distance functions, families."""
