@@ -212,30 +212,30 @@ def _pip_failure(build: Build, text: str, log: Path) -> UserError:
         return error
     missing = _NOT_FOUND.search(text)
     if "DO NOT MATCH THE HASHES" in text:
-        code = "bad_hash"
+        code = ErrorCode.BAD_HASH
         told = (
             "A downloaded package is not the file that was pinned (its hash differs) and was not installed: a mirror "
             "or proxy may have changed it; empty pip's cache, check pip's configuration and try again."
         )
     elif _LONG_PATH in text:
-        code = "setup_failed"
+        code = ErrorCode.SETUP_FAILED
         told = (
             "Windows allows only 260 characters in a path: set IMAGE_TO_MESH_HOME to a short folder (C:\\i2m), or "
             "enable long paths in Windows, and try again."
         )
     elif build.wheelhouse and missing:
-        code = "no_wheel"
+        code = ErrorCode.NO_WHEEL
         told = f"{missing[1]} is not among the wheels in {build.wheelhouse}: fetch them again or remove that folder."
     elif _NETWORK.search(text):
-        code = "no_network"
+        code = ErrorCode.NO_NETWORK
         told = (
             "The Python packages could not be downloaded: check the internet connection and proxy, then try again; "
             "what has been downloaded is kept."
         )
     elif missing:
-        code = "no_wheel"
+        code = ErrorCode.NO_WHEEL
         told = f"{missing[1]} was not found where pip looks for packages: check the connection and pip's configuration."
     else:
-        code = "setup_failed"
+        code = ErrorCode.SETUP_FAILED
         told = "The Python packages could not be installed: see the log, then try again."
     return UserError(code, told, str(log))

@@ -81,6 +81,7 @@ def test_the_package_runs_from_any_folder(tmp_path):
     """As in an installed extension: another folder, spaces, non-ASCII letters, PYTHON* variables of the host."""
     home = tmp_path / "Erweiterungen 日本" / "image_to_mesh"
     shutil.copytree(ROOT / "backend", home / "backend", ignore=shutil.ignore_patterns("__pycache__", "starter"))
+    shutil.copy(ROOT / "blender_manifest.toml", home)  # the version stands there
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); from backend.client import Backend\n"
         "backend = Backend(sys.argv[2], sys.argv[3])\n"
