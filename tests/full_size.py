@@ -23,7 +23,7 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from checkpoints import (  # noqa: E402
+from tests.helpers.checkpoints import (  # noqa: E402
     full_size_view_parts,
     original_state,
     write_diffusers,

@@ -1,0 +1,109 @@
+"""Starting the backend: from any folder, with any log, beside stray prints, and what is said when it cannot start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from backend import protocol
+from backend.client import START, Backend
+from backend.errors import UserError
+from tests.helpers.paths import ROOT
+
+
+def _wait_for_hello(backend: Backend) -> None:
+    deadline = time.monotonic() + 20
+    while backend.hello is None:
+        assert time.monotonic() < deadline and backend.alive
+        backend.poll()
+        time.sleep(0.01)
+
+
+def test_stray_prints_break_no_message():
+    """A thread that prints all the time, in Python and below it, while the server answers."""
+    noisy = (
+        "import os, threading\n"
+        "from backend.server import serve\n"
+        "def noise():\n"
+        "    while True: print('stray'); os.write(1, b'{\"jsonrpc\": \"2.0\", ')\n"
+        "start = lambda: (threading.Event().wait(0.5), noise())\n"
+        "threading.Thread(target=start, daemon=True).start()\n"
+        "serve(None)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", noisy],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(1.5)
+    for id in range(1, 200):
+        process.stdin.write(protocol.encode(protocol.request(id, "nonsense", {"folder": "x", "options": {}})))
+    process.stdin.write(b"not a message\n" + protocol.encode(protocol.request(200, "shutdown", {})))
+    process.stdin.close()
+    lines = process.stdout.read().splitlines()
+    process.wait(10)
+    messages = [protocol.decode(line) for line in lines]
+    assert None not in messages and messages[0]["method"] == "hello"
+    assert all("error" in each or each.get("id") == 200 for each in messages[1:])
+
+
+def test_another_version_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(protocol, "PROTOCOL", protocol.PROTOCOL + 1)  # in this process only
+    with Backend(sys.executable, tmp_path / "log") as own:
+        with pytest.raises(UserError) as caught:
+            own.wait(own.generate(tmp_path / "a.png", tmp_path / "job", {}))
+        assert caught.value.code == "version_mismatch" and not own.alive
+
+
+def test_no_python_and_an_empty_environment(tmp_path):
+    with pytest.raises(UserError) as caught:
+        Backend(tmp_path / "python", tmp_path / "log")
+    assert caught.value.code == "no_backend"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
+    python = tmp_path / "env" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    with Backend(python, tmp_path / "log") as own:
+        with pytest.raises(UserError) as caught:
+            own.wait(own.generate(tmp_path / "a.png", tmp_path / "job", {}))
+        assert caught.value.code == "environment_broken" and "setup" in str(caught.value)
+        assert not (tmp_path / "job").exists()
+
+
+def test_the_package_runs_from_any_folder(tmp_path):
+    """As in an installed extension: another folder, spaces, non-ASCII letters, PYTHON* variables of the host."""
+    home = tmp_path / "Erweiterungen 日本" / "image_to_mesh"
+    shutil.copytree(ROOT / "backend", home / "backend", ignore=shutil.ignore_patterns("__pycache__", "starter"))
+    shutil.copy(ROOT / "blender_manifest.toml", home)  # the version stands there
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from backend.client import Backend\n"
+        "backend = Backend(sys.argv[2], sys.argv[3])\n"
+        "while backend.hello is None and backend.alive: backend.poll()\n"
+        "print(ascii(backend.hello)); backend.close()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(home), sys.executable, str(tmp_path / "log")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONIOENCODING": "ascii"},
+    )
+    assert "'protocol': 1" in done.stdout, done.stderr
+
+
+def test_a_long_log_is_put_aside(tmp_path):
+    log = tmp_path / "backend.log"
+    log.write_bytes(b"x" * 2_000_000)
+    with Backend(sys.executable, log) as own:
+        _wait_for_hello(own)
+    assert log.stat().st_size < 1000 and (tmp_path / "backend.log.1").stat().st_size == 2_000_000
+
+
+def test_the_start_text_is_what_the_command_line_uses(tmp_path):
+    done = subprocess.run([sys.executable, "-I", "-c", START, str(ROOT), "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "mesh" in done.stdout

@@ -1,0 +1,185 @@
+"""The command line: what a person sees for a good picture, a bad one, a full disk and an interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend import environment
+from backend.__main__ import main
+from backend.accelerator import WHEELS, platform_tag, python_tag
+from backend.installer import python_of
+from tests.helpers import tiny
+from tests.helpers.paths import ROOT
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Path:
+    return tiny.write_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch) -> Path:
+    """Run in an empty folder with a shaded disc in it, and keep logs away from the user's own."""
+    folder = tmp_path / "Bilder und Ümläute"
+    folder.mkdir()
+    rows, columns = np.mgrid[:128, :128]
+    inside = (rows - 64) ** 2 + (columns - 64) ** 2 < 50**2
+    Image.fromarray(np.stack([rows * 2, columns * 2, rows, inside * 255], -1).astype(np.uint8)).save(
+        folder / "disc.png"
+    )
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return folder
+
+
+def _flags(weights: Path) -> list[str]:
+    return f"--weights|{weights}|--faces|500|--texture-size|256|--device|cpu|--elevation|20".split("|")
+
+
+def _process(*arguments: str, python=sys.executable) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [python, "-m", "backend", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def _assert_glb(path: Path) -> None:
+    data = path.read_bytes()
+    magic, version, length = struct.unpack("<4sII", data[:12])
+    assert (magic, version, length) == (b"glTF", 2, len(data))
+    size = struct.unpack("<I", data[12:16])[0]
+    assert json.loads(data[20 : 20 + size])["meshes"]
+
+
+def test_a_picture_becomes_two_files(weights, place, tmp_path):
+    process = _process("mesh", "disc.png", *_flags(weights))
+    out, told = process.communicate(timeout=300)
+    assert process.returncode == 0, told
+    # The preview would have the picture's own name, so it gets another.
+    assert _names(place) == ["disc-preview.png", "disc.glb", "disc.png"]
+    assert Image.open("disc.png").size == (128, 128)
+    _assert_glb(Path("disc.glb"))
+    assert str(place / "disc.glb") in out and str(place / "disc-preview.png") in out
+    for word in ("views", "texture", "watertight", "manifold", "elevation 20 degrees: given"):
+        assert word in out
+    assert "Traceback" not in told
+
+
+def test_a_bad_picture_in_a_real_process(place, tmp_path):
+    Path("text.png").write_text("hello")
+    process = _process("mesh", "text.png")
+    out, told = process.communicate(timeout=120)
+    assert process.returncode == 1 and out == ""
+    log = tmp_path / "home" / "logs" / "command-line.log"
+    assert "error: text.png is not a picture that can be read" in told and f"log: {log}" in told
+    assert "Traceback" not in told and "Traceback" in log.read_text(encoding="utf-8")
+    assert _names(place) == ["disc.png", "text.png"]
+
+
+def test_every_mistake_is_one_sentence(weights, place, capsys):
+    plain = np.full((64, 64, 3), 200, np.uint8)
+    Image.fromarray(plain).save("plain.png")
+    plain[30:34, 30:34] = 190
+    Image.fromarray(plain).save("nothing.png")
+    Image.new("RGB", (1, 1)).save("one.png")
+    Image.new("1", (16384, 16384)).save("huge.png")
+    Image.new("RGBA", (64, 64), (9, 9, 9, 0)).save("clear.png")
+    Path("cut.png").write_bytes(Path("disc.png").read_bytes()[:500])
+    before = _names(place)
+    for arguments, words in (
+        (["none.png"], "There is no file"),
+        (["."], "cannot be read"),
+        (["one.png"], "too small"),
+        (["huge.png"], "too large"),
+        (["clear.png"], "fully transparent"),
+        (["plain.png"], "all one color"),
+        (["cut.png"], "damaged"),
+        (["nothing.png"], "object"),
+        (["disc.png", "-o", "disc.obj"], "does not end in .glb"),
+        (["disc.png", "-o", "nowhere/disc.glb"], "There is no folder"),
+        (["disc.png", "--faces", "3"], "between 500 and 200000"),
+        (["disc.png", "--weights", "none"], "no weights"),
+    ):
+        assert main(["mesh", *arguments]) == 1
+        told = capsys.readouterr()
+        assert words in told.err and "Traceback" not in told.err and told.out == ""
+        assert sum(line.startswith("error: ") for line in told.err.splitlines()) == 1
+        assert _names(place) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_leaves_nothing_behind(weights, place, capsys):
+    Path("out.glb.partial").symlink_to("/dev/full")
+    assert main(["mesh", "disc.png", "-o", "out.glb", *_flags(weights)]) == 1
+    assert "error: The disk is full" in capsys.readouterr().err
+    assert _names(place) == ["disc.png"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_an_interruption_leaves_nothing_behind(weights, place):
+    # a test run started in the background inherits an ignored SIGINT and would hand it on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = _process("mesh", "disc.png", *_flags(weights), "--preset", "high")
+    for line in process.stderr:
+        if "sides" in line:
+            break
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, told = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Interrupted" in told and "Traceback" not in told and out == ""
+    assert _names(place) == ["disc.png"]
+
+
+def test_a_half_installed_environment_is_told(place, tmp_path, monkeypatch):
+    """The run inside the environment finds packages missing: no second attempt, one sentence."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
+    python = tmp_path / "env" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    monkeypatch.setenv("IMAGE_TO_MESH_INSIDE", "1")
+    process = _process("mesh", "disc.png", python=python)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 1 and "error: The backend's environment lacks torch" in told and "--repair" in told
+    assert "Traceback" not in told
+
+
+def test_a_python_without_packages_goes_on_inside_the_environment(weights, place, tmp_path):
+    """A bare Python finds the complete environment and runs there (one with the packages of this Python, for speed)."""
+    tag = f"{python_tag()}-{platform_tag()}-cpu-{environment._lock_hash(WHEELS)}"
+    inside = tmp_path / "home" / "env" / tag
+    for folder in (inside, tmp_path / "bare"):
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    packages = sysconfig.get_path("purelib", vars={"base": str(inside)})
+    # a test environment may lean on the backend's, so every folder of packages counts
+    shown = [folder for folder in sys.path if folder.endswith("site-packages")]
+    Path(packages, "packages.pth").write_text("\n".join(shown), encoding="utf-8")
+    assert environment.python_path() == python_of(inside)
+    process = _process("doctor", python=python_of(tmp_path / "bare"))
+    out, told = process.communicate(timeout=120)
+    assert "Traceback" not in told and str(inside) in out and "torch " in out
+
+
+def test_doctor(capsys):
+    status = main(["doctor"])
+    told = capsys.readouterr()
+    assert "torch " in told.out and "device: " in told.out
+    assert (status == 0 and "weights: " in told.out) or "error: There are no weights" in told.err

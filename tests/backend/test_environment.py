@@ -1,0 +1,321 @@
+"""The backend's environment, made for real by venv and pip from tiny wheels that stand in for the large ones."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from backend import accelerator, environment
+from backend.errors import UserError
+from tests.helpers.paths import ROOT
+
+WHEELS = ROOT / "wheels"
+PYTHONS = ("cp311", "cp312", "cp313", "cp314")
+ENSURE = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from backend import environment
+from backend.errors import UserError
+def report(text, fraction, megabytes):
+    print(text, flush=True)
+    if sys.argv[4:] and text.startswith(sys.argv[4]):
+        os.kill(os.getpid(), signal.SIGKILL)
+try:
+    print(environment.ensure(report, Path(sys.argv[2]), wheels=Path(sys.argv[3])))
+except UserError as error:
+    sys.exit(f"{error.code}: {error} [{error.log}]")
+"""
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    """No setting of the person who runs the tests, and no network: pip sees what a test shows it."""
+    for name in [name for name in os.environ if name.startswith(("PIP_", "IMAGE_TO_MESH_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("IMAGE_TO_MESH_ACCELERATOR", "cpu")
+
+
+def write_wheel(folder: Path, name: str, version: str, source: str) -> Path:
+    """A wheel with one module ``name``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": source,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": "",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, text in files.items():
+            archive.writestr(file, text)
+    return path
+
+
+def write_wheels(folder: Path, links: Path, source: str = "size = 1\n", disk: int = 1, more: str = "") -> Path:
+    """A folder like ``wheels/`` whose one package ``pebble`` lies in ``links``."""
+    wheel = write_wheel(links, "pebble", "1.0", source)
+    folder.mkdir()
+    tag = accelerator.platform_tag()
+    sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    (folder / f"{accelerator.python_tag()}-{tag}.lock").write_text(f"pebble==1.0 --hash=sha256:{sha256}\n")
+    facts = f'modules = ["pebble"]\n[build.{tag}-cpu]\ndownload = 1\ndisk = {disk}\n{more}'
+    (folder / "accelerators.toml").write_text(facts)
+    return folder
+
+
+@pytest.fixture
+def wheels(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
+    return write_wheels(tmp_path / "wheels", tmp_path / "links")
+
+
+def silent(*_) -> None:
+    pass
+
+
+def start(base: Path, wheels: Path, *more: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", ENSURE, str(ROOT), str(base), str(wheels), *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def names(base: Path) -> list[str]:
+    return sorted(path.name for path in (base / "env").iterdir())
+
+
+def test_is_made_once_and_stands_at_its_final_place(tmp_path, wheels):
+    told = []
+    base = tmp_path / "a name with spaces, é"
+    assert environment.python_path(base, wheels=wheels) is None
+    python = environment.ensure(lambda *words: told.append(words), base, wheels=wheels)
+
+    folder = python.parents[1]
+    assert re.fullmatch(rf"{accelerator.python_tag()}-\w+-cpu-[0-9a-f]{{12}}", folder.name)
+    assert names(base) == [folder.name]
+    code = "import sys, pebble; print(sys.prefix, pebble.__file__, pebble.size, sep='\\n')"
+    prefix, file, size = subprocess.check_output([python, "-I", "-c", code], text=True, encoding="utf-8").split("\n")[
+        :3
+    ]
+    assert Path(prefix) == folder and folder in Path(file).parents and size == "1"
+    assert subprocess.run([sys.executable, "-c", "import pebble"], capture_output=True).returncode, "it leaked out"
+
+    fractions = [fraction for _, fraction, _ in told]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    assert any("pebble" in text for text, *_ in told)
+    assert re.search(r"MB of packages, \d+ MB on disk, \d+ s", told[-1][0])
+
+    told.clear()
+    assert environment.ensure(lambda *words: told.append(words), base, wheels=wheels) == python and not told
+    assert environment.python_path(base, "cpu", wheels) == python
+    assert environment.python_path(base, "cuda", wheels) is None
+    other = folder.rename(folder.with_name(re.sub(r"cp\d+", "cp399", folder.name)))
+    assert other in environment.python_path(base, wheels=wheels).parents, "another Python's environment will do"
+    environment.remove(base)
+    assert environment.python_path(base, wheels=wheels) is None and not (base / "env").exists()
+
+
+def test_home_variable_comes_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path / "mine"))
+    assert environment.environment_folder(tmp_path / "blender's") == tmp_path / "mine" / "env"
+
+
+def test_new_lock_and_lost_python_each_make_a_new_one(tmp_path, wheels):
+    python = environment.ensure(silent, tmp_path, wheels=wheels)
+    cfg = python.parents[1] / "pyvenv.cfg"
+    cfg.write_text(re.sub("executable = .*", f"executable = {tmp_path / 'gone'}", cfg.read_text()))
+    assert environment.python_path(tmp_path, wheels=wheels) is None
+    assert environment.ensure(silent, tmp_path, wheels=wheels) == python
+    assert environment.python_path(tmp_path, wheels=wheels) == python
+
+    with open(wheels / "accelerators.toml", "a") as file:
+        file.write("# changed\n")
+    assert environment.python_path(tmp_path, wheels=wheels) is None
+
+
+def test_killed_in_the_middle_leaves_nothing_that_counts(tmp_path, wheels):
+    assert start(tmp_path, wheels, "Taking pebble").wait() == -9
+    assert environment.python_path(tmp_path, wheels=wheels) is None
+    assert names(tmp_path)[0].endswith(".partial")
+    python = environment.ensure(silent, tmp_path, wheels=wheels)
+    assert names(tmp_path) == [python.parents[1].name]
+
+
+def test_cancelled_leaves_nothing(tmp_path, wheels):
+    def cancel(text, *_):
+        if text.startswith("Taking"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        environment.ensure(cancel, tmp_path, wheels=wheels)
+    assert names(tmp_path) == []
+
+
+def test_two_at_once_make_one(tmp_path, wheels):
+    both = [start(tmp_path, wheels) for _ in range(2)]
+    texts = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], texts
+    assert texts[0].splitlines()[-1] == texts[1].splitlines()[-1]
+    assert sum("Making an empty environment" in text for text in texts) == 1
+
+
+def fails(base: Path, wheels: Path, code: str) -> str:
+    """The one sentence of a failure that left nothing behind and named a log that tells more."""
+    with pytest.raises(UserError) as caught:
+        environment.ensure(silent, base, wheels=wheels)
+    assert caught.value.code == code
+    assert names(base) == [] and environment.python_path(base, wheels=wheels) is None
+    assert "pip" in Path(caught.value.log).read_text()
+    return str(caught.value)
+
+
+def test_changed_wheel_is_refused(tmp_path, wheels):
+    write_wheel(tmp_path / "links", "pebble", "1.0", "size = 'evil'\n")
+    assert "hash differs" in fails(tmp_path, wheels, "bad_hash")
+
+
+def test_no_network(tmp_path, wheels, monkeypatch):
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    assert "internet connection" in fails(tmp_path, wheels, "no_network")
+
+
+def test_missing_wheel_is_named(tmp_path, wheels):
+    shutil.rmtree(tmp_path / "links")
+    assert "pebble==1.0" in fails(tmp_path, wheels, "no_wheel")
+
+
+def test_packages_that_do_not_work_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
+    wheels = write_wheels(tmp_path / "wheels", tmp_path / "links", source="raise OSError('no such library')\n")
+    assert "do not work" in fails(tmp_path, wheels, "setup_failed")
+
+
+def test_wheelhouse_needs_no_index(tmp_path, monkeypatch):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    wheels = write_wheels(tmp_path / "wheels", tmp_path / "links")
+    (tmp_path / "links").rename(wheels / "cpu")
+    assert environment.ensure(silent, tmp_path, wheels=wheels).is_file()
+    (wheels / "cpu" / "pebble-1.0-py3-none-any.whl").unlink()
+    environment.remove(tmp_path)
+    assert str(wheels / "cpu") in fails(tmp_path, wheels, "no_wheel")
+
+
+def test_torch_comes_from_its_own_index_where_pip_does_not_know_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
+    monkeypatch.delenv("PIP_NO_INDEX")
+    empty = tmp_path / "empty"
+    index = tmp_path / "index"
+    for folder in (empty, index):
+        (folder / "torch").mkdir(parents=True)
+    monkeypatch.setenv("PIP_INDEX_URL", empty.as_uri())
+    wheel = write_wheel(index / "torch", "torch", "9.9+cpu", "")
+    (empty / "torch" / "index.html").write_text("<html></html>")
+    (index / "torch" / "index.html").write_text(f'<a href="{wheel.name.replace("+", "%2B")}">{wheel.name}</a>')
+    more = f'version = "9.9+cpu"\nindex = "{index.as_uri()}"\n'
+    wheels = write_wheels(tmp_path / "wheels", tmp_path / "links", more=more)
+    python = environment.ensure(silent, tmp_path, wheels=wheels)
+    code = "from importlib.metadata import version; print(version('torch'))"
+    assert subprocess.check_output([python, "-I", "-c", code], text=True).strip() == "9.9+cpu"
+
+
+def test_too_little_disk_is_told_before_anything_is_done(tmp_path, monkeypatch):
+    wheels = write_wheels(tmp_path / "wheels", tmp_path / "links", disk=10**9)
+    with pytest.raises(UserError, match=r"needs 1000000\.0 GB") as caught:
+        environment.ensure(silent, tmp_path, wheels=wheels)
+    assert caught.value.code == "disk_full" and names(tmp_path) == []
+
+
+def test_disk_that_fills_up_on_the_way(tmp_path, monkeypatch):
+    small = tmp_path / "small"
+    small.mkdir()
+    inside = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    mount = f"mount -t tmpfs -o size=3m tmpfs '{small}'"
+    if not shutil.which("unshare") or subprocess.run([*inside, mount], capture_output=True).returncode:
+        pytest.skip("no small disk can be mounted here")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
+    source = "size = '" + "x" * 5_000_000 + "'\n"
+    wheels = write_wheels(tmp_path / "wheels", tmp_path / "links", source=source)
+    command = [sys.executable, "-c", ENSURE, str(ROOT), str(small), str(wheels)]
+    done = subprocess.run(
+        [*inside, f'{mount} && "$@"; ls -A {small}/env', "sh", *command], capture_output=True, text=True
+    )
+    assert "disk_full: The disk became full" in done.stderr, done.stdout + done.stderr
+    assert ".partial" not in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the stand-in for the driver's program is a shell script")
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("580.65.06, 8.6", "cuda"),
+        ("575.51, 8.6", "cpu"),
+        ("580.65.06, 6.1", "cpu"),
+        ("[N/A], 6.1", "cpu"),
+        (None, "cpu"),
+    ],
+)
+def test_cuda_needs_a_new_driver_and_card(tmp_path, monkeypatch, answer, expected):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho '{answer}'\n" if answer else "#!/bin/sh\necho 'no devices'; exit 6\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    assert accelerator.detect_accelerator() == expected
+
+
+def test_wishes_are_checked(monkeypatch):
+    with pytest.raises(UserError, match="cpu, cuda, rocm, mps"):
+        environment.python_path(accelerator="tpu")
+    monkeypatch.setenv("IMAGE_TO_MESH_ACCELERATOR", "voodoo")
+    with pytest.raises(UserError, match="voodoo"):
+        environment.python_path()
+    with pytest.raises(UserError, match="another accelerator"):
+        accelerator.find_build("mps", tag="linux_x86_64")
+    with pytest.raises(UserError, match=r"Python 3\.11 to 3\.14"):
+        accelerator.find_build("cpu", python="cp310", tag="linux_x86_64")
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize(
+    "build",
+    [
+        ("linux_x86_64", "cpu"),
+        ("linux_x86_64", "cuda"),
+        ("linux_x86_64", "rocm"),
+        ("win_amd64", "cpu"),
+        ("win_amd64", "cuda"),
+        ("macosx_arm64", "mps"),
+        ("macosx_arm64", "cpu"),
+    ],
+    ids="-".join,
+)
+def test_every_lock_is_complete(python, build):
+    tag, name = build
+    found = accelerator.find_build(name, python=python, tag=tag)
+    pins = {}
+    for lock in found.locks:
+        for line in lock.read_text().splitlines():
+            if not line.startswith("#"):
+                package, _, rest = line.partition("==")
+                assert re.fullmatch(r"[\w.+]+( --hash=sha256:[0-9a-f]{64})+", rest), line
+                pins[package] = rest.split()[0]
+    assert (found.version or pins["torch"]).startswith("2.13.0") and bool(found.version) != ("torch" in pins)
+    assert bool(found.index) == bool(found.version)
+    lines = (WHEELS / "requirements.txt").read_text().splitlines()
+    wanted = {re.match(r"[\w-]+", line)[0].lower().replace("_", "-") for line in lines if not line.startswith("#")}
+    marching_cubes = {"pymcubes", "scikit-image"}
+    assert marching_cubes & set(pins)
+    assert wanted - marching_cubes - {"torch"} <= set(pins)

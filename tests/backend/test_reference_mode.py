@@ -1,0 +1,63 @@
+"""A whole job the original's way, with its step lists, its 40 views and its 256^3 grid points, on networks of a toy's
+size."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.spatial import cKDTree
+
+from backend import meshing, surface
+from backend.io.job_folder import kept
+from backend.meshing.extraction import isosurface
+from backend.options import Options
+from backend.pipeline import Pipeline, _own_grid
+from backend.surface.one2345.loading import convert
+from tests.backend.surface.one2345.test_loading import checkpoint, tiny_views
+from tests.helpers import tiny
+
+
+def test_a_whole_job(tmp_path):
+    torch.set_num_threads(1)
+    rows, columns = np.mgrid[:700, :600]
+    inside = (rows - 350) ** 2 + (columns - 300) ** 2 < 250**2
+    rgba = np.stack([rows // 3, columns // 3, rows // 4, inside * 255], -1).astype(np.uint8)
+    Image.fromarray(rgba).save(tmp_path / "picture.png")
+    weights = tiny.write_weights(tmp_path / "weights")
+    options = Options(weights=str(weights), faithful=True, texture_size=256, faces=2000, device="cpu")
+    told = []
+    job = Pipeline().generate(
+        tmp_path / "picture.png", tmp_path / "job", options, lambda *each: told.append(each[1]), lambda: False
+    )
+    report = job["report"]
+    assert told == sorted(told) and len(told) > 76 + 2 * 49
+    assert report["views"] == 41 and report["mesh"]["watertight"] and report["mesh"]["faces"] == 2000
+    height = report["elevation"]
+    assert height["source"] in ("matched", "default") and height["degrees"] == int(height["degrees"])
+    assert (report["camera"]["width"], report["camera"]["height"]) == (439, 512)
+    confidence = np.asarray(Image.open(tmp_path / "job" / "confidence.png"))
+    assert set(np.unique(confidence)) == {0, 85}  # the network's own colors, nothing of the picture
+    field, views, *_ = kept(tmp_path / "job", torch.device("cpu"))
+    assert field.outline is None
+    assert views.names[1:9] == tuple("01234567") or views.names[5:9] == ("8", "9", "10", "11")
+    assert views.names[9:13] == ("0_0", "0_1", "0_2", "0_3")
+
+
+def test_the_mesh_stands_on_the_originals_grid(tmp_path):
+    """Where nothing is decimated, its vertices are those that the original would find on 48^3 points."""
+    torch.set_num_threads(1)
+    torch.save(checkpoint(), tmp_path / "ckpt_215000.pth")
+    convert(tmp_path / "ckpt_215000.pth", tmp_path / "surface")
+    field = surface.load(tmp_path / "surface").lift(tiny_views())
+    shape = meshing.extract(field, 47, 20_000, dense=_own_grid(field))
+    assert meshing.measure(shape)["watertight"]
+
+    steps = torch.linspace(-1, 1, 48)
+    values = field.distances(torch.cartesian_prod(steps, steps, steps)).view(48, 48, 48)
+    wanted = field.frame.to_world(isosurface(-values.numpy())[0] / 47 * 2 - 1)
+    wanted = wanted[np.abs(wanted).max(1) < field.half_side - 0.1]
+    apart = cKDTree(shape.vertices).query(wanted)[0]
+    assert len(wanted) > 1000 and np.median(apart) < 1e-5 and np.quantile(apart, 0.9) < 1e-3
+    ours = meshing.extract(field, 47, 20_000)
+    assert np.median(cKDTree(ours.vertices).query(wanted)[0]) > 1e-3

@@ -1,0 +1,347 @@
+"""The real backend process: real pipes, real files, real kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from backend import protocol
+from backend.client import Backend
+from backend.errors import UserError
+from backend.protocol import Failure, Progress, Result
+from backend.version import VERSION
+from tests.helpers import tiny
+from tests.helpers.paths import ROOT
+
+if sys.platform == "linux":
+    import resource
+
+ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
+linux = pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's process tools")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Path:
+    return tiny.write_weights(tmp_path_factory.mktemp("Gewichte mit Ümläuten"))
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory):
+    """One process for all tests that must leave it usable."""
+    with Backend(sys.executable, tmp_path_factory.mktemp("log") / "backend log.txt", ENVIRONMENT) as running:
+        yield running
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A process for a test that kills it."""
+    with Backend(sys.executable, tmp_path / "backend.log", ENVIRONMENT) as running:
+        yield running
+
+
+@pytest.fixture
+def picture(tmp_path) -> Path:
+    """A shaded disc on a transparent ground, under a name with spaces and non-ASCII letters."""
+    rows, columns = np.mgrid[:128, :128]
+    rgba = np.stack(
+        [rows * 2, columns * 2, np.full((128, 128), 90), ((rows - 64) ** 2 + (columns - 64) ** 2 < 50**2) * 255]
+    )
+    path = tmp_path / "Bild № 1 ümläut 日本.png"
+    Image.fromarray(rgba.transpose(1, 2, 0).astype(np.uint8)).save(path)
+    return path
+
+
+def _options(weights: Path, **more) -> dict:
+    return {"weights": str(weights), "preset": "fast", "faces": 500, "texture_size": 256, "device": "cpu"} | more
+
+
+def _wait_until(happened, seconds: float = 60.0):
+    """Poll ``happened`` until it returns something true."""
+    deadline = time.monotonic() + seconds
+    while not (found := happened()):
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+    return found
+
+
+def _wait_for_stage(backend: Backend, id: int, stage: str) -> None:
+    def seen() -> bool:
+        events = backend.poll()
+        assert not any(isinstance(each, (Result, Failure)) for each in events), events
+        return any(isinstance(each, Progress) and each.id == id and each.stage == stage for each in events)
+
+    _wait_until(seen)
+
+
+def _end(backend: Backend, id: int, seconds: float = 60.0) -> Result | Failure:
+    """The one end of a request; fails when there are two."""
+    ends = []
+
+    def ended() -> list:
+        ends.extend(each for each in backend.poll() if each.id == id and not isinstance(each, Progress))
+        return ends
+
+    _wait_until(ended, seconds)
+    time.sleep(0.1)
+    assert len(ended()) == 1
+    return ends[0]
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def _gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_hello_tells_versions(backend):
+    _wait_until(lambda: backend.poll() or backend.hello)
+    assert backend.hello["protocol"] == protocol.PROTOCOL
+    assert backend.hello["backend"] == VERSION
+    assert backend.alive
+
+
+def test_a_picture_becomes_a_result(backend, weights, picture, tmp_path):
+    folder = tmp_path / "Ergebnis № 1"
+    told: list[Progress] = []
+    result = backend.wait(backend.generate(picture, folder, _options(weights)), told.append)
+    fractions = [each.fraction for each in told]
+    assert fractions == sorted(fractions) and fractions[0] == 0 and 0.9 < fractions[-1] <= 1
+    assert len({each.stage for each in told}) >= 6
+    wanted = [
+        "confidence.png",
+        "field.safetensors",
+        "mesh.glb",
+        "mesh.npz",
+        "preview.png",
+        "report.json",
+        "texture.png",
+    ]
+    assert set(wanted) <= set(_files(folder)) and protocol.PARTIAL not in _files(folder)
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert report["mesh"]["watertight"] and report["mesh"]["manifold"] and report["mesh"]["faces"] == 500
+    assert report["elevation"]["source"] in ("matched", "predicted", "default")
+    assert set(report["camera"]) == {"camera_to_world", "focal", "canvas", "width", "height"}
+    assert {"views", "surface", "mesh", "texture"} <= set(report["seconds"])
+    assert result["report"]["mesh"] == report["mesh"]
+
+
+def test_rework_starts_from_the_kept_field(backend, weights, picture, tmp_path):
+    folder = tmp_path / "job"
+    backend.wait(backend.generate(picture, folder, _options(weights, elevation=25.0)))
+    told: list[Progress] = []
+    backend.wait(backend.rework(folder, {"faces": 1000, "texture_size": 512}), told.append)
+    assert "views" not in {each.stage for each in told}
+    with np.load(folder / "mesh.npz") as arrays:
+        assert arrays["faces"].shape == (1000, 3) and arrays["uvs"].shape == (1000, 3, 2)
+    assert Image.open(folder / "texture.png").size == (512, 512)
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert report["elevation"] == {"degrees": 25.0, "confidence": 1.0, "source": "given"}
+    assert report["options"]["faces"] == 1000 and report["options"]["weights"] == str(weights)
+
+
+def test_bad_requests_get_one_sentence_and_the_process_lives_on(backend, weights, picture, tmp_path):
+    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "cut.png").write_bytes(picture.read_bytes()[:500])
+    Image.new("RGB", (1, 1)).save(tmp_path / "one.png")
+    Image.new("1", (16384, 16384)).save(tmp_path / "huge.png")
+    Image.new("RGBA", (64, 64), (9, 9, 9, 0)).save(tmp_path / "clear.png")
+    Image.new("CMYK", (64, 64), (9, 9, 9, 0)).save(tmp_path / "plain.tif")
+    pid = _wait_until(lambda: backend.poll() or backend.hello)["pid"]
+    good = _options(weights)
+    for path, options, code in (
+        (tmp_path / "none.png", good, "bad_image"),
+        (tmp_path / "text.png", good, "bad_image"),
+        (tmp_path / "cut.png", good, "bad_image"),
+        (tmp_path / "one.png", good, "bad_image"),
+        (tmp_path / "huge.png", good, "bad_image"),
+        (tmp_path / "clear.png", good, "bad_image"),
+        (tmp_path / "plain.tif", good, "bad_image"),
+        (picture, good | {"faces": 3}, "bad_option"),
+        (picture, good | {"color": 3}, "bad_option"),
+        (picture, good | {"device": "mps"}, "no_device"),
+        (picture, good | {"weights": str(tmp_path / "none")}, "weights_missing"),
+    ):
+        with pytest.raises(UserError) as caught:
+            backend.wait(backend.generate(path, tmp_path / "job", options))
+        assert caught.value.code == code, str(caught.value)
+        assert str(caught.value).endswith(".") and "Traceback" not in str(caught.value)
+        assert caught.value.log == str(backend.log)
+        assert not (tmp_path / "job").exists()
+    with pytest.raises(UserError) as caught:
+        backend.wait(backend.rework(tmp_path / "job", {}))
+    assert caught.value.code == "nothing_kept" and not (tmp_path / "job").exists()
+    assert backend.alive and backend.hello["pid"] == pid
+    assert "Traceback" in backend.log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "file", ["view/unet/diffusion_pytorch_model.safetensors", "surface/model.safetensors", "surface/config.json"]
+)
+def test_missing_and_truncated_weights(backend, weights, picture, tmp_path, file):
+    damaged = tmp_path / "weights"
+    shutil.copytree(weights, damaged)
+    content = (damaged / file).read_bytes()
+    for change in (lambda: (damaged / file).write_bytes(content[: len(content) // 2]), (damaged / file).unlink):
+        change()
+        with pytest.raises(UserError, match="install") as caught:
+            backend.wait(backend.generate(picture, tmp_path / "job", _options(damaged)))
+        assert caught.value.code.startswith("weights") and str(damaged) in str(caught.value)
+        assert not (tmp_path / "job").exists()
+
+
+def test_weights_that_draw_undefined_numbers(backend, weights, picture, tmp_path):
+    broken = shutil.copytree(weights, tmp_path / "broken")
+    path = broken / "view" / "vae" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    tensors["decoder.conv_out.bias"].fill_(float("nan"))
+    save_file(tensors, path)
+    with pytest.raises(UserError) as error:
+        backend.wait(backend.generate(picture, tmp_path / "job", _options(broken)))
+    assert error.value.code == "broken_views"
+    assert not (tmp_path / "job").exists()
+
+
+def test_an_earlier_result_survives_a_failure(backend, weights, picture, tmp_path):
+    folder = tmp_path / "job"
+    backend.wait(backend.generate(picture, folder, _options(weights, elevation=0.0)))
+    before = {name: (folder / name).read_bytes() for name in _files(folder)}
+    with pytest.raises(UserError):
+        backend.wait(backend.generate(tmp_path / "none.png", folder, _options(weights)))
+    id = backend.rework(folder, {"faces": 20_000, "texture_size": 2048})
+    _wait_for_stage(backend, id, "mesh")
+    backend.cancel(id)
+    assert _end(backend, id).error.code == "cancelled"
+    assert {name: (folder / name).read_bytes() for name in _files(folder)} == before
+
+
+@linux
+def test_too_little_memory(backend, weights, picture, tmp_path):
+    """Real allocations fail: one sentence, the earlier result stays, and with memory it works again."""
+    folder = tmp_path / "job"
+    backend.wait(backend.generate(picture, folder, _options(weights, elevation=0.0)))
+    before = {name: (folder / name).read_bytes() for name in _files(folder)}
+    pid = backend.hello["pid"]
+    used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    limit = resource.prlimit(pid, resource.RLIMIT_AS)
+    resource.prlimit(pid, resource.RLIMIT_AS, (used + 50_000_000, limit[1]))
+    try:
+        with pytest.raises(UserError) as caught:
+            backend.wait(backend.rework(folder, {"texture_size": 4096}))
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_AS, limit)
+    assert caught.value.code == "out_of_memory" and backend.alive
+    assert {name: (folder / name).read_bytes() for name in _files(folder)} == before
+    backend.wait(backend.rework(folder, {"texture_size": 256}))
+
+
+def test_cancel_ends_the_job_and_not_the_process(backend, weights, picture, tmp_path):
+    slow = _options(weights, preset="high")
+    id = backend.generate(picture, tmp_path / "job", slow)
+    waiting = backend.generate(picture, tmp_path / "next", slow)
+    _wait_for_stage(backend, id, "views")
+    backend.cancel(waiting)
+    assert _end(backend, waiting, 2).error.code == "cancelled"
+    started = time.monotonic()
+    backend.cancel(id)
+    backend.cancel(id)
+    assert _end(backend, id).error.code == "cancelled"
+    assert time.monotonic() - started < 3 and backend.alive
+    assert not (tmp_path / "job").exists() and not (tmp_path / "next").exists()
+    assert backend.poll() == []
+
+
+@linux
+def test_a_deaf_process_is_killed_on_cancel(own, weights, picture, tmp_path):
+    id = own.generate(picture, tmp_path / "job", _options(weights, preset="high"))
+    _wait_for_stage(own, id, "views")
+    os.kill(own.hello["pid"], signal.SIGSTOP)
+    own.cancel(id)
+    end = _end(own, id, 10)
+    assert end.error.code == "cancelled" and not own.alive and _gone(own.hello["pid"])
+    assert not (tmp_path / "job" / protocol.PARTIAL).exists()
+
+
+@linux
+def test_a_killed_process_is_one_clear_failure(own, weights, picture, tmp_path):
+    id = own.generate(picture, tmp_path / "job", _options(weights, preset="high"))
+    _wait_for_stage(own, id, "views")
+    os.kill(own.hello["pid"], signal.SIGKILL)
+    end = _end(own, id, 5)
+    assert end.error.code == "worker_crashed" and "memory" in str(end.error) and str(own.log) in str(end.error)
+    assert not own.alive and not (tmp_path / "job" / protocol.PARTIAL).exists()
+    with pytest.raises(UserError) as caught:
+        own.generate(picture, tmp_path / "job", _options(weights))
+    assert caught.value.code == "worker_crashed"
+
+
+@linux
+def test_a_crash_names_its_signal(own, weights, picture, tmp_path):
+    id = own.generate(picture, tmp_path / "job", _options(weights))
+    _wait_for_stage(own, id, "load")
+    os.kill(own.hello["pid"], signal.SIGSEGV)
+    with pytest.raises(UserError, match="SIGSEGV") as caught:
+        own.wait(id)
+    assert caught.value.code == "worker_crashed"
+
+
+@linux
+def test_close_in_the_middle_leaves_nothing(weights, picture, tmp_path):
+    own = Backend(sys.executable, tmp_path / "log", ENVIRONMENT)
+    id = own.generate(picture, tmp_path / "job", _options(weights, preset="high"))
+    _wait_for_stage(own, id, "views")
+    pid, started = own.hello["pid"], time.monotonic()
+    own.close()
+    assert time.monotonic() - started < 5 and _gone(pid) and not own.alive
+    assert not (tmp_path / "job" / protocol.PARTIAL).exists()
+
+
+@linux
+def test_the_process_ends_with_its_parent(weights, picture, tmp_path):
+    """A parent that dies in the middle of a job (as Blender may) leaves no process and no half-written file."""
+    parent = (
+        "import json, os, sys, time; from backend.client import Backend; from backend.protocol import Progress\n"
+        "python, log, picture, folder, options = sys.argv[1:]\n"
+        "backend = Backend(python, log); backend.generate(picture, folder, json.loads(options))\n"
+        "while not any(each.stage == 'views' for each in backend.poll()): time.sleep(0.02)\n"
+        "print(backend.hello['pid'], flush=True); os._exit(9)\n"
+    )
+    options = json.dumps(_options(weights, preset="high"))
+    arguments = [sys.executable, str(tmp_path / "log"), str(picture), str(tmp_path / "job"), options]
+    done = subprocess.run([sys.executable, "-c", parent, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 9, done.stderr
+    _wait_until(lambda: _gone(int(done.stdout)), 5)
+    _wait_until(lambda: not (tmp_path / "job").exists(), 1)
+
+
+@linux
+def test_a_full_disk(weights, picture, tmp_path):
+    """The job's folder lies on a file system of 64 kB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    inside = f'mount -t tmpfs -o size=64k tmpfs "{folder}" && exec "{sys.executable}" "$@"'
+    wrapper = tmp_path / "python"
+    wrapper.write_text(f"#!/bin/sh\nexec unshare -rm sh -c '{inside}' sh \"$@\"\n")
+    wrapper.chmod(0o755)
+    if subprocess.run([wrapper, "-c", ""], capture_output=True).returncode:
+        pytest.skip("no file system may be mounted here")
+    with Backend(wrapper, tmp_path / "log", ENVIRONMENT) as own:
+        with pytest.raises(UserError, match="disk is full") as caught:
+            own.wait(own.generate(picture, folder / "job", _options(weights, texture_size=1024)))
+        assert caught.value.code == "disk_full" and own.alive

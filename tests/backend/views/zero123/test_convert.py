@@ -1,0 +1,221 @@
+"""Original Zero123 checkpoints become diffusers folders: every name, the averaged weights, no code run."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from backend.camera import LOWER_RING
+from backend.errors import UserError
+from backend.io.image import load_picture
+from backend.options import Options, Preset
+from backend.pipeline import Pipeline
+from backend.preprocessing.foreground import cut_out
+from backend.views.plan import ViewPlan
+from backend.views.zero123 import convert as conversion
+from backend.views.zero123.convert import convert
+from backend.views.zero123.model import Zero123
+from tests.helpers import tiny
+from tests.helpers.checkpoints import AVERAGE_SHIFT, LIST, original_state, view_parts, write_lightning
+
+STEMS = {"image_encoder": "model"}
+
+
+@pytest.fixture(scope="module")
+def parts():
+    torch.set_num_threads(1)
+    return view_parts()
+
+
+@pytest.fixture(scope="module")
+def state(parts):
+    return original_state(parts)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(state, tmp_path_factory):
+    return write_lightning(tmp_path_factory.mktemp("public") / "zero123-xl.ckpt", state)
+
+
+@pytest.fixture(scope="module")
+def folder(checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("converted") / "view"
+    told = []
+    convert(checkpoint, folder, on_bytes=lambda done, total: told.append((done, total)))
+    assert told[-1][0] == told[-1][1] and told == sorted(told)
+    return folder
+
+
+def written(folder, part):
+    return load_file(folder / part / f"{STEMS.get(part, 'diffusion_pytorch_model')}.safetensors")
+
+
+def test_every_tensor_arrives_and_the_unet_is_the_averaged_one(parts, folder):
+    for part, module in parts.items():
+        wanted = {name: each for name, each in module.state_dict().items() if not name.endswith("position_ids")}
+        found = written(folder, part)
+        assert found.keys() == wanted.keys()
+        shift = AVERAGE_SHIFT if part == "unet" else 0.0
+        assert all(torch.equal(found[name], wanted[name] + shift) for name in wanted), part
+
+
+def test_the_folder_loads_and_computes_what_the_modules_compute(parts, folder):
+    model = Zero123.load(folder)
+    assert model.schedule["beta_start"] == 0.00085 and model.schedule["beta_end"] == 0.012
+    assert not model.polar_of_source and model.image_size == 256
+    pixels = torch.rand(1, 3, 224, 224)
+    with torch.inference_mode():
+        wanted = parts["image_encoder"](pixel_values=pixels).image_embeds
+        assert (model.image_encoder(pixel_values=pixels).image_embeds - wanted).abs().max() < 1e-6
+        image = torch.rand(1, 3, 64, 64) * 2 - 1
+        assert torch.allclose(model.encode(image), parts["vae"].encode(image).latent_dist.mode(), atol=1e-5)
+
+
+def test_names_and_shapes_at_full_size():
+    """All 1,328 tensors of the real thing, by the list made with the original code; no memory is needed for it."""
+    kinds = {name: getattr(torch, name) for name in ("float32", "int32")}
+    meta = {
+        name: torch.empty(shape, dtype=kinds[kind], device="meta") for name, (kind, shape) in LIST["original"].items()
+    }
+    modules = conversion._modules(meta, "zero123-xl.ckpt")
+    plan = conversion._plan(modules, meta, "zero123-xl.ckpt")
+    count = 0
+    for part, wanted in LIST["names"].items():
+        assert plan[part].keys() == wanted.keys()
+        shapes = {name: list(each.shape) for name, each in modules[part].state_dict().items() if name in wanted}
+        assert shapes == {name: shape for name, (_, shape) in LIST["diffusers"][part].items()}
+        for name, (old, change) in plan[part].items():
+            known = wanted[name]
+            assert old == (known["ema"] if isinstance(known, dict) else known if isinstance(known, str) else known[0])
+            assert list((change(meta[old]) if change else meta[old]).shape) == shapes[name]
+            count += 1
+    assert count == 1328
+
+
+def test_without_averages_the_raw_weights_are_taken(parts, state, tmp_path):
+    raw = {name: tensor for name, tensor in state.items() if not name.startswith("model_ema.")}
+    torch.save(raw, tmp_path / "pruned.ckpt")  # and without Lightning's frame
+    convert(tmp_path / "pruned.ckpt", tmp_path / "view")
+    name = "conv_in.weight"
+    assert torch.equal(written(tmp_path / "view", "unet")[name], parts["unet"].state_dict()[name])
+
+
+def test_half_rounds_to_16_bits(checkpoint, folder, tmp_path):
+    convert(checkpoint, tmp_path / "view", half=True)
+    small, full = written(tmp_path / "view", "vae"), written(folder, "vae")
+    assert all(torch.equal(small[name], full[name].half()) for name in full)
+    Zero123.load(tmp_path / "view")
+
+
+def test_stable_zero123_is_told_the_polar_angle_of_each_source(checkpoint, folder, tmp_path):
+    convert(checkpoint, tmp_path / "view", polar_of_source=True)
+    assert json.loads((tmp_path / "view" / "view.json").read_text())["fourth_pose_number"]
+    moves, polars = np.array([[0.0, 90.0], [30.0, 30.0]]), np.array([75.0, 105.0])
+    stable, plain = Zero123.load(tmp_path / "view"), Zero123.load(folder)
+    assert stable.polar_of_source
+    assert np.allclose(stable.pose(moves, polars)[:, 3], np.radians(polars))
+    assert np.allclose(stable.pose(moves, polars)[:, :3], plain.pose(moves, polars)[:, :3])
+    assert (plain.pose(moves, polars)[:, 3] == 0).all()
+
+
+def test_a_job_with_stable_zero123_needs_the_elevation_and_passes_it_on(tmp_path):
+    folder = tiny.write_weights(tmp_path / "weights")
+    conversion.mark_polar_of_source(folder / "view")
+    picture = tmp_path / "disc.png"
+    rows, columns = np.mgrid[:64, :64] - 32
+    alpha = np.uint8(255) * (rows**2 + columns**2 < 600)
+    Image.fromarray(np.dstack([alpha // 2] * 3 + [alpha]).astype(np.uint8)).save(picture)
+    options = {"weights": str(folder), "device": "cpu", "faces": 500, "texture_size": 256}
+    pipeline = Pipeline()
+    job = picture, tmp_path / "job", Options(**options), lambda *_: None, lambda: False
+    with pytest.raises(UserError, match="elevation"):
+        pipeline.generate(*job)
+
+    cutout = cut_out(load_picture(picture))
+    model = Zero123.load(folder / "view")
+    numbers, pose = [], model.pose
+    model.pose = lambda *given: numbers.append(pose(*given)) or numbers[-1]
+    plan = ViewPlan(model, cutout, Preset(steps=1, guidance=1.0, views=8, resolution=64), 0, lambda _: None, polar=70.0)
+    plan.add_ring(LOWER_RING)
+    plan.add_neighbors(["4"])
+    assert np.allclose(numbers[0][:, 3], np.radians(70)) and np.allclose(numbers[1][:, 3], np.radians(100))
+
+
+def _without(name):
+    return lambda state: state.pop(name)
+
+
+def _with(name, tensor):
+    return lambda state: state.update({name: tensor})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_without("model_ema.diffusion_modelout2weight"), ["lacks", "out"]),
+        (_without("first_stage_model.decoder.norm_out.bias"), ["lacks", "first_stage_model.decoder.norm_out.bias"]),
+        (_without("first_stage_model.encoder.down.3.block.0.conv2.weight"), ["lacks", "encoder.down.3"]),
+        (_without("cond_stage_model.model.visual.proj"), ["lacks", "visual.proj"]),
+        (
+            _without("cond_stage_model.model.visual.transformer.resblocks.1.ln_2.bias"),
+            ["lacks", "resblocks.1.ln_2.bias"],
+        ),
+        (_without("cc_projection.weight"), ["lacks", "cc_projection.weight"]),
+        (_with("model_ema.diffusion_modelstranger", torch.ones(1)), ["has", "diffusion_modelstranger"]),
+        (_with("first_stage_model.stranger.weight", torch.ones(1)), ["has", "first_stage_model.stranger.weight"]),
+        (_with("stranger", torch.ones(1)), ["has", "stranger"]),
+        (_with("cc_projection.bias", torch.ones(3)), ["cc_projection.bias", "3 instead of 64"]),
+        (_with("cc_projection.weight", torch.ones(64)), ["wrong shape", "cc_projection.weight"]),
+        (_with("cc_projection.weight", torch.ones(64, 70)), ["projection"]),
+        (_with("model_ema.diffusion_modelinput_blocks000weight", torch.ones(1)), ["has"]),
+        (_with("first_stage_model.quant_conv.weight", torch.ones(8, 8, 1, 2)), ["quant_conv", "8 x 8 x 1 x 2"]),
+        (_with("cc_projection.bias", torch.full((64,), torch.nan)), ["cc_projection.bias", "numbers"]),
+        (_with("cc_projection.bias", torch.ones(64, dtype=torch.int64)), ["cc_projection.bias", "numbers"]),
+        (_with("cc_projection.bias", "text"), ["no tensor", "cc_projection.bias"]),
+        (_with("first_stage_model.encoder.down.0.block.0.conv2.weight", torch.ones(7, 7, 3, 3)), ["sizes"]),
+    ],
+)
+def test_what_does_not_fit_is_named(state, tmp_path, change, words):
+    state = dict(state)
+    change(state)
+    torch.save({"state_dict": state}, tmp_path / "wrong.ckpt")
+    with pytest.raises(UserError) as told:
+        convert(tmp_path / "wrong.ckpt", tmp_path / "view")
+        Zero123.load(tmp_path / "view")
+    assert all(word in str(told.value) for word in words), told.value
+    assert "\n" not in str(told.value)
+
+
+class Bomb:
+    """A pickle that makes a folder when it is read by anything that runs pickles."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("place", ["beside", "inside", "zip", "plain"])
+def test_a_pickle_with_code_is_refused_and_not_run(state, tmp_path, place):
+    bomb = Bomb(tmp_path / "ran")
+    path = tmp_path / "zero123-xl.ckpt"
+    if place == "plain":
+        path.write_bytes(pickle.dumps({"state_dict": {"model.diffusion_model.out.2.weight": bomb}}))
+    else:
+        content = {"state_dict": dict(state) | ({"model.diffusion_model.bomb": bomb} if place == "inside" else {})}
+        content |= {"callbacks": bomb} if place == "beside" else {}
+        if place == "zip":
+            content["callbacks"] = {bomb.__class__: 1}
+        torch.save(content, path)
+    with pytest.raises(UserError) as told:
+        convert(path, tmp_path / "view")
+    assert told.value.code in ("weights_refused", "weights_broken") and str(path) in str(told.value)
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "view").exists()

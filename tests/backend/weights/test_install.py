@@ -1,0 +1,265 @@
+"""Weights as a user meets them: added from disk in every public form, listed, verified, removed, found by a job."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from backend import surface
+from backend.elevation_estimation import loftr
+from backend.errors import UserError
+from backend.preprocessing import rembg
+from backend.views.zero123.model import Zero123
+from backend.weights import registry
+from backend.weights.catalog import KINDS, catalog, installed, weights_folder
+from backend.weights.install import add, convert
+from backend.weights.resolve import resolve_components
+from tests.helpers import tiny
+from tests.helpers.checkpoints import (
+    original_state,
+    view_parts,
+    write_diffusers,
+    write_lightning,
+    write_surface_checkpoint,
+)
+from tests.helpers.paths import ROOT, TEST_DATA
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    torch.set_num_threads(1)
+    monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path / "Zu Hause"))
+    return tmp_path / "Zu Hause"
+
+
+@pytest.fixture(scope="module")
+def view():
+    return view_parts()
+
+
+def quiet(text: str, done: int, total: int) -> None:
+    assert text and 0 <= done <= total
+
+
+def write_loftr(path: Path) -> Path:
+    config = loftr.copy.deepcopy(loftr.default_cfg)
+    torch.save({"state_dict": loftr.LoFTR(None, config).state_dict()}, path)
+    return path
+
+
+def command(*arguments: str, python=sys.executable, **variables: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
+    call = [python, "-m", "backend", "weights", *arguments]
+    return subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_the_catalog_is_complete():
+    entries = catalog()
+    assert {entry.kind for entry in entries.values()} <= set(KINDS)
+    for entry in entries.values():
+        assert set(entry.needs) <= set(entries) and entry.license and entry.purpose and entry.files
+        assert all(len(value) == 64 and int(value, 16) for value in entry.sha256.values())
+        assert entry.repo is None or (
+            entry.repo.count("/") == 1 and "." not in entry.repo.split("/")[0] and entry.bytes
+        )
+        assert ("non-commercial" in entry.terms) == (not entry.commercial)
+
+
+def test_an_original_checkpoint_with_its_surface_network_makes_weights(view, tmp_path):
+    ckpt = write_lightning(tmp_path / "zero123-xl.ckpt", original_state(view))
+    assert add(ckpt, None, False, quiet) == weights_folder() / "zero123-xl-original"
+    with pytest.raises(UserError, match="surface network"):
+        resolve_components("zero123-xl-original")
+    add(write_surface_checkpoint(tmp_path / "ckpt_215000.pth"), None, False, quiet)
+    view_folder, surface_folder = resolve_components("zero123-xl-original")
+    assert Zero123.load(view_folder).image_size == 256
+    assert surface.load(surface_folder, torch.device("cpu"))
+    about = installed()["zero123-xl-original"]
+    assert about.kind == "view" and "MIT" in about.license and about.source.endswith("zero123-xl.ckpt")
+    assert not (weights_folder() / registry.PARTIAL).exists()
+
+
+@pytest.mark.parametrize("family", ["clip_camera_projection", "cc_projection"])
+def test_both_families_of_diffusers_folders(view, tmp_path, family):
+    source = write_diffusers(tmp_path / "my Zero123 XL", view, family)
+    write_surface = write_surface_checkpoint(tmp_path / "ckpt_215000.pth")
+    add(write_surface, None, False, quiet)
+    assert Zero123.load(resolve_components(str(source))[0]).image_size == 256  # as it lies there
+    folder = add(source, None, False, quiet)
+    assert folder.name == "my-Zero123-XL"
+    files = [path.name for path in folder.rglob("*.*")]
+    assert not [name for name in files if name.endswith(".bin")] and "model_index.json" not in files
+    found = Zero123.load(resolve_components(folder.name)[0]).unet.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in view["unet"].state_dict().items())
+
+
+def test_of_several_precisions_the_averaged_16_bit_one_is_taken(view, tmp_path):
+    source = write_diffusers(tmp_path / "zero123-xl-diffusers", view)
+    file = source / "unet" / "diffusion_pytorch_model.safetensors"
+    averaged = {name: (tensor + 1).half() for name, tensor in load_file(file).items()}
+    save_file(averaged, file.with_name("diffusion_pytorch_model.fp16_ema.safetensors"))
+    folder = add(source, "mine", False, quiet)
+    assert [path.name for path in (folder / "view" / "unet").glob("*.safetensors")] == [file.name]
+    assert torch.equal(load_file(folder / "view" / "unet" / file.name)["conv_in.bias"], averaged["conv_in.bias"])
+
+
+@pytest.mark.parametrize(("name", "polar"), [("stable-zero123", True), ("stable_zero123 copy", True), ("other", False)])
+def test_stable_zero123_is_known_by_its_name(view, tmp_path, name, polar):
+    folder = add(write_diffusers(tmp_path / name, view), None, False, quiet)
+    assert Zero123.load(folder / "view").polar_of_source == polar
+
+
+def test_our_own_weights_keep_what_only_they_have(tmp_path):
+    folder = add(tiny.write_weights(tmp_path / "ours"), None, False, quiet)
+    assert installed()["ours"].kind == "set"
+    assert Zero123.load(resolve_components("ours")[0]).schedule["prediction_type"] == "v_prediction"
+    assert resolve_components("ours") == (folder / "view", folder / "surface")
+
+
+def test_loftr_is_found_where_the_elevation_looks_for_it(tmp_path):
+    folder = add(write_loftr(tmp_path / "indoor_ds_new.ckpt"), None, False, quiet)
+    assert loftr.find() == folder / "model.safetensors" and loftr.load(loftr.find())
+    with pytest.raises(UserError, match="loftr"):
+        add(tmp_path / "indoor_ds_new.ckpt", "matcher", False, quiet)
+
+
+def test_a_rembg_model_is_found_where_the_mask_looks_for_it(tmp_path, monkeypatch):
+    for name in ("U2NET_HOME", "REMBG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "empty"))
+    data = TEST_DATA / "foreground"
+    shutil.copy(data / "relu_320.onnx", tmp_path / "u2net.onnx")
+    picture = np.random.default_rng(0).random((40, 40, 3), np.float32)
+    assert rembg.find_alpha(picture) is None
+    add(tmp_path / "u2net.onnx", None, False, quiet)
+    assert rembg.find_alpha(picture).shape == (40, 40)
+    for name, content in (("silueta.onnx", "relu_1024.onnx"), ("mine.onnx", "relu_320.onnx")):
+        shutil.copy(data / content, tmp_path / name)
+        with pytest.raises(UserError, match=name.partition(".")[0]):
+            add(tmp_path / name, None, False, quiet)
+    assert list(installed()) == ["u2net"]
+
+
+def write_text_to_image(folder: Path) -> Path:
+    """What matters of a diffusers pipeline's folder: its index, its components and their files."""
+    for name in ("unet", "vae", "tokenizer"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "config.json").write_text("{}")
+    save_file({"a": torch.ones(3)}, folder / "unet" / "diffusion_pytorch_model.fp16.safetensors")
+    save_file({"a": torch.ones(3)}, folder / "vae" / "diffusion_pytorch_model.safetensors")
+    (folder / "vae" / "diffusion_pytorch_model.bin").write_bytes(b"pickle")
+    (folder / "unet" / "code.py").write_text("raise SystemExit")
+    index = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}
+    index |= {"vae": ["diffusers", "AutoencoderKL"], "tokenizer": ["transformers", "CLIPTokenizer"]}
+    (folder / "model_index.json").write_text(json.dumps(index | {"safety_checker": [None, None]}))
+    return folder
+
+
+def test_a_text_to_image_folder_comes_without_pickles_and_code(tmp_path):
+    source = write_text_to_image(tmp_path / "painter")
+    folder = add(source, None, False, quiet)
+    assert installed()["painter"].kind == "text-to-image"
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert "model_index.json" in files and "unet/diffusion_pytorch_model.safetensors" in files
+    assert not [name for name in files if name.endswith((".bin", ".py", ".fp16.safetensors"))]
+    (source / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(UserError, match="vae comes as pickles"):
+        add(source, "second", False, quiet)
+    shutil.rmtree(source / "unet")
+    with pytest.raises(UserError, match="lacks its folder unet"):
+        add(source, "third", False, quiet)
+    assert list(installed()) == ["painter"]
+
+
+def test_names(view, tmp_path):
+    source = write_diffusers(tmp_path / "mine", view)
+    add(source, None, False, quiet)
+    for name, words in (("mine", "already"), ("starter", "cannot"), ("../out", "cannot"), ("one2345", "other weights")):
+        with pytest.raises(UserError, match=words):
+            add(source, name, False, quiet)
+
+
+def test_a_full_disk_is_told_before_anything_is_written(view, tmp_path, monkeypatch):
+    source = write_diffusers(tmp_path / "mine", view)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(registry.shutil, "disk_usage", lambda folder: usage._replace(free=1000))
+    with pytest.raises(UserError, match=r"needs 0\.0\d GB.*free some space") as told:
+        add(source, None, False, quiet)
+    assert told.value.code == "disk_full" and not list(weights_folder().iterdir())
+
+
+def test_stopping_leaves_nothing(view, tmp_path):
+    source = write_diffusers(tmp_path / "mine", view)
+
+    def stop(text: str, done: int, total: int) -> None:
+        if text.startswith("Writing"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        add(source, None, False, stop)
+    assert not list(weights_folder().iterdir())
+
+
+def test_convert_writes_what_would_be_installed(view, tmp_path):
+    ckpt = write_lightning(tmp_path / "zero123-xl.ckpt", original_state(view))
+    convert(ckpt, tmp_path / "out", False, quiet)
+    assert Zero123.load(tmp_path / "out" / "view")
+    with pytest.raises(UserError, match="is there already"):
+        convert(ckpt, tmp_path / "out", False, quiet)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "zero123-xl.ckpt"]
+
+
+def test_the_command_line(tmp_path, home):
+    """Listing, checking and removing need nothing but a bare Python; each failure is one sentence."""
+    file = write_surface_checkpoint(tmp_path / "ckpt_215000.pth")
+    done = command("add", str(file), "--messages")
+    assert done.returncode == 0, done.stderr
+    messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert messages and {"text", "done", "total"} == set(messages[0]["params"])
+    bare = [sys.executable, "-S", "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})"]
+    bare[-1] += "; from backend.__main__ import main; sys.exit(main(sys.argv[1:]))"
+
+    def light(*arguments: str):
+        return subprocess.run([*bare, "weights", *arguments], capture_output=True, text=True, timeout=60)
+
+    listed = light("list")
+    assert listed.returncode == 0 and "installed" in listed.stdout and "non-commercial" in listed.stdout
+    assert light("verify").stdout == "one2345: good\n"
+    damaged = weights_folder() / "one2345" / "surface" / "model.safetensors"
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
+    (damaged.parent / "stranger").write_text("")
+    told = light("verify", "one2345")
+    assert told.returncode == 1 and "surface/model.safetensors is damaged" in told.stdout and "stranger" in told.stdout
+    assert light("remove", "one2345").returncode == 0 and not list(weights_folder().iterdir())
+    for arguments in (["remove", "one2345"], ["verify", "nothing"]):
+        refused = light(*arguments)
+        assert refused.returncode == 1 and refused.stderr.strip().startswith("error: There are no weights")
+        assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 64, b"PK\5\6" + b"\0" * 18, b"hello", "ünï".encode()])
+@pytest.mark.parametrize("ending", ["ckpt", "pth", "safetensors", "onnx"])
+def test_what_is_no_weights_gives_one_sentence(tmp_path, content, ending):
+    path = tmp_path / f"u2net.{ending}"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as told:
+        add(path, None, False, quiet)
+    assert path.name in str(told.value) and "\n" not in str(told.value)
+    assert not weights_folder().exists() or not list(weights_folder().iterdir())
+
+
+def test_a_missing_path_and_an_empty_folder(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "nothing", tmp_path / "empty"):
+        with pytest.raises(UserError, match=path.name):
+            add(path, None, False, quiet)

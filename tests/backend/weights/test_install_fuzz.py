@@ -1,0 +1,200 @@
+"""Damaged and foreign files through the whole of ``weights add``: one sentence, nothing run, nothing half installed."""
+
+from __future__ import annotations
+
+import random
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from backend.errors import UserError
+from backend.weights.catalog import weights_folder
+from backend.weights.install import add
+from tests.helpers.checkpoints import (
+    original_state,
+    view_parts,
+    write_diffusers,
+    write_lightning,
+    write_surface_checkpoint,
+)
+
+FLIPS = 24
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> dict[str, Path]:
+    """A good file or folder of each kind."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("whole")
+    parts = view_parts()
+    state = {
+        name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in original_state(parts).items()
+    }
+    save_file(state, folder / "state.safetensors")
+    return {
+        "ckpt": write_lightning(folder / "zero123-xl.ckpt", state),
+        "pth": write_surface_checkpoint(folder / "ckpt_215000.pth"),
+        "safetensors": folder / "state.safetensors",
+        "folder": write_diffusers(folder / "zero123-diffusers", parts),
+    }
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def attempt(path: Path) -> str | None:
+    """The sentence that adding ``path`` fails with; None where it was installed. Nothing else may happen."""
+    try:
+        add(path, "fuzz", False, lambda *_: None)
+        return None
+    except UserError as error:
+        sentence = str(error)
+        assert sentence and "\n" not in sentence and "Traceback" not in sentence and len(sentence) < 500, sentence
+        assert not list(weights_folder().iterdir() if weights_folder().exists() else []), sentence
+        return sentence
+
+
+@pytest.mark.parametrize("kind", ["ckpt", "pth", "safetensors"])
+@pytest.mark.parametrize("twentieth", range(20))
+def test_a_truncated_file(whole, tmp_path, kind, twentieth):
+    data = whole[kind].read_bytes()
+    path = tmp_path / whole[kind].name
+    path.write_bytes(data[: len(data) * twentieth // 20])
+    assert path.name in attempt(path)
+
+
+def header_places(path: Path) -> list[int]:
+    """Offsets of bytes that say how a file is to be read, and not what its tensors hold."""
+    data = path.read_bytes()
+    if path.suffix == ".safetensors":
+        return list(range(8 + struct.unpack("<Q", data[:8])[0]))
+    with zipfile.ZipFile(path) as archive:
+        places = list(range(archive.start_dir, len(data)))
+        for entry in archive.infolist():
+            end = entry.header_offset + 30 + len(entry.filename)
+            end += entry.compress_size if entry.filename.endswith(("data.pkl", "version", "byteorder")) else 0
+            places += range(entry.header_offset, end)
+    return places
+
+
+@pytest.mark.parametrize("kind", ["pth", "safetensors"])
+def test_flipped_bits_in_headers(whole, tmp_path, kind):
+    """What is installed in spite of it holds the very same numbers: the byte meant nothing (a date, say)."""
+    chance = random.Random(0)
+    data, places = whole[kind].read_bytes(), header_places(whole[kind])
+    add(whole[kind], "good", False, lambda *_: None)
+    good = {file.name: file.read_bytes() for file in (weights_folder() / "good").rglob("*.safetensors")}
+    (weights_folder() / "good").rename(tmp_path / "good")
+    refused = 0
+    for number in range(FLIPS):
+        damaged = bytearray(data)
+        for _ in range(1 if number % 2 else 3):
+            damaged[chance.choice(places)] ^= 1 << chance.randrange(8)
+        path = tmp_path / f"{number}{whole[kind].suffix}"
+        path.write_bytes(damaged)
+        if attempt(path) is not None:
+            refused += 1
+            continue
+        installed = weights_folder() / "fuzz"
+        assert {file.name: file.read_bytes() for file in installed.rglob("*.safetensors")} == good, number
+        installed.rename(tmp_path / f"installed {number}")
+    assert refused > FLIPS / 4
+
+
+def _drop(tensors):
+    tensors.pop(sorted(tensors)[0])
+
+
+def _add(tensors):
+    tensors["stranger"] = torch.ones(2)
+
+
+def _reshape(tensors):
+    name = sorted(tensors)[0]
+    tensors[name] = torch.ones(*tensors[name].shape, 1)
+
+
+def _integers(tensors):
+    name = sorted(tensors)[0]
+    tensors[name] = tensors[name].to(torch.int32)
+
+
+def _empty(tensors):
+    tensors.clear()
+
+
+@pytest.mark.parametrize("change", [_drop, _add, _reshape, _integers, _empty])
+@pytest.mark.parametrize("part", ["unet", "vae", "image_encoder", "clip_camera_projection"])
+def test_a_part_of_a_folder_that_does_not_fit(whole, tmp_path, change, part):
+    source = copy_with_links(whole["folder"], tmp_path / "source")
+    (file,) = (source / part).glob("*.safetensors")
+    tensors = load_file(file)
+    change(tensors)
+    file.unlink()
+    save_file(tensors, file)
+    assert part in attempt(source)
+
+
+@pytest.mark.parametrize("twentieth", (0, 9, 19))
+@pytest.mark.parametrize("part", ["unet", "vae", "image_encoder", "clip_camera_projection"])
+def test_a_truncated_part_of_a_folder(whole, tmp_path, part, twentieth):
+    source = copy_with_links(whole["folder"], tmp_path / "source")
+    (file,) = (source / part).glob("*.safetensors")
+    data = file.read_bytes()
+    file.unlink()
+    file.write_bytes(data[: len(data) * twentieth // 20])
+    assert part in attempt(source)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"hidden_size": "x"}', '{"block_out_channels": [7]}'])
+@pytest.mark.parametrize("part", ["unet", "vae", "image_encoder"])
+def test_a_config_that_makes_no_sense(whole, tmp_path, part, content):
+    source = copy_with_links(whole["folder"], tmp_path / "source")
+    (source / part / "config.json").unlink()
+    (source / part / "config.json").write_text(content)
+    assert part in attempt(source)
+
+
+def test_swapped_parts_and_a_missing_one(whole, tmp_path):
+    source = copy_with_links(whole["folder"], tmp_path / "source")
+    name = "diffusion_pytorch_model.safetensors"
+    (source / "unet" / name).rename(source / "kept")
+    (source / "vae" / name).rename(source / "unet" / name)
+    assert "vae" in attempt(source)
+    (source / "kept").rename(source / "vae" / name)
+    assert "unet" in attempt(source)
+
+
+@pytest.mark.parametrize("change", [_drop, _add, _reshape, _integers, _empty])
+@pytest.mark.parametrize("network", ["pyramid_feature_network", "sdf_network_lod0", "rendering_network_lod0"])
+def test_a_surface_checkpoint_that_does_not_fit(whole, tmp_path, change, network):
+    content = torch.load(whole["pth"], weights_only=True)
+    change(content[network])
+    path = tmp_path / "ckpt_215000.pth"
+    torch.save(content, path)
+    assert path.name in attempt(path)
+
+
+@pytest.mark.parametrize(
+    "content", [3, None, [], "x", {}, {"a": 3}, {"state_dict": 3}, {3: torch.ones(1)}, torch.ones(3)]
+)
+def test_a_pickle_of_something_else(tmp_path, content):
+    path = tmp_path / "weights.ckpt"
+    torch.save(content, path)
+    assert path.name in attempt(path)
+
+
+def copy_with_links(source: Path, target: Path) -> Path:
+    """A copy whose files share their content with the original until they are replaced."""
+    for path in source.rglob("*"):
+        if path.is_file():
+            (target / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
+            (target / path.relative_to(source)).hardlink_to(path)
+    return target

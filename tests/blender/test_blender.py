@@ -1,0 +1,184 @@
+"""The extension in every Blender at hand.
+
+IMAGE_TO_MESH_BPY names Pythons with the bpy package, BLENDER names Blender programs; both may hold several, separated
+like PATH. Without them, this Python's own bpy and the ``blender`` on the path are taken.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend import environment
+from tests.helpers import tiny
+from tests.helpers.paths import ROOT
+
+SCRIPTS = ROOT / "tests" / "blender"
+PATIENCE = 180
+"""Seconds for one script."""
+
+
+def _named(variable: str) -> list[str]:
+    return [each for each in os.environ.get(variable, "").split(os.pathsep) if each]
+
+
+PYTHONS = _named("IMAGE_TO_MESH_BPY") or ([sys.executable] if find_spec("bpy") else [])
+PROGRAMS = _named("BLENDER") or ([found] if (found := shutil.which("blender")) else [])
+HOSTS = [[each] for each in PYTHONS] + [[each, "--background", "--factory-startup", "--python"] for each in PROGRAMS]
+"""The commands that run a Python script with bpy."""
+NONE = pytest.param(
+    [], marks=pytest.mark.skip(reason="no Blender: pip install bpy, or set IMAGE_TO_MESH_BPY or BLENDER")
+)
+
+
+def run(host: list[str], script: Path, *arguments: object, profile: Path) -> subprocess.CompletedProcess:
+    """Run a script in a Blender with a profile of its own; its output is text."""
+    profile.mkdir(parents=True)
+    separator = ["--"] if len(host) > 1 else []
+    variables = {"BLENDER_USER_RESOURCES": str(profile), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    command = [*host, str(script), *separator, *map(str, arguments)]
+    return subprocess.run(
+        command,
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+@pytest.fixture(scope="session")
+def package() -> Path:
+    """The extension's zip, built and validated by Blender's own tool."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "wheels" / "build.py")], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return ROOT / done.stdout.splitlines()[-1].rpartition(":")[0]
+
+
+def test_package_holds_what_runs_and_nothing_else(package):
+    names = zipfile.ZipFile(package).namelist()
+    for needed in ("__init__.py", "LICENSE", "backend/server.py", "backend/weights/starter/view/unet/config.json"):
+        assert needed in names
+    tops = {name.partition("/")[0] for name in names}
+    assert not tops & {"tests", "training", "docs", "examples", "dist", "out", ".ci", ".git", "pyproject.toml"}
+    assert not tops & {"benchmark", "procedural"}
+    assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".zip"))]
+    assert not [name for name in names if name.startswith("wheels/") and (name.count("/") > 1 or name.endswith(".py"))]
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory) -> Path:
+    """Weights with which a job takes seconds."""
+    return tiny.write_weights(tmp_path_factory.mktemp("weights"))
+
+
+in_every_blender = pytest.mark.parametrize(
+    "host", HOSTS or [NONE], ids=lambda host: Path(host[0]).parent.parent.name if host else "none"
+)
+
+
+@in_every_blender
+@pytest.mark.parametrize("script", ["place", "register", "picture", "prune", "installation"])
+def test_without_backend(host, script, package, tmp_path):
+    passes(host, script, tmp_path, package, tmp_path)
+
+
+@in_every_blender
+@pytest.mark.parametrize("script", ["generate", "failure", "weights"])
+def test_with_backend(host, script, package, weights, tmp_path):
+    passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
+
+
+@pytest.fixture(scope="session")
+def text_model(tmp_path_factory) -> Path:
+    return tiny.write_text_model(tmp_path_factory.mktemp("text"))
+
+
+@in_every_blender
+def test_words(host, package, weights, text_model, tmp_path):
+    passes(host, "imagine", tmp_path, package, tmp_path, sys.executable, weights, text_model)
+
+
+@pytest.fixture
+def picture(tmp_path) -> Path:
+    """A shaded disc on a transparent ground."""
+    rows, columns = np.mgrid[:128, :128]
+    inside = (rows - 64) ** 2 + (columns - 64) ** 2 < 50**2
+    path = tmp_path / "Größe 1.png"
+    Image.fromarray(np.stack([rows * 2, columns * 2, rows, inside * 255], -1).astype(np.uint8)).save(path)
+    return path
+
+
+needs_environment = pytest.mark.skipif(
+    environment.python_path() is None, reason="the backend is not installed: python3 -m backend setup"
+)
+
+
+@in_every_blender
+@needs_environment
+def test_headless_script(host, weights, picture, tmp_path):
+    quick = ["--weights", weights, "--faces", 500, "--texture-size", 256, "--device", "cpu", "--elevation", 20]
+    headless(host, tmp_path, picture, *quick)
+
+
+@pytest.mark.parametrize("host", (HOSTS or [NONE])[:1], ids=["first"])
+@needs_environment
+def test_headless_script_with_starter_weights(host, picture, tmp_path):
+    headless(host, tmp_path, picture, "--device", "cpu")
+
+
+def headless(host: list[str], folder: Path, picture: Path, *flags: object) -> None:
+    """The script in examples makes a whole .blend of a picture."""
+    out = folder / "out.blend"
+    script = ROOT / "examples" / "image_to_mesh.py"
+    done = run(host, script, picture, out, *flags, profile=folder / "profile")
+    assert done.returncode == 0 and out.is_file(), done.stdout
+    passes(host, "saved", folder / "fresh", out)
+
+
+@in_every_blender
+@needs_environment
+def test_headless_script_fails_with_one_sentence(host, tmp_path):
+    (tmp_path / "picture.png").write_text("no picture")
+    script = ROOT / "examples" / "image_to_mesh.py"
+    done = run(host, script, tmp_path / "picture.png", tmp_path / "out.blend", profile=tmp_path / "profile")
+    assert done.returncode == 1 and not (tmp_path / "out.blend").exists(), done.stdout
+    assert "picture.png" in done.stdout and "Traceback" not in done.stdout, done.stdout
+
+
+@pytest.mark.skipif(not PYTHONS, reason="no bpy package")
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_backend_ends_with_blender(package, weights, tmp_path):
+    output = passes(PYTHONS[:1], "quit", tmp_path, package, tmp_path, sys.executable, weights)
+    process = Path("/proc") / output.partition("BACKEND ")[2].split()[0]
+    deadline = time.monotonic() + 10
+    while process.exists() and (process / "cmdline").read_bytes():  # empty: ended, but nobody has asked for its status
+        assert time.monotonic() < deadline, "the backend outlives Blender"
+        time.sleep(0.1)
+
+
+@pytest.mark.skipif(not PROGRAMS, reason="a window needs a Blender program: set BLENDER")
+@pytest.mark.skipif(not os.environ.get("DISPLAY") and sys.platform == "linux", reason="there is no display")
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_in_a_window(program, package, weights, tmp_path):
+    host = [program, "--factory-startup", "--enable-event-simulate", "--python"]
+    passes(host, "window", tmp_path, package, tmp_path, sys.executable, weights)
+
+
+def passes(host: list[str], script: str, folder: Path, *arguments: object) -> str:
+    """Run a script that must pass; its output."""
+    done = run(host, SCRIPTS / "start.py", script, *arguments, profile=folder / "profile")
+    assert done.returncode == 0 and f"PASSED {script}" in done.stdout, done.stdout
+    return done.stdout

@@ -1,0 +1,163 @@
+"""Random weights in the layouts of the public checkpoints, small where the layout allows it.
+
+The original Zero123 names come from a list made with the original code (tests/data/zero123), not from our converter.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from backend.surface.one2345.network import One2345
+from tests.helpers.paths import TEST_DATA
+
+LIST = json.loads(gzip.decompress((TEST_DATA / "zero123" / "checkpoint_names.json.gz").read_bytes()))
+"""``names`` (part -> today's name -> original name, with what changes), ``original`` and ``diffusers`` (full sizes)."""
+AVERAGE_SHIFT = 0.25
+"""What the averaged UNet weights have more than the raw ones here."""
+
+
+def view_parts() -> dict[str, nn.Module]:
+    """A view model of the public structure in narrow."""
+    torch.manual_seed(0)
+    widths = (32, 64, 96, 96)  # they grow where those of the real one grow
+    vision = CLIPVisionConfig(
+        hidden_size=64,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=1,
+        patch_size=14,
+        projection_dim=64,
+    )
+    return _view_parts(widths, widths, vision)
+
+
+def full_size_view_parts() -> dict[str, nn.Module]:
+    """A view model of the public structure in full, 1.25 billion numbers."""
+    torch.manual_seed(0)
+    vision = CLIPVisionConfig(
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        patch_size=14,
+        projection_dim=768,
+    )
+    return _view_parts((320, 640, 1280, 1280), (128, 256, 512, 512), vision)
+
+
+def _view_parts(
+    unet_widths: tuple[int, ...], vae_widths: tuple[int, ...], vision: CLIPVisionConfig
+) -> dict[str, nn.Module]:
+    width = vision.projection_dim
+    return {
+        "unet": UNet2DConditionModel(32, 8, 4, block_out_channels=unet_widths, cross_attention_dim=width),
+        "vae": AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            block_out_channels=vae_widths,
+            layers_per_block=2,
+            sample_size=256,
+        ),
+        "image_encoder": CLIPVisionModelWithProjection(vision),
+        "clip_camera_projection": nn.ModuleDict({"proj": nn.Linear(width + 4, width)}),
+    }
+
+
+def original_state(parts: dict[str, nn.Module], shift: float = AVERAGE_SHIFT) -> dict[str, torch.Tensor]:
+    """The ``state_dict`` of the original checkpoint: fewer names than the 1,938 where layers are fewer. The averaged
+    UNet has ``shift`` more in every number: at full size the default would drive 16 bits to infinity."""
+    state = {}
+    for part, module in parts.items():
+        rows = {}
+        for name, tensor in module.state_dict().items():
+            if name.endswith("position_ids"):
+                continue
+            tensor = tensor.detach().clone()
+            old = LIST["names"][part][name]
+            if isinstance(old, dict):
+                state[old["raw"]], state[old["ema"]] = tensor, tensor + shift
+            elif isinstance(old, str):
+                dimensions = len(LIST["original"][old][1])
+                state[old] = tensor.reshape(*tensor.shape, *[1] * (dimensions - tensor.dim()))
+            elif old[1] == "transpose":
+                state[old[0]] = tensor.T.contiguous()
+            else:
+                rows.setdefault(old[0], {})[int(old[1].split()[1].split(":")[0])] = tensor
+        state |= {name: torch.cat([thirds[start] for start in sorted(thirds)]) for name, thirds in rows.items()}
+    for name, (kind, shape) in LIST["original"].items():
+        if name not in state and not name.startswith("cond_stage_model.model.visual."):
+            state[name] = torch.zeros([min(size, 8) for size in shape], dtype=getattr(torch, kind))
+    return state
+
+
+def write_lightning(path: Path, state: dict[str, torch.Tensor]) -> Path:
+    """A ``.ckpt`` as PyTorch Lightning wrote it, with a class of its own and numpy numbers in it."""
+    name = "pytorch_lightning.callbacks.model_checkpoint"
+    module = types.ModuleType(name)
+    module.ModelCheckpoint = type("ModelCheckpoint", (), {"__module__": name})
+    parents = {each: types.ModuleType(each) for each in ("pytorch_lightning", "pytorch_lightning.callbacks")}
+    sys.modules.update({**parents, name: module})
+    try:
+        best = {"best_model_score": np.float64(0.5), "current": np.int64(3), "dirpath": "logs"}
+        moments = {"step": 1, "exp_avg": torch.zeros(3), "exp_avg_sq": torch.zeros(3)}
+        content = {
+            "epoch": 3,
+            "global_step": 9,
+            "pytorch-lightning_version": "1.4.2",
+            "state_dict": state,
+            "callbacks": {module.ModelCheckpoint: best},
+            "optimizer_states": [{"state": {0: moments}, "param_groups": [{"lr": 1e-4, "params": [0]}]}],
+            "lr_schedulers": [],
+        }
+        torch.save(content, path)
+    finally:
+        for each in (*parents, name):
+            del sys.modules[each]
+    return path
+
+
+def write_diffusers(folder: Path, parts: dict[str, nn.Module], family: str = "clip_camera_projection") -> Path:
+    """A folder as the public ones are: ``clip_camera_projection`` with safetensors, ``cc_projection`` with pickles."""
+    for name in ("unet", "vae"):
+        parts[name].save_pretrained(folder / name, safe_serialization=family != "cc_projection")
+    parts["image_encoder"].save_pretrained(folder / "image_encoder")
+    home = folder / family
+    home.mkdir()
+    projection = parts["clip_camera_projection"].state_dict()
+    if family == "cc_projection":
+        encoder = folder / "image_encoder"
+        (encoder / "model.safetensors").unlink()
+        torch.save(parts["image_encoder"].state_dict(), encoder / "pytorch_model.bin")
+        renamed = {name.replace("proj.", "projection."): tensor for name, tensor in projection.items()}
+        torch.save(renamed, home / "diffusion_pytorch_model.bin")
+    else:
+        from safetensors.torch import save_file
+
+        save_file(projection, home / "diffusion_pytorch_model.safetensors")
+    (home / "config.json").write_text("{}")
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "Zero123Pipeline", "unet": ["diffusers", "x"]}))
+    return folder
+
+
+def write_surface_checkpoint(path: Path, moments: int = 10) -> Path:
+    """As ``ckpt_215000.pth``: a dict of each network's state, with what the training kept besides (bytes)."""
+    torch.manual_seed(0)
+    state = One2345().state_dict()
+    content = {}
+    for name, tensor in state.items():
+        network, _, rest = name.partition(".")
+        content.setdefault(network, {})[rest] = tensor
+    torch.save(
+        content | {"optimizer": {"state": {0: torch.rand(moments // 4)}}, "iter_step": 215000, "val_step": 0}, path
+    )
+    return path
