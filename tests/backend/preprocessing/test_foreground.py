@@ -286,7 +286,7 @@ def test_onnxruntime_reports_nothing(tmp_path):
     # A process of its own, since this is decided once; onnxruntime is silent by itself where CI is set.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "ORT_", "XDG_"))}
     environment |= {"HOME": str(tmp_path / "home"), "U2NET_HOME": str(tmp_path / "models")}
-    script = "import numpy, backend.rembg_models as room; print(room.find_alpha(numpy.eye(3)[None]).shape)"
+    script = "import numpy; from backend.preprocessing import rembg; print(rembg.find_alpha(numpy.eye(3)[None]).shape)"
     done = subprocess.run([sys.executable, "-c", script], env=environment, cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("(1, 3)\n", "")
     assert not list((tmp_path / "home").rglob("*"))  # it would keep an identifier and what it has yet to send here
