@@ -22,8 +22,7 @@ from .io.job_folder import keep, kept, partial, write_sheet
 from .options import Options
 from .preprocessing import foreground
 from .progress import OnProgress, Stages
-from .surface.one2345 import One2345Field, Reconstruction
-from .types import Cutout, Elevation, Field, Views
+from .types import Cutout, Elevation, Field, SurfaceModel, Views
 from .version import VERSION
 from .views.plan import ViewPlan
 from .views.zero123.model import Zero123
@@ -45,7 +44,7 @@ class Pipeline:
         self._loaded: tuple[Path, Path, torch.device] | None = None
         self._view_model: Zero123 | None = None
         self._loftr: tuple[Path, LoFTR] | None = None
-        self._surface: surface.SurfaceNetwork | None = None
+        self._surface: SurfaceModel | None = None
 
     def generate(
         self, path: Path, folder: Path, options: Options, on_progress: OnProgress, cancelled: Callable[[], bool]
@@ -89,9 +88,7 @@ class Pipeline:
         write_sheet(place / "views.png", views)
         with job.stage("surface", "Finding the surface"):
             job.step(0.0, place / "views.png")
-            field = self._surface.lift(views)
-            if options.faithful and isinstance(field, surface.VolumeField):
-                field.outline = None
+            field = self._surface.reconstruct(views, silhouette_constraint=not options.faithful)
         keep(place, field, views, cutout)
         report = about | {
             "version": VERSION,
@@ -126,8 +123,8 @@ class Pipeline:
     def _see(self, cutout: Cutout, options: Options, job: Stages) -> tuple[Views, Elevation]:
         """The views around the object; how high the camera stood decides where the second ring lies."""
         quality = options.quality(self._view_model.device.type)
-        if isinstance(self._surface, Reconstruction):
-            quality = replace(quality, views=40)  # it knows no other number
+        if self._surface.required_views:
+            quality = replace(quality, views=self._surface.required_views)
         if self._view_model.polar_of_source and options.elevation is None:
             raise UserError(
                 ErrorCode.NEEDS_ELEVATION,
@@ -177,7 +174,7 @@ class Pipeline:
 
         with job.stage("mesh", "Building the mesh"):
             resolution = options.quality(report["device"]).resolution
-            grid = _own_grid(field) if options.faithful else None
+            grid = field.grid_to_world if options.faithful else None
             shape = meshing.extract(field, resolution, options.faces, advance, grid)
         with job.stage("texture", "Painting the texture"):
             seen = (None, None) if options.faithful else (views, cutout)
@@ -195,13 +192,6 @@ def _rating(drawn: Image.Image) -> int:
         return 1 + text_to_image.is_whole(foreground.cut_out(image), *image.shape[:2])
     except UserError:
         return 0
-
-
-def _own_grid(field: Field) -> Callable[[np.ndarray], np.ndarray]:
-    """Where the cube [-1, 1]^3 of the surface network lies in the world; One-2-3-45's is turned towards a camera."""
-    if isinstance(field, One2345Field):
-        return field.frame.to_world
-    return meshing.cube(field)
 
 
 def _matcher() -> str:

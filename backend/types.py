@@ -57,8 +57,29 @@ class Field(Protocol):
     def color(self, points: np.ndarray) -> np.ndarray:
         """(P, 3) float32 world points -> (P, 3) float32 sRGB 0..1."""
 
+    def grid_to_world(self, points: np.ndarray) -> np.ndarray:
+        """(P, 3) points of the reference grid's cube [-1, 1]^3 -> (P, 3) float32 world points.
+
+        The reference grid is the one on which the network's own method samples distances; it may be rotated in the
+        world (One-2-3-45's is aligned with the input camera).
+        """
+
     def tensors(self) -> dict:
         """Everything needed to rebuild the field, as named CPU tensors for safetensors."""
+
+
+class SurfaceModel(Protocol):
+    """A network that reconstructs a field from posed views: ours, or One-2-3-45's."""
+
+    required_views: int | None
+    """The only number of generated views that the network accepts; None: any."""
+
+    def reconstruct(self, views: Views, silhouette_constraint: bool = True) -> Field:
+        """The field of the object in ``views``, of which the first is the input image.
+
+        silhouette_constraint: correct the field where it contradicts the input image's silhouette, if the network's
+        fields support that. Raises UserError ``too_few_views`` where required views are missing.
+        """
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from backend.errors import UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
 from backend.preprocessing import foreground
-from backend.types import Cutout, Mesh, TexturedMesh, Views
+from backend.types import Cutout, Mesh, SurfaceModel, TexturedMesh, Views
 from backend.weights.resolve import locate
 from procedural.scene import load_held_out
 
@@ -139,7 +139,7 @@ def _speed(flags: argparse.Namespace) -> int:
     return 0
 
 
-def judge(truth: Truth, pipeline: Pipeline, network: surface.SurfaceNetwork, chosen: Options, folder: Path) -> dict:
+def judge(truth: Truth, pipeline: Pipeline, network: SurfaceModel, chosen: Options, folder: Path) -> dict:
     """One scene through the real pipeline; ``folder`` receives the job.
 
     Returns the scene's names, elevations, seconds, and the numbers of ``ours``, of the floors and of the ceiling, which
@@ -192,9 +192,9 @@ def true_views(truth: Truth, cutout: Cutout, size: int) -> Views:
     return Views(images, masks, poses, tuple(moves))
 
 
-def build(network: surface.SurfaceNetwork, views: Views, cutout: Cutout, chosen: Options) -> TexturedMesh:
+def build(network: SurfaceModel, views: Views, cutout: Cutout, chosen: Options) -> TexturedMesh:
     """The second half of the pipeline alone: views -> textured mesh."""
-    field = network.lift(views)
+    field = network.reconstruct(views)
     resolution = chosen.quality(choose(chosen.device).type).resolution
     return texturing.bake(meshing.extract(field, resolution, chosen.faces), field, views, cutout, chosen.texture_size)
 

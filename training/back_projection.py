@@ -1,4 +1,4 @@
-"""``SurfaceNetwork.pool`` in Triton: features of all views looked up and pooled in one pass, there and back.
+"""``SurfaceNetwork.aggregate_views`` in Triton: features of all views looked up and pooled in one pass, there and back.
 
 Step by step PyTorch writes the looked-up features of every view (B x R^3 x C floats) and keeps them for the way back,
 whose scattered additions it makes channel by channel. Here a cell's features stay in registers and are looked up again
@@ -183,26 +183,27 @@ class OnePassNetwork(SurfaceNetwork):
     Only the first ``LEARNING`` views pass gradients to the features that all views share.
     """
 
-    def look(self, pictures: torch.Tensor) -> torch.Tensor:
-        """As ``SurfaceNetwork.look``, but (B, V, S, S, features and more), padded with zeros to a power of two."""
-        maps = self._look(pictures[:, :LEARNING])
+    def extract_features(self, pictures: torch.Tensor) -> torch.Tensor:
+        """As ``SurfaceNetwork.extract_features``, but (B, V, S, S, features and more), padded with zeros to a power of
+        two."""
+        maps = self._extract_features(pictures[:, :LEARNING])
         if pictures.shape[1] > LEARNING:
             with torch.no_grad():
-                rest = self._look(pictures[:, LEARNING:])
+                rest = self._extract_features(pictures[:, LEARNING:])
             maps = torch.cat([maps, rest], 1)
         return maps
 
-    def _look(self, pictures: torch.Tensor) -> torch.Tensor:
+    def _extract_features(self, pictures: torch.Tensor) -> torch.Tensor:
         flat = pictures.flatten(0, 1)
         maps = self.features(flat * 2 - 1).permute(0, 2, 3, 1)
         spare = triton.next_power_of_2(maps.shape[-1] + 1) - maps.shape[-1] - 1
         background = F.pad(1 - flat[:, 3, :, :, None].to(maps.dtype), (0, spare))
         return torch.cat([maps, background], -1).unflatten(0, pictures.shape[:2])
 
-    def pool(self, maps: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
-        """As ``SurfaceNetwork.pool``, channels last, in the precision of the features."""
+    def aggregate_views(self, maps: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
+        """As ``SurfaceNetwork.aggregate_views``, channels last, in the precision of the features."""
         channels = self.features.join0[-1].out_channels + 1
-        cells = self.cells(maps.device).contiguous()
+        cells = self.voxel_centers(maps.device).contiguous()
         pooled = _Pool.apply(
             maps.contiguous(), cameras.float().contiguous(), cells, self.half_side, channels, self.depths
         )
@@ -211,7 +212,7 @@ class OnePassNetwork(SurfaceNetwork):
     def forward(self, pictures: torch.Tensor, cameras: torch.Tensor, points: torch.Tensor):
         """Views and world points (B, P, 3) -> signed distances (B, P), colors (B, P, 3), and the depths (B, L, S, S,
         depths) that the first ``LEARNING`` views guess, in half sides from the origin."""
-        maps = self.look(pictures)
-        volume = self.unet(self.pool(maps, cameras))
+        maps = self.extract_features(pictures)
+        volume = self.unet(self.aggregate_views(maps, cameras))
         last = self.features.join0[-1].out_channels
         return *self.decoder(volume, points / self.half_side), maps[:, :LEARNING, ..., last - self.depths : last]

@@ -33,7 +33,9 @@ def report(network, store, half_side: float, count: int = 20) -> str:
     rng, scores = np.random.default_rng(0), []
     for index in range(min(count, len(store.pictures))):
         pictures = store.pictures[index : index + 1].permute(0, 1, 4, 2, 3).float() / 255
-        volume = network.unet(network.pool(network.look(pictures), store.cameras[index : index + 1]))
+        volume = network.unet(
+            network.aggregate_views(network.extract_features(pictures), store.cameras[index : index + 1])
+        )
         found = torch.cat([network.decoder(volume, part / half_side)[0] for part in grid.split(1 << 18, 1)], 1)
         truth = store.scenes[index : index + 1].distance(grid)
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..io.tensors import read_tensors
-from ..types import Field
+from ..types import Field, SurfaceModel
 from . import network, one2345
 from .field import VolumeField, field_from
 from .network import SurfaceNetwork
@@ -17,7 +17,7 @@ from .network import SurfaceNetwork
 __all__ = ["SurfaceNetwork", "VolumeField", "load", "load_field"]
 
 
-def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceNetwork | one2345.Reconstruction:
+def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceModel:
     """The network in ``folder``; ``kind`` in its ``config.json`` says which, ours has none. Raises UserError."""
     config = None
     with contextlib.suppress(OSError, ValueError):  # our own loader says what is wrong with it

@@ -58,6 +58,9 @@ class VolumeField:
     def color(self, points: np.ndarray) -> np.ndarray:
         return self._query(points, 1)
 
+    def grid_to_world(self, points: np.ndarray) -> np.ndarray:
+        return (points * self.half_side).astype(np.float32)
+
     def tensors(self) -> dict[str, torch.Tensor]:
         decoder = {f"decoder.{name}": tensor.cpu() for name, tensor in self.decoder.state_dict().items()}
         outline = {} if self.outline is None else self.outline.tensors()

@@ -92,7 +92,9 @@ def _double(x: torch.Tensor) -> torch.Tensor:
 
 
 class SurfaceNetwork(nn.Module):
-    """Any number of views of one object; the first is the picture itself."""
+    """A ``SurfaceModel`` that takes any number of views of one object; the first is the input image."""
+
+    required_views = None
 
     def __init__(
         self,
@@ -114,23 +116,23 @@ class SurfaceNetwork(nn.Module):
         self.unet = VolumeUNet(3 * features + (depths + 1) + 3, channels)
         self.decoder = Decoder(channels[0], hidden)
 
-    def cells(self, device) -> torch.Tensor:
+    def voxel_centers(self, device) -> torch.Tensor:
         """Centers of the volume's cells (R^3, 3) in world units, x slowest."""
         steps = ((torch.arange(self.resolution, device=device) + 0.5) / self.resolution * 2 - 1) * self.half_side
         return torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
 
-    def look(self, pictures: torch.Tensor) -> torch.Tensor:
+    def extract_features(self, pictures: torch.Tensor) -> torch.Tensor:
         """Pictures with masks (B, V, 4, S, S) -> feature maps (B, V, features, S, S): plain ones, those that guess a
         depth, and the background."""
         flat = pictures.flatten(0, 1)
         # "Background" instead of "mask": outside the frame nothing is known, and sampling there gives zero.
         return torch.cat([self.features(flat * 2 - 1), 1 - flat[:, 3:]], 1).unflatten(0, pictures.shape[:2])
 
-    def pool(self, maps: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
-        """Feature maps of ``look`` and cameras (B, V, 4, 4) -> pooled features (B, channels, R, R, R)."""
+    def aggregate_views(self, maps: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
+        """Feature maps of ``extract_features`` and cameras (B, V, 4, 4) -> pooled features (B, channels, R, R, R)."""
         batch, views = maps.shape[:2]
         maps = maps.float()  # 16 bit would round where a cell is looked up
-        cells = self.cells(maps.device)
+        cells = self.voxel_centers(maps.device)
         sharpness = cells.new_tensor(SHARPNESS).repeat_interleave(self.depths // 2)[:, None]
         total = square = largest = first = None
         for view in range(views):
@@ -156,21 +158,22 @@ class SurfaceNetwork(nn.Module):
 
     def forward(self, pictures: torch.Tensor, cameras: torch.Tensor, points: torch.Tensor):
         """Views and world points (B, P, 3) -> signed distances (B, P) and colors (B, P, 3)."""
-        volume = self.unet(self.pool(self.look(pictures), cameras))
+        volume = self.unet(self.aggregate_views(self.extract_features(pictures), cameras))
         return self.decoder(volume, points / self.half_side)
 
     @torch.inference_mode()
-    def lift(self, views: Views) -> VolumeField:
-        """The field of an object seen in ``views`` (the first is the picture itself)."""
+    def reconstruct(self, views: Views, silhouette_constraint: bool = True) -> VolumeField:
+        """The field of the object in ``views`` (see ``SurfaceModel``), resized to ``image_size``."""
         device = next(self.parameters()).device
         pictures = torch.from_numpy(np.concatenate([views.images, views.masks[..., None]], -1)).to(device)
         pictures = pictures.permute(0, 3, 1, 2).float()
         if pictures.shape[-1] != self.image_size:
             pictures = F.interpolate(pictures, (self.image_size,) * 2, mode="bilinear", antialias=True).clamp(0, 1)
         cameras = torch.from_numpy(views.camera_to_world).to(device)
-        volume = self.unet(self.pool(self.look(pictures[None]), cameras[None]))[0]
+        volume = self.unet(self.aggregate_views(self.extract_features(pictures[None]), cameras[None]))[0]
         field = VolumeField(volume, self.decoder, self.half_side)
-        field.outline = Outline.of(views.masks[0], views.camera_to_world[0], field.distance, self.half_side)
+        if silhouette_constraint:
+            field.outline = Outline.of(views.masks[0], views.camera_to_world[0], field.distance, self.half_side)
         return field
 
 

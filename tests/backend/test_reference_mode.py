@@ -12,7 +12,7 @@ from backend import meshing, surface
 from backend.io.job_folder import kept
 from backend.meshing.extraction import isosurface
 from backend.options import Options
-from backend.pipeline import Pipeline, _own_grid
+from backend.pipeline import Pipeline
 from backend.surface.one2345.loading import convert
 from tests.backend.surface.one2345.test_loading import checkpoint, tiny_views
 from tests.helpers import tiny
@@ -49,8 +49,8 @@ def test_the_mesh_stands_on_the_originals_grid(tmp_path):
     torch.set_num_threads(1)
     torch.save(checkpoint(), tmp_path / "ckpt_215000.pth")
     convert(tmp_path / "ckpt_215000.pth", tmp_path / "surface")
-    field = surface.load(tmp_path / "surface").lift(tiny_views())
-    shape = meshing.extract(field, 47, 20_000, dense=_own_grid(field))
+    field = surface.load(tmp_path / "surface").reconstruct(tiny_views())
+    shape = meshing.extract(field, 47, 20_000, dense=field.grid_to_world)
     assert meshing.measure(shape)["watertight"]
 
     steps = torch.linspace(-1, 1, 48)

@@ -29,9 +29,9 @@ networks[1].load_state_dict(networks[0].state_dict())
 pictures = torch.rand(2, 3, 4, 16, 16)
 cameras = torch.from_numpy(camera_to_world(np.float64([[60, 75, 90], [100, 20, 55]]), np.float64([10, 100, 220])))
 assert (cameras[..., 2, 3].min() < 0) and not torch.equal(cameras[0], cameras[1])
-looks = [each.look(pictures) for each in networks]
+looks = [each.extract_features(pictures) for each in networks]
 looks[0] = torch.cat([looks[0][:, :2], looks[0][:, 2:].detach()], 1)  # the third view is only looked at
-wanted, found = (each.pool(maps, cameras) for each, maps in zip(networks, looks, strict=True))
+wanted, found = (each.aggregate_views(maps, cameras) for each, maps in zip(networks, looks, strict=True))
 torch.testing.assert_close(found, wanted, atol=5e-5, rtol=1e-5)  # votes magnify where a cell is looked up by 12
 assert (wanted == 0).any()  # some cells fall outside the frame
 direction = torch.randn_like(wanted)

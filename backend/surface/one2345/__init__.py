@@ -7,6 +7,6 @@ what the weights were trained with and is kept on purpose.
 
 from .field import One2345Field, field_from
 from .loading import KIND, load
-from .reconstruct import Reconstruction
+from .model import One2345Model
 
-__all__ = ["KIND", "One2345Field", "Reconstruction", "field_from", "load"]
+__all__ = ["KIND", "One2345Field", "One2345Model", "field_from", "load"]

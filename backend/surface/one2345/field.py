@@ -80,6 +80,9 @@ class One2345Field:
         cameras = torch.from_numpy(self.frame.camera_to_world[:, :3, 3]).to(self.volume.device)
         return Sources(self.images, self._maps, self.volume, self.mask, projections, cameras)
 
+    def grid_to_world(self, points: np.ndarray) -> np.ndarray:
+        return self.frame.to_world(points)
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """Pictures in 8 bits, the volume in 16: feature maps are 60 times as large and are computed anew."""
         return {

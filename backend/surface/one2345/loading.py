@@ -10,8 +10,8 @@ import torch
 from ...errors import ErrorCode, UserError
 from ...io.checkpoint import read_checkpoint
 from ...io.tensors import misfit, read_tensors, write_tensors
+from .model import One2345Model
 from .network import One2345
-from .reconstruct import Reconstruction
 
 KIND = "one2345"
 NETWORKS = ("pyramid_feature_network", "sdf_network_lod0", "rendering_network_lod0", "variance_network_lod0")
@@ -47,7 +47,7 @@ def convert(source: Path, folder: Path) -> None:
     (Path(folder) / "config.json").write_text(json.dumps({"kind": KIND}), encoding="utf-8")
 
 
-def load(folder: Path | str, device: str | torch.device = "cpu") -> Reconstruction:
+def load(folder: Path | str, device: str | torch.device = "cpu") -> One2345Model:
     """The network that ``convert`` wrote into ``folder``. Raises UserError."""
     tensors = read_tensors(Path(folder) / "model.safetensors")
     try:
@@ -56,7 +56,7 @@ def load(folder: Path | str, device: str | torch.device = "cpu") -> Reconstructi
         raise UserError(
             ErrorCode.WEIGHTS_BROKEN, f"{folder} does not hold a One-2-3-45 network: install these weights again."
         ) from error
-    return Reconstruction(network.requires_grad_(False).to(device))
+    return One2345Model(network.requires_grad_(False).to(device))
 
 
 def _flattened(content: dict, source: Path) -> dict[str, torch.Tensor]:

@@ -54,13 +54,15 @@ def views():
 
 @pytest.fixture(scope="module")
 def field(network, views):
-    return network.lift(views)
+    return network.reconstruct(views)
 
 
 def pooled(network, views: Views) -> torch.Tensor:
     """(channels, R, R, R)."""
     pictures = torch.from_numpy(np.concatenate([views.images, views.masks[..., None]], -1)).permute(0, 3, 1, 2)
-    return network.pool(network.look(pictures[None]), torch.from_numpy(views.camera_to_world)[None])[0]
+    return network.aggregate_views(
+        network.extract_features(pictures[None]), torch.from_numpy(views.camera_to_world)[None]
+    )[0]
 
 
 def looked_up(plane: np.ndarray, pixels: np.ndarray) -> np.ndarray:
@@ -79,9 +81,9 @@ def looked_up(plane: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 def test_every_cell_sees_the_pixels_that_the_camera_says(network, views):
     volume = pooled(network, views).flatten(1).T.numpy()
-    cells = network.cells("cpu")
+    cells = network.voxel_centers("cpu")
     pictures = torch.from_numpy(np.concatenate([views.images, views.masks[..., None]], -1)).permute(0, 3, 1, 2)
-    maps = network.look(pictures[None])[0].numpy()
+    maps = network.extract_features(pictures[None])[0].numpy()
     np.testing.assert_array_equal(maps[:, -1], 1 - views.masks)
     places = [camera.project(cells.numpy(), pose, 32) for pose in views.camera_to_world]
     seen = np.stack([looked_up(plane, pixels) for plane, (pixels, _) in zip(maps, places, strict=True)])
@@ -100,7 +102,7 @@ def test_every_cell_sees_the_pixels_that_the_camera_says(network, views):
 @pytest.mark.parametrize("index", [(3, 8, 5), (9, 4, 12), (8, 8, 8)])
 def test_a_dot_painted_in_every_view_is_found_at_its_place(network, index):
     side, poses = CONFIG["resolution"], ring_poses(70)
-    point = network.cells("cpu").view(side, side, side, 3)[index].numpy()
+    point = network.voxel_centers("cpu").view(side, side, side, 3)[index].numpy()
     steps = np.arange(128) + 0.5
     masks = np.zeros((9, 128, 128), np.float32)
     for mask, pose in zip(masks, poses, strict=True):
@@ -117,7 +119,7 @@ def test_a_dot_painted_in_every_view_is_found_at_its_place(network, index):
 
 
 def test_a_view_says_nothing_outside_its_frame(network, views):
-    point = network.cells("cpu").numpy()
+    point = network.voxel_centers("cpu").numpy()
     pixels, _ = camera.project(point, views.camera_to_world[0], 32)
     outside = ((pixels < -1) | (pixels > 33)).any(1)
     assert outside.sum() > 50
@@ -131,7 +133,7 @@ def test_the_first_view_is_the_picture_and_the_others_have_no_order(network, vie
     def distance(order):
         order = list(order)
         shuffled = Views(views.images[order], views.masks[order], views.camera_to_world[order], views.names)
-        return network.lift(shuffled).volume
+        return network.reconstruct(shuffled).volume
 
     plain = distance(range(9))
     np.testing.assert_allclose(distance([0, 8, 3, 5, 1, 2, 7, 4, 6]), plain, atol=1e-3)
@@ -142,7 +144,7 @@ def test_views_of_another_size_are_brought_to_the_networks_own(network, views, f
     large = F.interpolate(torch.from_numpy(views.images).permute(0, 3, 1, 2), scale_factor=2, mode="nearest")
     masks = views.masks.repeat(2, 1).repeat(2, 2)
     doubled = Views(large.permute(0, 2, 3, 1).numpy(), masks, views.camera_to_world, views.names)
-    assert network.lift(doubled).volume.shape == field.volume.shape
+    assert network.reconstruct(doubled).volume.shape == field.volume.shape
 
 
 @pytest.mark.parametrize("count", [0, 1, 300_000])
@@ -162,7 +164,7 @@ def test_a_field_answers_any_number_of_points(field, count):
 def test_a_field_is_looked_up_where_its_cells_are(network, field):
     """At a cell's center the perceptron sees that cell alone, x slowest."""
     side = CONFIG["resolution"]
-    cells = network.cells("cpu")
+    cells = network.voxel_centers("cpu")
     entry = torch.cat([field.volume.flatten(1).T, cells / 0.6], 1)
     wanted = network.decoder.layers(entry)[:, 0] * 0.1
     assert entry.shape == (side**3, CONFIG["channels"][0] + 3)
@@ -212,7 +214,7 @@ def test_a_network_survives_its_folder(network, views, field, tmp_path):
     again = load(write_folder(network, tmp_path))
     assert not again.training
     assert not any(each.requires_grad for each in again.parameters())
-    torch.testing.assert_close(again.lift(views).volume, field.volume)
+    torch.testing.assert_close(again.reconstruct(views).volume, field.volume)
 
 
 def damage_truncated(folder):
@@ -276,7 +278,7 @@ def test_the_shipped_network_rebuilds_a_held_out_shape_from_true_views():
     poses = ring_poses(90 - scene.elevation)
     pictures = truth.pictures(poses, 128)
     images = np.stack([on_white(each) for each in pictures]).astype(np.float32)
-    field = load(STARTER_WEIGHTS / "surface").lift(
+    field = load(STARTER_WEIGHTS / "surface").reconstruct(
         Views(images, pictures[..., 3].astype(np.float32), poses, tuple(map(str, range(9))))
     )
     found = truth.reference.compare(meshing.extract(field, 96, 20_000))

@@ -14,8 +14,8 @@ from backend import camera, meshing, surface
 from backend.errors import UserError
 from backend.io.tensors import write_tensors
 from backend.surface.one2345.loading import NETWORKS, convert, load, recognize
+from backend.surface.one2345.model import source_views
 from backend.surface.one2345.network import One2345
-from backend.surface.one2345.reconstruct import source_views
 from backend.types import Views
 
 POLAR = 100
@@ -83,7 +83,7 @@ def tiny_views(size: int = 64) -> Views:
 @pytest.fixture(scope="module")
 def field(folder):
     torch.set_num_threads(1)
-    return surface.load(folder).lift(tiny_views())
+    return surface.load(folder).reconstruct(tiny_views())
 
 
 def test_a_checkpoint_becomes_a_mesh(field):
@@ -148,7 +148,7 @@ def test_eight_views_are_too_few(folder):
     some = [index for index, name in enumerate(views.names) if "_" not in name]
     few = Views(views.images[some], views.masks[some], views.camera_to_world[some], tuple(views.names[i] for i in some))
     with pytest.raises(UserError, match="standard") as caught:
-        load(folder).lift(few)
+        load(folder).reconstruct(few)
     assert caught.value.code == "too_few_views"
 
 

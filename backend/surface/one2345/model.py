@@ -1,4 +1,4 @@
-"""Views -> field, as the pipeline wants it."""
+"""One-2-3-45's network as a ``SurfaceModel``: chooses and orders the source views it was trained on."""
 
 from __future__ import annotations
 
@@ -21,15 +21,21 @@ LAYOUTS = tuple(
 """The 32 source views in the order in which the network was trained on them, for either second ring."""
 
 
-class Reconstruction:
-    """The reconstruction network and how it is used."""
+class One2345Model:
+    """One-2-3-45's reconstruction network as a ``SurfaceModel``."""
+
+    required_views = 40
+    """The 8 of stage 1 and their 32 neighbors, which are the source views."""
 
     def __init__(self, network: One2345):
         self.network = network
 
-    def lift(self, views: Views) -> One2345Field:
-        """The field of an object seen in ``views``: the picture, which only gives the reference camera, and the 32
-        neighbors of its stage-1 views. Raises UserError (``too_few_views``) where some of these are missing."""
+    def reconstruct(self, views: Views, silhouette_constraint: bool = True) -> One2345Field:
+        """The field of the object in ``views`` (see ``SurfaceModel``), made from the 32 neighbors of its stage-1 views;
+        the input image gives the reference camera only.
+
+        silhouette_constraint: ignored, the reference has none. Raises UserError ``too_few_views``.
+        """
         pictures, cameras = source_views(views)
         images = torch.from_numpy(pictures).to(next(self.network.parameters()).device).permute(0, 3, 1, 2)
         if images.shape[-1] != IMAGE_SIZE:
