@@ -25,6 +25,7 @@ from .accelerator import ACCELERATORS
 from .client import START
 from .errors import ErrorCode, UserError, to_user_error
 from .paths import data_folder
+from .progress import TerminalProgress
 from .weights import commands as weights
 
 _log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ def _run_inside(arguments: Sequence[str]) -> int:
             f"The backend's environment lacks {', '.join(_missing())}: repair it with "
             "“python3 -m backend setup --repair”.",
         )
-    python = environment.ensure(_Report())
+    python = environment.ensure(TerminalProgress())
     command = [str(python), "-I", "-X", "utf8", "-c", START, str(Path(__file__).resolve().parents[1]), *arguments]
     variables = {**os.environ, _INSIDE: "1"}
     if os.name == "posix":
@@ -111,21 +112,6 @@ def _run_inside(arguments: Sequence[str]) -> int:
     process = subprocess.Popen(command, env=variables)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other one hears it too, and cleans up
     return process.wait()
-
-
-class _Report:
-    """Progress of making the environment: a line that renews itself in a terminal, else a line per step."""
-
-    def __init__(self):
-        self._last = ""
-
-    def __call__(self, text: str, fraction: float, megabytes: float) -> None:
-        if sys.stderr.isatty():
-            end = "\n" if fraction >= 1 else ""
-            print(f"\r\033[K{fraction:4.0%} {megabytes:6.0f} MB  {text[:90]}", end=end, file=sys.stderr, flush=True)
-        elif text != self._last:
-            print(f"{fraction:4.0%} {megabytes:6.0f} MB  {text}", file=sys.stderr, flush=True)
-        self._last = text
 
 
 def _open_log(path: Path) -> str | None:
@@ -165,7 +151,7 @@ def _serve(flags: argparse.Namespace) -> int:
 def _setup(flags: argparse.Namespace) -> int:
     if flags.repair:
         environment.remove()
-    print(environment.ensure(_Report(), accelerator=flags.accelerator))
+    print(environment.ensure(TerminalProgress(), accelerator=flags.accelerator))
     return 0
 
 

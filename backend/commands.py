@@ -15,6 +15,7 @@ from . import device
 from .errors import ErrorCode, UserError
 from .options import Options
 from .pipeline import Pipeline
+from .progress import TerminalProgress, never_cancelled
 from .version import VERSION
 from .weights.resolve import locate
 
@@ -29,7 +30,7 @@ def mesh(picture: Path, output: Path | None, options: Options) -> None:
     if preview.exists() and (not target.exists() or preview.samefile(picture)):
         preview = target.with_name(f"{target.stem}-preview.png")
     _make(
-        lambda folder: Pipeline().generate(picture, folder, options, _Meter(), lambda: False),
+        lambda folder: Pipeline().generate(picture, folder, options, TerminalProgress(), never_cancelled),
         {"mesh.glb": target, "preview.png": preview},
     )
 
@@ -41,7 +42,7 @@ def text(words: str, output: Path | None, options: Options) -> None:
     """
     target = _target("-".join(re.findall(r"\w+", words))[:60], output)
     _make(
-        lambda folder: Pipeline().imagine(words, folder, options, _Meter(), lambda: False),
+        lambda folder: Pipeline().imagine(words, folder, options, TerminalProgress(), never_cancelled),
         {
             "mesh.glb": target,
             "preview.png": target.with_suffix(".png"),
@@ -60,21 +61,6 @@ def doctor(packages: Sequence[str]) -> int:
     print(f"device: {device.choose('auto')}")
     print(f"weights: {locate('starter')}")
     return 0
-
-
-class _Meter:
-    """Progress on stderr: a line that renews itself in a terminal, else a line per stage."""
-
-    def __init__(self):
-        self._stage = None
-
-    def __call__(self, stage: str, fraction: float, text: str, preview: Path | None = None) -> None:
-        if sys.stderr.isatty():
-            end = "\n" if fraction >= 1 else ""
-            print(f"\r\033[K{fraction:4.0%}  {text}", end=end, file=sys.stderr, flush=True)
-        elif stage != self._stage:
-            print(f"{fraction:4.0%}  {text}", file=sys.stderr, flush=True)
-        self._stage = stage
 
 
 def _make(work: Callable[[Path], dict], wanted: dict[str, Path]) -> None:

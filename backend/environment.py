@@ -19,8 +19,9 @@ from pathlib import Path
 
 from .accelerator import WHEELS, chosen_accelerator, detect_accelerator, find_build, platform_tag, python_tag
 from .errors import ErrorCode, UserError
-from .installer import Report, install, python_of
+from .installer import STAGES, install, python_of
 from .paths import data_folder
+from .progress import ProgressListener, ProgressTracker
 
 __all__ = ["detect_accelerator", "ensure", "environment_folder", "python_path", "remove"]
 
@@ -48,11 +49,13 @@ def python_path(base: Path | None = None, accelerator: str | None = None, wheels
     return best and python_of(best)
 
 
-def ensure(report: Report, base: Path | None = None, accelerator: str | None = None, wheels: Path = WHEELS) -> Path:
+def ensure(
+    listener: ProgressListener, base: Path | None = None, accelerator: str | None = None, wheels: Path = WHEELS
+) -> Path:
     """Make the environment if there is none; its python. Instant when it is there.
 
-    ``report(text, fraction, megabytes)`` is called from this thread, a few times a second at most while a large file
-    comes; what it raises (a cancellation, say) leaves nothing behind. ``accelerator`` is one of ``cpu``, ``cuda``,
+    ``listener`` is called from this thread, a few times a second at most while a large file is downloaded; what it
+    raises (``Cancelled``, say) leaves nothing behind. ``accelerator`` is one of ``cpu``, ``cuda``,
     ``rocm``, ``mps``; None takes what the user wished for or else what the hardware offers. Safe to interrupt at any
     point and to run in several processes at once. Raises UserError with the setup log's path.
     """
@@ -61,8 +64,9 @@ def ensure(report: Report, base: Path | None = None, accelerator: str | None = N
     home = environment_folder(base)
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with _alone(home.parent / "setup.lock", report):
-            return python_path(base, accelerator, wheels) or _make(report, home, accelerator, wheels)
+        tracker = ProgressTracker({"wait": 0, **STAGES}, listener)
+        with _alone(home.parent / "setup.lock", tracker):
+            return python_path(base, accelerator, wheels) or _make(tracker, home, accelerator, wheels)
     except OSError as error:
         raise UserError(ErrorCode.SETUP_FAILED, f"The environment could not be made in {home} ({error}).") from error
 
@@ -72,7 +76,7 @@ def remove(base: Path | None = None) -> None:
     home = environment_folder(base)
     if not home.exists():
         return
-    with _alone(home.parent / "setup.lock", lambda *_: None):
+    with _alone(home.parent / "setup.lock", ProgressTracker({"wait": 0, **STAGES})):
         try:
             shutil.rmtree(home)
         except OSError as error:
@@ -82,7 +86,7 @@ def remove(base: Path | None = None) -> None:
             ) from error
 
 
-def _make(report: Report, home: Path, accelerator: str | None, wheels: Path) -> Path:
+def _make(tracker: ProgressTracker, home: Path, accelerator: str | None, wheels: Path) -> Path:
     start = time.monotonic()
     accelerator = chosen_accelerator(accelerator) or detect_accelerator(wheels)
     build = find_build(accelerator, wheels)
@@ -102,15 +106,16 @@ def _make(report: Report, home: Path, accelerator: str | None, wheels: Path) -> 
     log = home.parent / "setup.log"
     log.write_text(f"{time.ctime()}\n{sys.version}\n{platform.platform()}\n{name}\n", encoding="utf-8")
     try:
-        megabytes = install(build, partial, log, report)
+        megabytes = install(build, partial, log, tracker)
         if target.exists():  # its own Python has gone, or python_path would have found it
             shutil.rmtree(target)
         partial.rename(target)
     finally:
         _remove_partial(home)
     size = sum(entry.stat().st_size for entry in target.rglob("*") if not entry.is_symlink()) / 1e6
-    told = f"{megabytes:.0f} MB of packages, {size:.0f} MB on disk, {time.monotonic() - start:.0f} s"
-    report(f"The environment is ready: {told}", 1.0, megabytes)
+    with tracker.stage("finish", "The environment is ready"):
+        seconds = time.monotonic() - start
+        tracker.update(1.0, detail=f"{megabytes:.0f} MB of packages, {size:.0f} MB on disk, {seconds:.0f} s")
     return python_of(target)
 
 
@@ -139,12 +144,12 @@ def _lock_hash(wheels: Path) -> str:
 
 
 @contextlib.contextmanager
-def _alone(path: Path, report: Report) -> Iterator[None]:
+def _alone(path: Path, tracker: ProgressTracker) -> Iterator[None]:
     """Hold the file ``path`` locked; the system frees it when this process ends, however it ends."""
     with open(path, "a+b") as file:
         while not _lock(file):
-            report("Waiting: another program is making the environment", 0.0, 0.0)
-            time.sleep(0.5)
+            with tracker.stage("wait", "Waiting: another program is making the environment"):
+                time.sleep(0.5)
         yield
 
 

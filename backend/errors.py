@@ -71,11 +71,20 @@ class UserError(Exception):
         """Path of the log that tells more, if there is one."""
 
 
+class Cancelled(Exception):
+    """Somebody asked the job to stop. A progress callback raises it between two steps; no stage catches it."""
+
+    def __init__(self):
+        super().__init__("Cancelled.")
+
+
 def to_user_error(error: BaseException, log: str | None) -> UserError:
-    """Any exception as one clear sentence. The traceback belongs into the log, which the sentence names."""
+    """Any exception as one clear sentence. The traceback belongs in the log, which the sentence names."""
     if isinstance(error, UserError):
         error.log = error.log or log
         return error
+    if isinstance(error, Cancelled):
+        return UserError(ErrorCode.CANCELLED, str(error), log)
     text = str(error).lower()
     if (isinstance(error, OSError) and error.errno in _DISK_FULL) or any(each in text for each in _DISK_FULL_TEXTS):
         return UserError(ErrorCode.DISK_FULL, "The disk is full: free some space and try again.", log)

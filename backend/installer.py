@@ -15,10 +15,10 @@ from pathlib import Path
 
 from .accelerator import WHEELS, Build
 from .errors import ErrorCode, UserError
+from .progress import ProgressTracker
 
-Report = Callable[[str, float, float], None]
-"""Told in one line what is being done, the share of the whole that is done (0..1), and the megabytes of packages."""
-
+STAGES = {"create": 1, "packages": 94, "test": 4, "finish": 1}
+"""Each stage's usual share of the time; the last one belongs to ``environment.ensure``."""
 _SIZE = re.compile(r"\(([\d.]+) (bytes|kB|MB|GB)\)")
 _MEGABYTES = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _NOT_FOUND = re.compile(r"No matching distribution found for (\S+)")
@@ -46,16 +46,16 @@ def python_of(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
-def install(build: Build, folder: Path, log: Path, report: Report) -> float:
+def install(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> float:
     """Make the environment of ``build`` in ``folder``, which must not exist; every command's output goes to ``log``.
 
     Returns the megabytes of packages that went into it.
 
     Raises UserError: ``no_venv``, ``no_network``, ``disk_full``, ``bad_hash``, ``no_wheel`` or ``setup_failed``.
-    Whatever ``report`` raises ends the running command and passes through.
+    Whatever ``tracker`` raises ends the running command and passes through.
     """
-    report("Making an empty environment", 0.0, 0.0)
-    status, text = _run([sys.executable, "-I", "-m", "venv", "--without-pip", str(folder)], log)
+    with tracker.stage("create", "Creating an empty environment"):
+        status, text = _run([sys.executable, "-I", "-m", "venv", "--without-pip", str(folder)], log)
     if status:
         raise _failure(text, log) or UserError(
             ErrorCode.NO_VENV,
@@ -63,22 +63,11 @@ def install(build: Build, folder: Path, log: Path, report: Report) -> float:
             "3.14, on Debian or Ubuntu with the package python3-venv.",
             str(log),
         )
-    progress = _Progress(build, folder, report)
-    (folder / "tmp").mkdir()
-    if build.version:
-        requirement = f"torch=={build.version}"
-        status, text = _pip(build, folder, [requirement], log, progress)
-        if status and _NOT_FOUND.search(text) and not _NETWORK.search(text) and not build.wheelhouse:
-            status, text = _pip(build, folder, [requirement, "--index-url", build.index], log, progress)
-        if status:
-            raise _pip_failure(build, text, log)
-    locks = [word for lock in build.locks for word in ("--requirement", str(lock))]
-    status, text = _pip(build, folder, ["--require-hashes", *locks], log, progress)
-    if status:
-        raise _pip_failure(build, text, log)
-    shutil.rmtree(folder / "tmp")
+    with tracker.stage("packages", "Installing Python packages"):
+        megabytes = _install_packages(build, folder, log, tracker)
     command = [str(python_of(folder)), "-I", "-c", _SELF_TEST, build.accelerator, *build.modules]
-    status, text = _run(command, log, lambda _: report("Testing the environment", 0.96, progress.megabytes))
+    with tracker.stage("test", "Testing the environment"):
+        status, text = _run(command, log, lambda _: tracker.update(0.0))
     if status:
         otherwise = "" if build.accelerator == "cpu" else ", or set IMAGE_TO_MESH_ACCELERATOR=cpu and try again"
         raise _failure(text, log) or UserError(
@@ -87,18 +76,37 @@ def install(build: Build, folder: Path, log: Path, report: Report) -> float:
             f"{otherwise}.",
             str(log),
         )
-    return progress.megabytes
+    return megabytes
 
 
-class _Progress:
-    """Reads pip's lines and tells how far the whole is."""
+def _install_packages(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> float:
+    """Fill the empty environment in ``folder``; the megabytes of packages. Raises UserError."""
+    output = _PipOutput(build, folder, tracker)
+    (folder / "tmp").mkdir()
+    if build.version:
+        requirement = f"torch=={build.version}"
+        status, text = _pip(build, folder, [requirement], log, output)
+        if status and _NOT_FOUND.search(text) and not _NETWORK.search(text) and not build.wheelhouse:
+            status, text = _pip(build, folder, [requirement, "--index-url", build.index], log, output)
+        if status:
+            raise _pip_failure(build, text, log)
+    locks = [word for lock in build.locks for word in ("--requirement", str(lock))]
+    status, text = _pip(build, folder, ["--require-hashes", *locks], log, output)
+    if status:
+        raise _pip_failure(build, text, log)
+    shutil.rmtree(folder / "tmp")
+    return output.megabytes
 
-    def __init__(self, build: Build, folder: Path, report: Report):
+
+class _PipOutput:
+    """Reads pip's lines and reports how much of the installation is done."""
+
+    def __init__(self, build: Build, folder: Path, tracker: ProgressTracker):
         self._expected = build.download
         locked = "".join(lock.read_text(encoding="utf-8") for lock in build.locks)
         self._total = locked.count("==") + bool(build.version)
         self._packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
-        self._report = report
+        self._tracker = tracker
         self._text = "Looking for packages"
         self._before = 0.0
         self._current = 0.0
@@ -131,11 +139,11 @@ class _Progress:
                 return
         installed = len(list(self._packages.glob("*.dist-info")))
         text = f"Installing: {installed} of {self._total} packages" if self._text == "Installing" else self._text
-        share = 0.6 * min(1.0, self.megabytes / self._expected) + 0.35 * min(1.0, installed / self._total)
-        self._report(text, share, self.megabytes)
+        fraction = 0.63 * min(1.0, self.megabytes / self._expected) + 0.37 * min(1.0, installed / self._total)
+        self._tracker.update(fraction, detail=f"{text}, {self.megabytes:.0f} MB in all")
 
 
-def _pip(build: Build, folder: Path, arguments: list[str], log: Path, progress: _Progress) -> tuple[int, str]:
+def _pip(build: Build, folder: Path, arguments: list[str], log: Path, output: _PipOutput) -> tuple[int, str]:
     """Run pip from its wheel, with the user's own configuration of it: mirrors, proxies, certificates."""
     pip = next(WHEELS.glob("pip-*.whl")) / "pip"
     command = [str(python_of(folder)), "-I", "-X", "utf8", str(pip), "install"]
@@ -146,7 +154,7 @@ def _pip(build: Build, folder: Path, arguments: list[str], log: Path, progress: 
     # The system's temporary folder may be small (often it is memory), and downloads pass through it. A user's setting
     # of "pip install --user" makes no sense in an environment of our own.
     variables = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder / "tmp")) | {"PIP_USER": "0"}
-    return _run([*command, *arguments], log, progress.read, variables)
+    return _run([*command, *arguments], log, output.read, variables)
 
 
 def _run(

@@ -21,7 +21,7 @@ from .io.image import load_picture
 from .io.job_folder import keep, kept, partial, write_sheet
 from .options import Options
 from .preprocessing import foreground
-from .progress import OnProgress, Stages
+from .progress import ProgressListener, ProgressTracker
 from .types import Cutout, Elevation, Field, SurfaceModel, Views
 from .version import VERSION
 from .views.plan import ViewPlan
@@ -47,30 +47,32 @@ class Pipeline:
         self._surface: SurfaceModel | None = None
 
     def generate(
-        self, path: Path, folder: Path, options: Options, on_progress: OnProgress, cancelled: Callable[[], bool]
+        self, path: Path, folder: Path, options: Options, listener: ProgressListener, is_cancelled: Callable[[], bool]
     ) -> dict:
         """A picture file -> a textured mesh in ``folder``."""
-        job = Stages(GENERATE, on_progress, cancelled)
+        job = ProgressTracker(GENERATE, listener, is_cancelled)
         with partial(folder) as place:
             return self._generate(path, place, folder, job, options, {})
 
     def imagine(
-        self, text: str, folder: Path, options: Options, on_progress: OnProgress, cancelled: Callable[[], bool]
+        self, text: str, folder: Path, options: Options, listener: ProgressListener, is_cancelled: Callable[[], bool]
     ) -> dict:
         """Words -> ``picture.png`` and a textured mesh of what it shows, in ``folder``."""
         if not text.strip():
             raise UserError(ErrorCode.BAD_OPTION, "There are no words to make something of: say what it shall be.")
-        job = Stages(IMAGINE, on_progress, cancelled)
+        job = ProgressTracker(IMAGINE, listener, is_cancelled)
         with partial(folder) as place:
             with job.stage("text", f"Painting “{textwrap.shorten(text, 40, placeholder=' …')}”"):
                 model = text_to_image.locate(options.text_model)
                 self._loaded = self._view_model = self._surface = self._loftr = None  # a card may hold only one model
                 path = place / "picture.png"
-                text_to_image.paint(model, text, options.seed, choose(options.device), _rating, job.step).save(path)
-                job.step(1.0, path)
+                text_to_image.paint(model, text, options.seed, choose(options.device), _rating, job.update).save(path)
+                job.update(1.0, path)
             return self._generate(path, place, folder, job, options, {"text": text, "text_model": model.name})
 
-    def _generate(self, path: Path, place: Path, folder: Path, job: Stages, options: Options, about: dict) -> dict:
+    def _generate(
+        self, path: Path, place: Path, folder: Path, job: ProgressTracker, options: Options, about: dict
+    ) -> dict:
         with job.stage("picture", "Reading the picture"):
             image = load_picture(path)
             image = foreground.shrink(image) if options.faithful else image
@@ -87,7 +89,7 @@ class Pipeline:
                 )
         write_sheet(place / "views.png", views)
         with job.stage("surface", "Finding the surface"):
-            job.step(0.0, place / "views.png")
+            job.update(0.0, place / "views.png")
             field = self._surface.reconstruct(views, silhouette_constraint=not options.faithful)
         keep(place, field, views, cutout)
         report = about | {
@@ -102,9 +104,11 @@ class Pipeline:
         }
         return self._finish(place, folder, job, field, views, cutout, options, report)
 
-    def rework(self, folder: Path, options: Options, on_progress: OnProgress, cancelled: Callable[[], bool]) -> dict:
+    def rework(
+        self, folder: Path, options: Options, listener: ProgressListener, is_cancelled: Callable[[], bool]
+    ) -> dict:
         """A new face budget or texture size from what an earlier job left in ``folder``, whose files are replaced."""
-        job = Stages(REWORK, on_progress, cancelled)
+        job = ProgressTracker(REWORK, listener, is_cancelled)
         with partial(folder) as place:
             with job.stage("load", "Loading the earlier result"):
                 device = choose(options.device)
@@ -120,7 +124,7 @@ class Pipeline:
             self._surface = surface.load(field, device)
             self._loaded = (view, field, device)
 
-    def _see(self, cutout: Cutout, options: Options, job: Stages) -> tuple[Views, Elevation]:
+    def _see(self, cutout: Cutout, options: Options, job: ProgressTracker) -> tuple[Views, Elevation]:
         """The views around the object; how high the camera stood decides where the second ring lies."""
         quality = options.quality(self._view_model.device.type)
         if self._surface.required_views:
@@ -131,7 +135,7 @@ class Pipeline:
                 "These weights (Stable Zero123) must be told how high the camera stood: set the elevation, 0 is level.",
             )
         polar = 90 - (options.elevation or 0.0)
-        plan = ViewPlan(self._view_model, cutout, quality, options.seed, job.step, polar)
+        plan = ViewPlan(self._view_model, cutout, quality, options.seed, job.update, polar)
         plan.add_ring(camera.FIRST_RING)
         if options.elevation is not None:
             height = Elevation(options.elevation, 1.0, "given")
@@ -160,7 +164,7 @@ class Pipeline:
         self,
         place: Path,
         folder: Path,
-        job: Stages,
+        job: ProgressTracker,
         field: Field,
         views: Views,
         cutout: Cutout,
@@ -168,17 +172,13 @@ class Pipeline:
         report: dict,
     ) -> dict:
         """Field -> files, the part that generate and rework share."""
-
-        def advance(done: int, total: int) -> None:
-            job.step(done / total)
-
         with job.stage("mesh", "Building the mesh"):
             resolution = options.quality(report["device"]).resolution
             grid = field.grid_to_world if options.faithful else None
-            shape = meshing.extract(field, resolution, options.faces, advance, grid)
+            shape = meshing.extract(field, resolution, options.faces, job.update, grid)
         with job.stage("texture", "Painting the texture"):
             seen = (None, None) if options.faithful else (views, cutout)
-            textured = texturing.bake(shape, field, *seen, options.texture_size, advance)
+            textured = texturing.bake(shape, field, *seen, options.texture_size, job.update)
         with job.stage("export", "Writing the files"):
             report |= {"options": options.to_dict(), "mesh": meshing.measure(shape), "seconds": job.seconds}
             files = export.write_result(place, textured, report)

@@ -1,50 +1,119 @@
-"""How far a job is, how long each stage took, and whether to stop."""
+"""How far a long job is, how long each of its stages took, and whether to stop. Standard library only.
+
+Functions that do one stage's work take ``on_progress: OnProgress`` and report the fraction of their own work. Whoever
+knows the order of the stages (the pipeline, the installer, the weights) owns a ``ProgressTracker``, which turns these
+into events for one listener: a terminal, the server, or Blender.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TextIO
 
-from .errors import ErrorCode, UserError
+from .errors import Cancelled
+
+OnProgress = Callable[[float], None]
+"""Called with the fraction (0..1) of a function's own work that is done; may raise ``Cancelled``."""
+
+LINE_INTERVAL = 0.1
+"""Seconds between two renewals of the line in a terminal."""
 
 
-class OnProgress(Protocol):
-    def __call__(self, stage: str, fraction: float, text: str, preview: Path | None = None) -> None:
-        """``fraction`` is 0..1 of the whole job, ``text`` one line for a person."""
+@dataclass(frozen=True)
+class ProgressEvent:
+    """How far a job is."""
+
+    stage: str
+    """Name of the running stage, for programs."""
+    fraction: float
+    """0..1 of the whole job; never decreases."""
+    text: str
+    """What the stage does, one line for a person."""
+    preview: Path | None = None
+    """An image file to show, if a new one is there."""
+    detail: str = ""
+    """What the stage is at right now, such as a file's name or “12.0 of 30.0 MB”; may be empty."""
 
 
-class Stages:
+ProgressListener = Callable[[ProgressEvent], None]
+"""Receives every event of a job; may raise ``Cancelled``."""
+
+
+def ignore_progress(*_: object) -> None:
+    """An ``OnProgress`` or ``ProgressListener`` that does nothing."""
+
+
+def never_cancelled() -> bool:
+    """For a ``ProgressTracker`` whose job nobody can cancel."""
+    return False
+
+
+class ProgressTracker:
     """The stages of one job, each with its share of the whole."""
 
-    def __init__(self, shares: dict[str, float], on_progress: OnProgress, cancelled: Callable[[], bool]):
+    def __init__(
+        self,
+        shares: Mapping[str, float],
+        listener: ProgressListener = ignore_progress,
+        is_cancelled: Callable[[], bool] = never_cancelled,
+    ):
         """``shares``: stage -> its usual share of the time, in order; they need not add up to 1."""
         self.seconds: dict[str, float] = {}
         """Seconds of each finished stage."""
-        self._shares = shares
-        self._on_progress = on_progress
-        self._cancelled = cancelled
+        self._shares = dict(shares)
+        self._listener = listener
+        self._is_cancelled = is_cancelled
         self._stage = ""
         self._text = ""
         self._fraction = 0.0
 
     @contextlib.contextmanager
     def stage(self, name: str, text: str) -> Iterator[None]:
-        """Everything inside belongs to this stage."""
+        """Everything inside belongs to the stage ``name``, which may be entered more than once."""
         self._stage, self._text = name, text
-        self.step(0.0)
+        self.update(0.0)
         started = time.perf_counter()
         yield
         self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
 
-    def step(self, share: float, preview: Path | None = None) -> None:
-        """``share`` (0..1) of the stage is done. Raises UserError ``cancelled`` when the job is to stop."""
-        if self._cancelled():
-            raise UserError(ErrorCode.CANCELLED, "Cancelled.")
+    def update(self, fraction: float, preview: Path | None = None, detail: str = "") -> None:
+        """``fraction`` (0..1) of the running stage is done. Raises ``Cancelled`` when the job is to stop."""
+        if self._is_cancelled():
+            raise Cancelled
         names = list(self._shares)
         before = sum(self._shares[name] for name in names[: names.index(self._stage)])
-        reached = (before + share * self._shares[self._stage]) / sum(self._shares.values())
-        self._fraction = max(self._fraction, reached)  # a room may find more to do than it first knew
-        self._on_progress(self._stage, self._fraction, self._text, preview)
+        reached = (before + fraction * self._shares[self._stage]) / sum(self._shares.values())
+        self._fraction = max(self._fraction, reached)  # a stage may find more to do than it first knew
+        self._listener(ProgressEvent(self._stage, self._fraction, self._text, preview, detail))
+
+
+class TerminalProgress:
+    """A ``ProgressListener`` that prints: one line that renews itself in a terminal, elsewhere a line per step."""
+
+    def __init__(self, stream: TextIO | None = None):
+        """``stream``: standard error if left out."""
+        self._stream = stream or sys.stderr
+        self._step: tuple[str, str] | None = None
+        self._printed = 0.0
+
+    def __call__(self, event: ProgressEvent) -> None:
+        step = (event.stage, event.text)
+        is_new, self._step = step != self._step, step
+        line = f"{event.fraction:4.0%}  {event.text}{f': {event.detail}' if event.detail else ''}"
+        if self._stream.isatty():
+            is_last = event.fraction >= 1
+            if is_new or is_last or time.monotonic() - self._printed >= LINE_INTERVAL:
+                self._printed = time.monotonic()
+                print(f"\r\033[K{line[:110]}", end="\n" if is_last else "", file=self._stream, flush=True)
+        elif is_new:
+            print(line, file=self._stream, flush=True)
+
+
+def format_bytes(done: float, total: float) -> str:
+    """How much of a file is done, as a ``detail``: “12.0 of 30.0 MB”."""
+    return f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB"

@@ -19,6 +19,7 @@ from typing import BinaryIO
 from . import protocol
 from .errors import ErrorCode, UserError, to_user_error
 from .options import Options
+from .progress import ProgressEvent
 from .version import VERSION
 
 GRACE = 2.0
@@ -113,9 +114,15 @@ class _Server:
             self._say(answer)
 
     def _work(self, id: int, method: str, params: dict, cancelled: threading.Event) -> dict:
-        def progress(stage: str, fraction: float, text: str, preview: Path | None = None) -> None:
-            told = {"id": id, "stage": stage, "fraction": round(fraction, 4), "text": text}
-            self._say(protocol.notification("progress", told | {"preview": str(preview) if preview else None}))
+        def progress(event: ProgressEvent) -> None:
+            params = {
+                "id": id,
+                "stage": event.stage,
+                "fraction": round(event.fraction, 4),
+                "text": event.text,
+                "preview": str(event.preview) if event.preview else None,
+            }
+            self._say(protocol.notification("progress", params))
 
         if method not in ("generate", "imagine", "rework"):
             raise UserError(
@@ -124,7 +131,7 @@ class _Server:
         folder = Path(params["folder"])
         options = Options.from_dict(params["options"])
         if self._pipeline is None:
-            progress("load", 0.0, "Starting")
+            progress(ProgressEvent("load", 0.0, "Starting"))
             from .pipeline import Pipeline
 
             self._pipeline = Pipeline()

@@ -17,16 +17,17 @@ from PIL import Image
 from transformers.utils import logging
 
 from .errors import ErrorCode, UserError
+from .progress import OnProgress
 from .types import Cutout
 from .weights.catalog import catalog, installed
 
 KIND = "text-to-image"
 AUTO = "auto"
 AROUND = (
-    "{}, single object, centerd, whole object visible, three-quarter view from slightly above, plain white background, "
+    "{}, single object, centred, whole object visible, three-quarter view from slightly above, plain white background, "
     "even soft studio lighting, no shadow, 3D render"
 )
-"""What makes a picture of it that can be turned into a mesh."""
+"""What makes a picture of it that can be turned into a mesh. Its spelling stays: another gives other pictures."""
 AVOIDED = "multiple objects, cropped, text, watermark, background scene, floor, strong shadow, hands"
 """Told to models that listen to it: those with guidance."""
 TRIES = 3
@@ -71,17 +72,21 @@ def paint(
     seed: int,
     device: torch.device,
     rating: Callable[[Image.Image], int],
-    on_step: Callable[[float], None],
+    on_progress: OnProgress,
 ) -> Image.Image:
     """A picture of what ``text`` says by the model in ``folder``, which is loaded for it and dropped again.
 
     ``rating`` of a picture: 2 is good, 0 useless; of a few pictures the best is taken, the first good one at once.
-    ``on_step``: the share that is done; may raise to cancel. Raises UserError.
+    ``on_progress``: called after every step. Raises UserError.
     """
     pipeline = _load(folder, device)
     found: dict[int, Image.Image] = {}
     for attempt in range(TRIES):
-        picture = _paint(pipeline, text, seed + attempt, lambda share, done=attempt: on_step((done + share) / TRIES))
+
+        def advance(fraction: float, attempt: int = attempt) -> None:
+            on_progress((attempt + fraction) / TRIES)
+
+        picture = _paint(pipeline, text, seed + attempt, advance)
         found.setdefault(rating(picture), picture)
         if 2 in found:
             break
@@ -141,7 +146,7 @@ def _load(folder: Path, device: torch.device) -> DiffusionPipeline:
     return pipeline.to(device)
 
 
-def _paint(pipeline: DiffusionPipeline, text: str, seed: int, on_step: Callable[[float], None]) -> Image.Image:
+def _paint(pipeline: DiffusionPipeline, text: str, seed: int, on_progress: OnProgress) -> Image.Image:
     takes = inspect.signature(pipeline.__call__).parameters
     steps, guidance = _recipe(pipeline) or (takes["num_inference_steps"].default, takes["guidance_scale"].default)
     more = {} if guidance is None else {"guidance_scale": guidance}
@@ -150,7 +155,7 @@ def _paint(pipeline: DiffusionPipeline, text: str, seed: int, on_step: Callable[
     if "callback_on_step_end" in takes:
 
         def told(_, step: int, __, values: dict) -> dict:
-            on_step((step + 1) / steps)
+            on_progress((step + 1) / steps)
             return values
 
         more["callback_on_step_end"] = told

@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Cutout:
-    """The object of the picture, alone and centerd: its longer side fills 75 % of a square canvas."""
+    """The object of the picture, alone and centered: its longer side fills 75 % of a square canvas."""
 
     image: np.ndarray
     """(S, S, 4) float32, straight alpha, at the picture's own resolution."""

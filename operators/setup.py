@@ -10,7 +10,8 @@ from pathlib import Path
 import bpy
 
 from ..backend import environment
-from ..backend.errors import ErrorCode, UserError, to_user_error
+from ..backend.errors import Cancelled, ErrorCode, UserError, to_user_error
+from ..backend.progress import ProgressEvent
 from . import errand
 from . import job as jobs
 from .paths import log_file, preferences
@@ -37,10 +38,10 @@ class Setup:
             self.error = to_user_error(error, None)
         self.finished = True
 
-    def _report(self, text: str, fraction: float, megabytes: float) -> None:
+    def _report(self, event: ProgressEvent) -> None:
         if self._stop:
-            raise UserError(ErrorCode.CANCELLED, "Cancelled.")
-        self.text, self.fraction = f"{text}, {megabytes:.0f} MB" if megabytes and fraction < 1 else text, fraction
+            raise Cancelled
+        self.text, self.fraction = f"{event.text}: {event.detail}" if event.detail else event.text, event.fraction
 
     def cancel(self) -> None:
         """Ask it to stop, which it does within about a second; nothing half made stays."""

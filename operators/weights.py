@@ -70,9 +70,8 @@ class Command:
             self.error = UserError(ErrorCode.WEIGHTS, message)
         self.finished = True
 
-    def _take(self, text: str, done: int, total: int) -> None:
-        self.fraction = done / total if total else 0.0
-        self.text = f"{text}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB" if total > 1 else text
+    def _take(self, stage: str, fraction: float, text: str, detail: str) -> None:
+        self.fraction, self.text = fraction, f"{text}: {detail}" if detail else text
 
     def cancel(self) -> None:
         """End it; nothing half made stays, but a download goes on from where it was when it is asked for again."""

@@ -1,6 +1,6 @@
 """Where a scene stands in the world: turned, then scaled and shifted so that the input view shows it as a cutout would.
 
-A cutout is centerd and fills 75 % of the frame (``backend.foreground``), so that is how every scene is placed for its
+A cutout is centered and fills 75 % of the frame (``backend.foreground``), so that is how every scene is placed for its
 own input camera; the whole object must also fit the volume of the surface network.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import ErrorCode, UserError
+from ..progress import OnProgress, ignore_progress
 from ..types import Field, Mesh
 from . import bridging, grid_sampling, simplify
 
@@ -23,21 +24,21 @@ def extract(
     field: Field,
     resolution: int,
     faces: int,
-    on_block: grid_sampling.OnBlock | None = None,
+    on_progress: OnProgress = ignore_progress,
     dense: grid_sampling.Placement | None = None,
 ) -> Mesh:
     """The field's outer surface as one closed, manifold mesh that winds outwards.
 
     resolution: grid cells along the field's cube. faces: the budget, met exactly (one less if odd).
-    on_block(done, total): called between blocks of field points; may raise to cancel. dense: ask the field at every
+    on_progress: called after every block of field points. dense: ask the field at every
     point of the grid that this places, and do not smooth, as One-2-3-45 does (which keeps every piece and every face).
     Raises UserError ``no_object`` when the field has no surface, ``broken_field`` when it is not made of numbers.
     """
     place = dense or grid_sampling.cube(field)
     values = (
-        grid_sampling.dense(field, resolution, place, on_block)
+        grid_sampling.dense(field, resolution, place, on_progress)
         if dense
-        else grid_sampling.sample(field, resolution, on_block)
+        else grid_sampling.sample(field, resolution, on_progress)
     )
     if not np.isfinite(values).all():
         raise UserError(

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from ..progress import OnProgress, ignore_progress
 from ..types import Field
 
 STRIDE = 4
@@ -16,8 +17,6 @@ MARGIN = 1.2
 BLOCK = 1 << 17
 """Points asked of the field at once."""
 
-OnBlock = Callable[[int, int], None]
-"""Called after every block with the points done and the points known to be needed; may raise to cancel."""
 Placement = Callable[[np.ndarray], np.ndarray]
 """Where points (P, 3) of a network's own cube [-1, 1]^3 lie in the world: (P, 3) float32."""
 
@@ -27,7 +26,7 @@ def cube(field: Field) -> Placement:
     return lambda points: (points * field.half_side).astype(np.float32)
 
 
-def sample(field: Field, resolution: int, on_block: OnBlock | None = None) -> np.ndarray:
+def sample(field: Field, resolution: int, on_progress: OnProgress = ignore_progress) -> np.ndarray:
     """Distances on a regular grid over the field's cube: (R + 1, R + 1, R + 1) float32, indexed [x, y, z].
 
     resolution: cells along a side; R is that, rounded up to a multiple of 4. The outermost layer is made positive, so
@@ -35,12 +34,14 @@ def sample(field: Field, resolution: int, on_block: OnBlock | None = None) -> np
 
     Coarse cells are refined when a true distance as small as theirs could still hide a surface; then the surface is
     followed into every neighbor that it enters, because a learned distance need not be true.
+
+    on_progress: called after every block of points; the fraction is of the points known to be needed so far.
     """
     side = -(-resolution // STRIDE) * STRIDE
     values = np.full((side + 1,) * 3, np.nan, np.float32)
     wanted = np.zeros(values.shape, bool)
     wanted[::STRIDE, ::STRIDE, ::STRIDE] = True
-    query = partial(_query, field, cube(field), values, on_block)
+    query = partial(_query, field, cube(field), values, on_progress)
     done = query(wanted, 0)
 
     corners = values[::STRIDE, ::STRIDE, ::STRIDE].copy()
@@ -58,13 +59,13 @@ def sample(field: Field, resolution: int, on_block: OnBlock | None = None) -> np
     return values
 
 
-def dense(field: Field, resolution: int, place: Placement, on_block: OnBlock | None = None) -> np.ndarray:
+def dense(field: Field, resolution: int, place: Placement, on_progress: OnProgress = ignore_progress) -> np.ndarray:
     """Distances at every point of a regular grid over a network's own cube, ``place`` in the world, as in ``sample``.
 
     There are exactly ``resolution`` cells along a side. What lies outside the field's cube is made positive.
     """
     values = np.empty((resolution + 1,) * 3, np.float32)
-    _query(field, place, values, on_block, np.ones(values.shape, bool), 0)
+    _query(field, place, values, on_progress, np.ones(values.shape, bool), 0)
     _close(values, field.half_side / resolution)
     return values
 
@@ -77,7 +78,7 @@ def _close(values: np.ndarray, least: float) -> None:
 
 
 def _query(
-    field: Field, place: Placement, values: np.ndarray, on_block: OnBlock | None, wanted: np.ndarray, done: int
+    field: Field, place: Placement, values: np.ndarray, on_progress: OnProgress, wanted: np.ndarray, done: int
 ) -> int:
     """Fill ``values`` where ``wanted``; returns the number of points done so far."""
     side = len(values) - 1
@@ -90,8 +91,7 @@ def _query(
         beyond = np.abs(points).max(1) - np.float32(field.half_side * (1 + 1e-6))
         values.reshape(-1)[block] = np.where(beyond > 0, beyond, field.distance(points))
         done += len(block)
-        if on_block:
-            on_block(done, total)
+        on_progress(done / total)
     return done
 
 

@@ -23,7 +23,7 @@ FAINT = 1.5 / 255
 
 
 def cut_out(picture: np.ndarray) -> Cutout:
-    """Picture (H, W, 4) float32 RGBA 0..1, straight alpha -> the object alone, centerd.
+    """Picture (H, W, 4) float32 RGBA 0..1, straight alpha -> the object alone, centered.
 
     A useful alpha channel is taken as it is; else a model of rembg's where one is on disk; else GrabCut.
     Raises UserError ``no_object`` when nothing, everything or next to nothing is found.

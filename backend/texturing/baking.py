@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 import trimesh
 
+from ..progress import OnProgress, ignore_progress
 from ..types import Cutout, Field, Mesh, TexturedMesh, Views
 from . import projection, rasterization
 from .surface_points import Points
@@ -19,19 +18,20 @@ CHUNK = 1 << 18
 """Texels colored at once, in a second or less."""
 
 
-OnChunk = Callable[[int, int], None]
-"""Called after every chunk with the texels done and all there are; may raise to cancel."""
-
-
 def bake(
-    mesh: Mesh, field: Field, views: Views | None, cutout: Cutout | None, size: int, on_chunk: OnChunk | None = None
+    mesh: Mesh,
+    field: Field,
+    views: Views | None,
+    cutout: Cutout | None,
+    size: int,
+    on_progress: OnProgress = ignore_progress,
 ) -> TexturedMesh:
     """Unwrap a closed mesh and color its texels.
 
     views: index 0 gives the input picture's camera, the others are generated. cutout: the picture at its own
     resolution, seen by the same camera. size: the texture's side in texels. Where neither shows the surface, the
     field's own color stands in; passages are soft. The confidence map names the greatest contributor. Without
-    views and cutout, the field's own color is all there is.
+    views and cutout, the field's own color is all there is. on_progress: called after every chunk of texels.
     """
     uvs = unwrap(mesh, size)
     triangles = uvs.astype(np.float64) * size
@@ -54,8 +54,7 @@ def bake(
         texture[top_row, column[part]], confidence[top_row, column[part]] = _colors(
             mesh, field, views, cutout, points, best, density
         )
-        if on_chunk:
-            on_chunk(min(start + CHUNK, len(face)), len(face))
+        on_progress(min(start + CHUNK, len(face)) / len(face))
     texture = _with_margin(texture, confidence > 0)
     return TexturedMesh(mesh, uvs, np.round(texture * 255).clip(0, 255).astype(np.uint8), confidence)
 

@@ -7,33 +7,34 @@ stage 2 adds four near neighbors to each of them, from its own stage-1 view.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from .. import camera
 from ..options import Preset
 from ..preprocessing.foreground import resize, resize_mask
+from ..progress import OnProgress
 from ..types import Cutout, Elevation, Views
 from .zero123.masks import mask_on_white
 from .zero123.model import Zero123
 from .zero123.sampler import sample
-
-OnStep = Callable[[float], None]
-"""Called after every sampler step with the share of the whole plan that is done; may raise to cancel."""
 
 
 class ViewPlan:
     """Views as they are made; each stands at a change of (polar, azimuth) degrees from the picture's camera."""
 
     def __init__(
-        self, model: Zero123, cutout: Cutout, quality: Preset, seed: int, on_step: OnStep, polar: float = 90.0
+        self, model: Zero123, cutout: Cutout, quality: Preset, seed: int, on_progress: OnProgress, polar: float = 90.0
     ):
-        """``polar`` (degrees) of the picture's camera matters for a model with ``polar_of_source`` alone."""
+        """``polar`` (degrees) of the picture's camera matters for a model with ``polar_of_source`` alone.
+
+        ``on_progress`` is called after every sampler step.
+        """
         self._model = model
         self._quality = quality
         self._seed = seed
-        self._on_step = on_step
+        self._on_progress = on_progress
         self._polar = polar
         self._mask = resize_mask(cutout, model.image_size)
         self._images = {"input": resize(cutout, model.image_size)}
@@ -92,8 +93,8 @@ class ViewPlan:
         sources = list(dict.fromkeys(source for source, _, _ in plan))
         before, work = self._done, steps * len(plan)
 
-        def advance(done: int, total: int) -> None:
-            self._on_step((before + work * done / total) / self._total)
+        def advance(fraction: float) -> None:
+            self._on_progress((before + work * fraction) / self._total)
 
         made = sample(
             self._model,

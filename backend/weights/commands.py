@@ -9,11 +9,11 @@ import argparse
 import signal
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 from .. import protocol
 from ..errors import ErrorCode, UserError
+from ..progress import ProgressEvent, ProgressListener, ProgressTracker, TerminalProgress
 from . import registry
 from .catalog import KINDS, MANIFEST, Entry, catalog, installed, weights_folder
 
@@ -55,25 +55,25 @@ def run(flags: argparse.Namespace) -> int:
     """Do it; 0, or 1 where a check found something wrong. Raises UserError."""
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, _interrupt)  # so that what is half written goes
-    report = _messages if flags.messages else _Meter()
+    listener = _messages if flags.messages else TerminalProgress()
     match flags.action:
         case "list":
             _list()
         case "fetch":
-            _fetch(flags.name, report)
+            _fetch(flags.name, listener)
         case "add":
             from .install import add
 
-            _tell(add(flags.path, flags.name, flags.half, report))
+            _tell(add(flags.path, flags.name, flags.half, listener))
         case "convert":
             from .install import convert
 
-            convert(flags.path, flags.folder, flags.half, report)
+            convert(flags.path, flags.folder, flags.half, listener)
             print(flags.folder)
         case "remove":
             print(f"{registry.remove(flags.name) / 1e9:.2f} GB freed")
         case "verify":
-            return _verify(flags.name, report)
+            return _verify(flags.name, listener)
     return 0
 
 
@@ -103,17 +103,17 @@ def _how(entry: Entry) -> str:
     return "to fetch" if entry.repo else "to add from a file"
 
 
-def _fetch(name: str, report) -> None:
+def _fetch(name: str, listener: ProgressListener) -> None:
     from .install import fetch, wanted
 
     entries = wanted(name)
     for entry in entries:
         print(f"{entry.name}: {_size(None, entry)} from {entry.repo}\n  license: {entry.terms}", file=sys.stderr)
     for entry in entries:
-        _tell(fetch(entry, report))
+        _tell(fetch(entry, listener))
 
 
-def _verify(name: str | None, report) -> int:
+def _verify(name: str | None, listener: ProgressListener) -> int:
     there = installed()
     if name is not None and name not in there:
         raise UserError(
@@ -121,15 +121,10 @@ def _verify(name: str | None, report) -> int:
         )
     chosen = [each for each in there.values() if name in (None, each.name)]
     failed = 0
+    tracker = ProgressTracker({each.name: each.bytes for each in chosen}, listener)
     for weights in chosen:
-        done = 0
-
-        def advance(count: int, weights=weights) -> None:
-            nonlocal done
-            done += count
-            report(f"Checking {weights.name}", done, weights.bytes)
-
-        wrong = registry.verify(weights, advance)
+        with tracker.stage(weights.name, f"Checking {weights.name}"):
+            wrong = registry.verify(weights, tracker.update)
         failed += bool(wrong)
         print(f"{weights.name}: {'; '.join(wrong) + ': remove these weights and get them again' if wrong else 'good'}")
     if not chosen:
@@ -143,26 +138,7 @@ def _tell(folder: Path) -> None:
     print(f"{folder.name}: {len(files)} files, {size / 1e9:.2f} GB in {folder}")
 
 
-def _messages(text: str, done: int, total: int) -> None:
-    sys.stdout.buffer.write(
-        protocol.encode(protocol.notification("weights", {"text": text, "done": done, "total": total}))
-    )
+def _messages(event: ProgressEvent) -> None:
+    params = {"stage": event.stage, "fraction": event.fraction, "text": event.text, "detail": event.detail}
+    sys.stdout.buffer.write(protocol.encode(protocol.notification("weights", params)))
     sys.stdout.flush()
-
-
-class _Meter:
-    """Progress in bytes on stderr: a line that renews itself in a terminal, else a line for each step."""
-
-    def __init__(self):
-        self._text, self._shown = "", 0.0
-
-    def __call__(self, text: str, done: int, total: int) -> None:
-        new, self._text = text != self._text, text
-        if sys.stderr.isatty():
-            if new or done >= total or time.monotonic() - self._shown > 0.1:
-                self._shown = time.monotonic()
-                end = "\n" if done >= total else ""
-                told = f"{text}: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB" if total > 1 else text
-                print(f"\r\033[K{told}", end=end, file=sys.stderr, flush=True)
-        elif new:
-            print(f"{text} ({total / 1e6:,.1f} MB)" if total > 1 else text, file=sys.stderr, flush=True)

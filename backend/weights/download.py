@@ -31,6 +31,7 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
 from ..errors import ErrorCode, UserError
+from ..progress import ProgressTracker, format_bytes
 from .registry import DOWNLOADS, check_disk, copy, sha256, weights_folder
 
 UNREACHABLE = (OfflineModeIsEnabled, httpx2.TransportError, ConnectionError)
@@ -105,12 +106,12 @@ def download(
     files: Sequence[HubFile],
     hashes: dict[str, str],
     extra: int,
-    report: Callable[[str, int, int], None],
+    tracker: ProgressTracker,
 ) -> Path:
     """A folder that holds all ``files``, checked: of the cache where it has them all, else the downloads of ``name``.
 
     ``hashes`` (file -> sha256) go before what the hub states; ``extra`` bytes are needed on the disk afterwards.
-    ``report(text, done, total)`` counts bytes. Raises UserError; a file with a wrong hash is deleted.
+    Runs as the tracker's stage ``download``. Raises UserError; a file with a wrong hash is deleted.
     """
     folder = weights_folder() / DOWNLOADS / name / files[0].revision
     if all(file.cached for file in files):
@@ -126,16 +127,17 @@ def download(
         if file in missing and file.cached:
             copy(file.cached, path, lambda _: None, link=True)
         elif file in missing:
-            _download(repo, file, path, partial(_advance, report, f"Downloading {file.name}", before, total))
+            with tracker.stage("download", f"Downloading {file.name}"):
+                _download(repo, file, path, partial(_advance, tracker, before, total))
         if wanted := hashes.get(file.name) or file.sha256:
-            report(f"Checking {file.name}", before + file.bytes, total)
-            _check(path, wanted, repo, file)
+            with tracker.stage("download", f"Checking {file.name}"):
+                _check(path, wanted, repo, file)
         before += file.bytes
     return folder
 
 
-def _advance(report: Callable[[str, int, int], None], text: str, before: int, total: int, done: int) -> None:
-    report(text, before + done, total)
+def _advance(tracker: ProgressTracker, before: int, total: int, done: int) -> None:
+    tracker.update((before + done) / total, detail=format_bytes(before + done, total))
 
 
 def clear(name: str) -> None:

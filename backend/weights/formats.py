@@ -19,10 +19,11 @@ from ..errors import ErrorCode, UserError
 from ..io.checkpoint import read_checkpoint
 from ..io.tensors import write_tensors
 from ..preprocessing import rembg
+from ..progress import OnProgress
 from ..surface.one2345 import loading as one2345
 from ..views.zero123 import convert as zero123
 from ..views.zero123.loading import load_parts, projection_folder, weight_file
-from .registry import OnBytes, copy
+from .registry import copy
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".py")
 """Endings of files in a text-to-image folder that could run a program."""
@@ -36,7 +37,9 @@ class Task:
     source: Path
     folder: Path
     """New and empty."""
-    on_bytes: OnBytes
+    reserve: Callable[[int], None]
+    """Called with the bytes that will be written before any is; raises UserError where they do not fit."""
+    on_progress: OnProgress
     polar_of_source: bool = False
     """View weights: whether the fourth pose number is Stable Zero123's."""
     half: bool = False
@@ -102,7 +105,7 @@ def _write_view(task: Task) -> None:
     projection = projection_folder(source)
     homes = {name: source / name for name in ("unet", "vae", "image_encoder")} | {"clip_camera_projection": projection}
     files = {name: weight_file(home) for name, home in homes.items()}
-    advance = _counter(files.values(), task.on_bytes)
+    advance = _counter(files.values(), task)
     for name, file in files.items():
         stem = "model" if name == "image_encoder" else "diffusion_pytorch_model"
         target = folder / name / f"{stem}.safetensors"
@@ -124,7 +127,7 @@ def _write_view(task: Task) -> None:
 
 
 def _write_view_checkpoint(task: Task) -> None:
-    zero123.convert(task.source, task.folder / "view", task.polar_of_source, task.half, task.on_bytes)
+    zero123.convert(task.source, task.folder / "view", task.polar_of_source, task.half, task.on_progress, task.reserve)
 
 
 def _write_surface(task: Task) -> None:
@@ -135,7 +138,7 @@ def _write_surface(task: Task) -> None:
 
 
 def _write_surface_checkpoint(task: Task) -> None:
-    task.on_bytes(0, task.source.stat().st_size)
+    task.reserve(task.source.stat().st_size)
     one2345.convert(task.source, task.folder / "surface")
 
 
@@ -145,7 +148,7 @@ def _write_set(task: Task) -> None:
 
 
 def _write_matcher(task: Task) -> None:
-    task.on_bytes(0, task.source.stat().st_size)
+    task.reserve(task.source.stat().st_size)
     content = read_checkpoint(task.source)
     tensors = _tensors(content.get("state_dict", content), task.source)
     write_tensors(task.folder / "model.safetensors", tensors, quantize=False)
@@ -221,19 +224,20 @@ def _copy_all(files: list[Path], task: Task) -> None:
     for file in files:
         if not file.is_file():
             raise UserError(ErrorCode.WEIGHTS_MISSING, f"{file} is missing: get all of it.")
-    advance = _counter(files, task.on_bytes)
+    advance = _counter(files, task)
     for file in files:
         copy(file, task.folder / file.relative_to(task.source), advance, task.take)
 
 
-def _counter(files: Iterable[Path], on_bytes: OnBytes) -> Callable[[int], None]:
+def _counter(files: Iterable[Path], task: Task) -> Callable[[int], None]:
+    """Reserve space for ``files``; what is returned takes the bytes of each block and reports the task's progress."""
     total, done = sum(file.stat().st_size for file in files), 0
-    on_bytes(0, total)
+    task.reserve(total)
 
     def advance(count: int) -> None:
         nonlocal done
         done += count
-        on_bytes(done, total)
+        task.on_progress(done / total)
 
     return advance
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ErrorCode, UserError
 from ..io.checkpoint import check_sums
+from ..progress import ProgressListener, ProgressTracker, format_bytes
 from ..views.zero123.loading import STEMS, VARIANTS
 from ..weights.resolve import SURFACE_OF_PUBLIC_VIEWS
 from . import download, registry
@@ -18,8 +19,9 @@ from .download import HubFile
 from .formats import Format, Task, recognize
 from .registry import check_disk, place
 
-Report = Callable[[str, int, int], None]
-"""Called with (what is being done, bytes done, bytes in all of this step); may raise to stop."""
+FETCH = {"find": 1, "download": 80, "write": 17, "check": 2}
+ADD = {"find": 1, "write": 97, "check": 2}
+"""Each stage's usual share of the time."""
 
 _STABLE = re.compile(r"stable[-_ ]?zero123", re.I)
 """In a name: weights whose fourth pose number differs; nothing inside the files tells."""
@@ -45,24 +47,25 @@ def wanted(name: str) -> list[Entry]:
     return [entries[each] for each in (*entries[name].needs, name) if each == name or each not in there]
 
 
-def fetch(entry: Entry, report: Report) -> Path:
+def fetch(entry: Entry, listener: ProgressListener) -> Path:
     """Download, check, convert where needed, and install one entry of the catalog; its folder. Raises UserError."""
     registry.check_name(entry.name)
-    report(f"Looking for {entry.repo}", 0, 1)
-    files = download.listing(entry.repo, entry.files)
+    tracker = ProgressTracker(FETCH, listener)
+    with tracker.stage("find", f"Looking for {entry.repo}"):
+        files = download.listing(entry.repo, entry.files)
     if entry.kind == "view" and not entry.files[0].endswith(".ckpt"):
         files = _one_precision(files)
     # Only a conversion needs the disk twice; other files keep their place and get a second name.
     extra = entry.installed or sum(file.bytes for file in files if file.cached)
-    root = download.download(entry.name, entry.repo, files, entry.sha256, extra, report)
+    root = download.download(entry.name, entry.repo, files, entry.sha256, extra, tracker)
     source = root / files[0].name if len(files) == 1 else root
     found, origin = recognize(source), f"{entry.repo} {files[0].revision}"
-    folder = _install(found, source, entry.name, origin, entry.terms, entry.polar_of_source, False, True, report)
+    folder = _install(found, source, entry.name, origin, entry.terms, entry.polar_of_source, False, True, tracker)
     download.clear(entry.name)
     return folder
 
 
-def add(path: Path, name: str | None, half: bool, report: Report) -> Path:
+def add(path: Path, name: str | None, half: bool, listener: ProgressListener) -> Path:
     """Recognize and install a file or folder, which is copied or converted; its new folder. Raises UserError.
 
     Without a ``name`` it gets the one of the catalog that has a file of this name, else one made of its own.
@@ -70,8 +73,9 @@ def add(path: Path, name: str | None, half: bool, report: Report) -> Path:
     path = path.expanduser().absolute()
     if path.name == "model_index.json":  # what a person finds in the folder that is meant
         path = path.parent
-    report(f"Looking at {path.name}", 0, 1)
-    found = recognize(path)
+    tracker = ProgressTracker(ADD, listener)
+    with tracker.stage("find", f"Looking at {path.name}"):
+        found = recognize(path)
     name = name or _name(path, found)
     entry = catalog().get(name)
     if entry is not None and entry.kind != found.kind:
@@ -81,10 +85,10 @@ def add(path: Path, name: str | None, half: bool, report: Report) -> Path:
             ErrorCode.BAD_NAME, f"{path} holds LoFTR's weights: they are only found under the name “loftr”."
         )
     polar = entry.polar_of_source if entry else bool(_STABLE.search(name) or _STABLE.search(path.name))
-    return _install(found, path, name, str(path), entry.terms if entry else "not known", polar, half, False, report)
+    return _install(found, path, name, str(path), entry.terms if entry else "not known", polar, half, False, tracker)
 
 
-def convert(path: Path, folder: Path, half: bool, report: Report) -> None:
+def convert(path: Path, folder: Path, half: bool, listener: ProgressListener) -> None:
     """Write what would be installed into ``folder``, which must not exist. Raises UserError."""
     if folder.exists():
         raise UserError(ErrorCode.BAD_OUTPUT, f"{folder} is there already: choose a folder that is not.")
@@ -92,7 +96,7 @@ def convert(path: Path, folder: Path, half: bool, report: Report) -> None:
     partial = folder.with_name(folder.name + ".partial")
     try:
         partial.mkdir(parents=True)
-        _write(found, path, partial, bool(_STABLE.search(path.name)), half, False, report)
+        _write(found, path, partial, bool(_STABLE.search(path.name)), half, False, ProgressTracker(ADD, listener))
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -107,25 +111,35 @@ def _install(
     polar: bool,
     half: bool,
     take: bool,
-    report: Report,
+    tracker: ProgressTracker,
 ) -> Path:
     with place(name, found.kind, origin, license) as folder:
-        _write(found, source, folder, polar, half, take, report)
+        _write(found, source, folder, polar, half, take, tracker)
     return registry.weights_folder() / name
 
 
-def _write(found: Format, source: Path, folder: Path, polar: bool, half: bool, take: bool, report: Report) -> None:
-    def on_bytes(done: int, total: int) -> None:
-        if done == 0 and not take:
-            check_disk(total, folder.parent, f"“{source.name}”")
-        report(f"Writing {source.name}", done, total)
+def _write(
+    found: Format, source: Path, folder: Path, polar: bool, half: bool, take: bool, tracker: ProgressTracker
+) -> None:
+    size = 0
+
+    def reserve(count: int) -> None:
+        nonlocal size
+        size = count
+        if not take:
+            check_disk(size, folder.parent, f"“{source.name}”")
+
+    def on_progress(fraction: float) -> None:
+        tracker.update(fraction, detail=format_bytes(fraction * size, size))
 
     if source.is_file():
-        report(f"Reading {source.name}", 0, 1)
-        check_sums(source)
-    found.write(Task(source, folder, on_bytes, polar, half, take))
-    report("Checking", 1, 1)
-    found.check(folder)
+        with tracker.stage("write", f"Reading {source.name}"):
+            check_sums(source)
+    with tracker.stage("write", f"Writing {source.name}"):
+        found.write(Task(source, folder, reserve, on_progress, polar, half, take))
+    with tracker.stage("check", "Checking"):
+        found.check(folder)
+        tracker.update(1.0)
     gc.collect()  # Windows renames no folder while a file in it is mapped
 
 

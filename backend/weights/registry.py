@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import ErrorCode, UserError
+from ..progress import OnProgress
 from .catalog import MANIFEST, Installed, installed, weights_folder
 
 PARTIAL = ".partial"
@@ -19,9 +20,6 @@ PARTIAL = ".partial"
 DOWNLOADS = ".downloads"
 """Folder among the weights where an interrupted download waits to be continued."""
 BLOCK = 1 << 20
-
-OnBytes = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all), with 0 done before anything is written; may raise to stop."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -96,9 +94,16 @@ def sha256(path: Path, advance: Callable[[int], None] = lambda _: None) -> str:
     return digest.hexdigest()
 
 
-def verify(weights: Installed, advance: Callable[[int], None]) -> list[str]:
+def verify(weights: Installed, on_progress: OnProgress) -> list[str]:
     """What is wrong with installed weights, a clause for each file: missing, changed, or not theirs."""
     wrong = []
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        on_progress(done / weights.bytes)
+
     for name, about in weights.files.items():
         path = weights.folder / name
         if not path.is_file():

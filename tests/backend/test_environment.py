@@ -25,12 +25,12 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from backend import environment
 from backend.errors import UserError
-def report(text, fraction, megabytes):
-    print(text, flush=True)
-    if sys.argv[4:] and text.startswith(sys.argv[4]):
+def listen(event):
+    print(event.text, event.detail, flush=True)
+    if sys.argv[4:] and event.detail.startswith(sys.argv[4]):
         os.kill(os.getpid(), signal.SIGKILL)
 try:
-    print(environment.ensure(report, Path(sys.argv[2]), wheels=Path(sys.argv[3])))
+    print(environment.ensure(listen, Path(sys.argv[2]), wheels=Path(sys.argv[3])))
 except UserError as error:
     sys.exit(f"{error.code}: {error} [{error.log}]")
 """
@@ -95,10 +95,10 @@ def names(base: Path) -> list[str]:
 
 
 def test_is_made_once_and_stands_at_its_final_place(tmp_path, wheels):
-    told = []
+    events = []
     base = tmp_path / "a name with spaces, é"
     assert environment.python_path(base, wheels=wheels) is None
-    python = environment.ensure(lambda *words: told.append(words), base, wheels=wheels)
+    python = environment.ensure(events.append, base, wheels=wheels)
 
     folder = python.parents[1]
     assert re.fullmatch(rf"{accelerator.python_tag()}-\w+-cpu-[0-9a-f]{{12}}", folder.name)
@@ -110,13 +110,13 @@ def test_is_made_once_and_stands_at_its_final_place(tmp_path, wheels):
     assert Path(prefix) == folder and folder in Path(file).parents and size == "1"
     assert subprocess.run([sys.executable, "-c", "import pebble"], capture_output=True).returncode, "it leaked out"
 
-    fractions = [fraction for _, fraction, _ in told]
+    fractions = [event.fraction for event in events]
     assert fractions == sorted(fractions) and fractions[-1] == 1
-    assert any("pebble" in text for text, *_ in told)
-    assert re.search(r"MB of packages, \d+ MB on disk, \d+ s", told[-1][0])
+    assert any("pebble" in event.detail for event in events)
+    assert re.search(r"MB of packages, \d+ MB on disk, \d+ s", events[-1].detail)
 
-    told.clear()
-    assert environment.ensure(lambda *words: told.append(words), base, wheels=wheels) == python and not told
+    events.clear()
+    assert environment.ensure(events.append, base, wheels=wheels) == python and not events
     assert environment.python_path(base, "cpu", wheels) == python
     assert environment.python_path(base, "cuda", wheels) is None
     other = folder.rename(folder.with_name(re.sub(r"cp\d+", "cp399", folder.name)))
@@ -152,8 +152,8 @@ def test_killed_in_the_middle_leaves_nothing_that_counts(tmp_path, wheels):
 
 
 def test_cancelled_leaves_nothing(tmp_path, wheels):
-    def cancel(text, *_):
-        if text.startswith("Taking"):
+    def cancel(event):
+        if event.detail.startswith("Taking"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

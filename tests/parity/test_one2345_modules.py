@@ -104,9 +104,9 @@ def test_normalization_over_many_values_is_exact():
     layer = ActivatedBatchNorm(2)
     layer.weight.data = torch.tensor([-2.0, 0.5])
     double = maps.double()
-    centerd = double - double.mean((0, 2, 3), keepdim=True)
+    centered = double - double.mean((0, 2, 3), keepdim=True)
     scale = (layer.weight.double().abs() + 1e-5)[:, None, None]
-    wanted = F.leaky_relu(centerd / (centerd.square().mean((0, 2, 3), keepdim=True) + 1e-5).sqrt() * scale, 0.01)
+    wanted = F.leaky_relu(centered / (centered.square().mean((0, 2, 3), keepdim=True) + 1e-5).sqrt() * scale, 0.01)
     torch.testing.assert_close(layer(maps).double(), wanted, atol=1e-5, rtol=1e-5)
 
 

@@ -20,11 +20,9 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from ...errors import ErrorCode, UserError
 from ...io.checkpoint import read_checkpoint
 from ...io.tensors import misfit, write_tensors
+from ...progress import OnProgress, ignore_progress
 from . import ldm_key_mapping as names
 from .loading import POLAR_OF_SOURCE, STABLE_DIFFUSION_SCHEDULE
-
-OnBytes = Callable[[int, int], None]
-"""Called with (bytes written, bytes in all), with 0 before anything is written; may raise to stop."""
 
 _UNUSED = {
     "betas",
@@ -61,11 +59,17 @@ def recognize(keys: Iterable[str]) -> bool:
 
 
 def convert(
-    source: Path, folder: Path, polar_of_source: bool = False, half: bool = False, on_bytes: OnBytes | None = None
+    source: Path,
+    folder: Path,
+    polar_of_source: bool = False,
+    half: bool = False,
+    on_progress: OnProgress = ignore_progress,
+    reserve: Callable[[int], object] = ignore_progress,
 ) -> None:
     """Write ``folder`` (new) from the checkpoint ``source``; the tensors' values are kept, or rounded to 16 bits.
 
-    ``polar_of_source`` marks the weights of Stable Zero123, whose fourth pose number differs. Raises UserError.
+    ``polar_of_source`` marks the weights of Stable Zero123, whose fourth pose number differs. ``reserve`` is
+    called with the bytes to be written before any is. Raises UserError, and whatever the two callbacks raise.
     """
     content = read_checkpoint(source)
     found = content.get("state_dict", content)
@@ -77,15 +81,13 @@ def convert(
     parts = _plan(modules, found, source)
     total = sum(_share(found, old) for wanted in parts.values() for old, _ in wanted.values())
     done = 0
-    if on_bytes:
-        on_bytes(0, total)
+    reserve(total)
     for part, wanted in parts.items():
         tensors = {}
         for name, (old, change) in wanted.items():
             tensors[name] = _tensor(found[old], change, half, old, source)
             done += _share(found, old)
-            if on_bytes:
-                on_bytes(done, total)
+            on_progress(done / total)
         stem = "model" if part == "image_encoder" else "diffusion_pytorch_model"
         write_tensors(folder / part / f"{stem}.safetensors", tensors, quantize=False)
     _write_configs(folder, modules, polar_of_source)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
+from ...progress import OnProgress, ignore_progress
 from .model import Zero123
 
 BATCH = 16
@@ -21,8 +22,6 @@ DECODE_BATCH = 4
 """Pictures in the VAE at once; it needs six times the UNet's memory for each."""
 
 Scheduler = DDIMScheduler | DPMSolverMultistepScheduler
-OnStep = Callable[[int, int], None]
-"""Called after every step with (steps done, steps in all); may raise to cancel."""
 
 
 def reference_scheduler(schedule: dict, steps: int) -> DDIMScheduler:
@@ -54,7 +53,7 @@ def sample(
     steps: int,
     guidance: float,
     seeds: Sequence[int],
-    on_step: OnStep | None = None,
+    on_progress: OnProgress = ignore_progress,
     source_of: Sequence[int] | None = None,
     eta: float | None = None,
     batch: int = BATCH,
@@ -64,7 +63,8 @@ def sample(
     ``sources`` (S, H, W, 3) 0..1 on white at the model's image size and ``source_of`` (N,), which of them each view
     starts from (left out: one source per view); ``relative_poses`` (N, 4) of ``camera.relative_pose``; one seed per
     view. ``guidance`` 1 leaves the unconditional branch out. ``eta`` chooses the original's DDIM with that share of
-    fresh noise per step (the original uses 1); left out, DPM-Solver++ is used.
+    fresh noise per step (the original uses 1); left out, DPM-Solver++ is used. ``on_progress`` is
+    called after every step.
     """
     device = model.device
     source_of = torch.arange(len(sources)) if source_of is None else torch.as_tensor(source_of)
@@ -78,8 +78,7 @@ def sample(
     def advance() -> None:
         nonlocal done
         done += 1
-        if on_step is not None:
-            on_step(done, total)
+        on_progress(done / total)
 
     pictures = []
     for start in range(0, len(poses), batch):

@@ -118,7 +118,7 @@ def test_edge_colors_are_free_of_the_background():
     assert np.percentile(error, 95) < 0.1, "half a pixel of white would be 0.45"
 
 
-def test_alpha_is_taken_as_it_is_and_centerd_at_75_percent():
+def test_alpha_is_taken_as_it_is_and_centered_at_75_percent():
     picture = np.zeros((200, 300, 4), np.float32)
     picture[50:110, 100:220] = (0.2, 0.4, 0.6, 1)
     picture[50:110, 100:110, 3] = 0.5

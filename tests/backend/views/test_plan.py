@@ -30,8 +30,8 @@ def cutout() -> Cutout:
     return Cutout(image, "alpha", (0.0, 0.0, 96.0))
 
 
-def _plan(model, cutout, views=8, seed=0, on_step=lambda share: None) -> ViewPlan:
-    return ViewPlan(model, cutout, Preset(steps=3, guidance=3.0, views=views, resolution=32), seed, on_step)
+def _plan(model, cutout, views=8, seed=0, on_progress=lambda fraction: None) -> ViewPlan:
+    return ViewPlan(model, cutout, Preset(steps=3, guidance=3.0, views=views, resolution=32), seed, on_progress)
 
 
 def _all(plan: ViewPlan, views: int) -> ViewPlan:
@@ -45,7 +45,7 @@ def _all(plan: ViewPlan, views: int) -> ViewPlan:
 
 def test_forty_views_with_their_cameras(model, cutout):
     shares: list[float] = []
-    views = _all(_plan(model, cutout, 40, on_step=shares.append), 40).posed(HEIGHT, 40)
+    views = _all(_plan(model, cutout, 40, on_progress=shares.append), 40).posed(HEIGHT, 40)
     assert views.images.shape == (41, 64, 64, 3) and views.masks.shape == (41, 64, 64)
     assert views.names[0] == "input" and len(set(views.names)) == 41
     assert {name for name in views.names if name.isdigit()} == set("01234567")
@@ -118,5 +118,5 @@ def test_cancelling_stops_between_steps(model, cutout):
         raise Stop
 
     with pytest.raises(Stop):
-        _plan(model, cutout, on_step=stop).add_ring(camera.FIRST_RING)
+        _plan(model, cutout, on_progress=stop).add_ring(camera.FIRST_RING)
     assert len(seen) == 1

@@ -18,6 +18,7 @@ from backend import surface
 from backend.elevation_estimation import loftr
 from backend.errors import UserError
 from backend.preprocessing import rembg
+from backend.progress import ProgressEvent
 from backend.views.zero123.model import Zero123
 from backend.weights import registry
 from backend.weights.catalog import KINDS, catalog, installed, weights_folder
@@ -46,8 +47,8 @@ def view():
     return view_parts()
 
 
-def quiet(text: str, done: int, total: int) -> None:
-    assert text and 0 <= done <= total
+def quiet(event: ProgressEvent) -> None:
+    assert event.text and 0 <= event.fraction <= 1
 
 
 def write_loftr(path: Path) -> Path:
@@ -199,8 +200,8 @@ def test_a_full_disk_is_told_before_anything_is_written(view, tmp_path, monkeypa
 def test_stopping_leaves_nothing(view, tmp_path):
     source = write_diffusers(tmp_path / "mine", view)
 
-    def stop(text: str, done: int, total: int) -> None:
-        if text.startswith("Writing"):
+    def stop(event: ProgressEvent) -> None:
+        if event.text.startswith("Writing"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -223,7 +224,7 @@ def test_the_command_line(tmp_path, home):
     done = command("add", str(file), "--messages")
     assert done.returncode == 0, done.stderr
     messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert messages and {"text", "done", "total"} == set(messages[0]["params"])
+    assert messages and {"stage", "fraction", "text", "detail"} == set(messages[0]["params"])
     bare = [sys.executable, "-S", "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})"]
     bare[-1] += "; from backend.__main__ import main; sys.exit(main(sys.argv[1:]))"
 

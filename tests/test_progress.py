@@ -1,0 +1,76 @@
+"""The progress tracker, its events, and the line in a terminal."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from backend.errors import Cancelled, to_user_error
+from backend.progress import ProgressEvent, ProgressTracker, TerminalProgress, format_bytes
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_stages_share_the_whole_and_it_never_decreases():
+    events: list[ProgressEvent] = []
+    tracker = ProgressTracker({"load": 1, "views": 3}, events.append)
+    with tracker.stage("load", "Loading"):
+        tracker.update(0.5)
+    with tracker.stage("views", "Generating"):
+        tracker.update(0.5, detail="4 of 8")
+        tracker.update(0.25)  # more turned out to be needed
+        tracker.update(1.0)
+    assert [event.fraction for event in events] == [0, 0.125, 0.25, 0.625, 0.625, 1]
+    assert [(event.stage, event.text) for event in events[1:3]] == [("load", "Loading"), ("views", "Generating")]
+    assert events[3].detail == "4 of 8" and events[3].preview is None
+    assert list(tracker.seconds) == ["load", "views"] and all(seconds >= 0 for seconds in tracker.seconds.values())
+    with pytest.raises(FrozenInstanceError):
+        events[0].fraction = 1.0
+
+
+def test_a_stage_may_be_entered_twice_and_its_seconds_add_up():
+    events: list[ProgressEvent] = []
+    tracker = ProgressTracker({"download": 1, "check": 0}, events.append)
+    for name in ("a.bin", "b.bin"):
+        with tracker.stage("download", f"Downloading {name}"):
+            tracker.update(0.5 if name == "a.bin" else 1.0)
+    with tracker.stage("check", "Checking"):
+        pass
+    assert [event.fraction for event in events] == [0, 0.5, 0.5, 1, 1]
+    assert list(tracker.seconds) == ["download", "check"]
+
+
+def test_cancelling_raises_between_two_updates_and_emits_nothing():
+    events: list[ProgressEvent] = []
+    asked = [False, False, True]
+    tracker = ProgressTracker({"views": 1}, events.append, lambda: asked.pop(0))
+    with pytest.raises(Cancelled), tracker.stage("views", "Generating"):
+        tracker.update(0.1)
+        tracker.update(0.2)
+    assert [event.fraction for event in events] == [0, 0.1] and not tracker.seconds
+    error = to_user_error(Cancelled(), "the.log")
+    assert (error.code, str(error), error.log) == ("cancelled", "Cancelled.", "the.log")
+
+
+def test_a_terminal_renews_one_line_and_ends_it():
+    stream = Terminal()
+    listener = TerminalProgress(stream)
+    listener(ProgressEvent("views", 0.0, "Generating"))
+    listener(ProgressEvent("views", 0.1, "Generating"))  # too soon after the last
+    listener(ProgressEvent("views", 1.0, "Generating", detail=format_bytes(12e6, 3e9)))
+    assert stream.getvalue() == "\r\033[K  0%  Generating\r\033[K100%  Generating: 12.0 of 3,000.0 MB\n"
+
+
+def test_a_pipe_gets_a_line_per_step():
+    stream = io.StringIO()
+    listener = TerminalProgress(stream)
+    for fraction in (0.0, 0.2, 0.4):
+        listener(ProgressEvent("views", fraction, "Generating"))
+    listener(ProgressEvent("mesh", 0.5, "Building the mesh"))
+    listener(ProgressEvent("mesh", 1.0, "Building the mesh"))
+    assert stream.getvalue() == "  0%  Generating\n 50%  Building the mesh\n"
