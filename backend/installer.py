@@ -54,7 +54,7 @@ def install(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> 
     Raises UserError: ``no_venv``, ``no_network``, ``disk_full``, ``bad_hash``, ``no_wheel`` or ``setup_failed``.
     Whatever ``tracker`` raises ends the running command and passes through.
     """
-    with tracker.stage("create", "Creating an empty environment"):
+    with tracker.stage("create", "Making an empty environment"):
         status, text = _run([sys.executable, "-I", "-m", "venv", "--without-pip", str(folder)], log)
     if status:
         raise _failure(text, log) or UserError(
