@@ -28,7 +28,7 @@ def test_a_whole_job(tmp_path):
     options = Options(weights=str(weights), faithful=True, texture_size=256, faces=2000, device="cpu")
     told = []
     job = Pipeline().generate(
-        tmp_path / "picture.png", tmp_path / "job", options, lambda *each: told.append(each[1]), lambda: False
+        tmp_path / "picture.png", tmp_path / "job", options, lambda event: told.append(event.fraction), lambda: False
     )
     report = job["report"]
     assert told == sorted(told) and len(told) > 76 + 2 * 49

@@ -16,9 +16,10 @@ from PIL import Image
 
 from backend import text_to_image
 from backend.client import Backend
-from backend.errors import UserError
+from backend.errors import Cancelled, UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
+from backend.progress import ProgressEvent
 from backend.protocol import Progress
 from backend.types import Cutout
 from backend.weights.catalog import MANIFEST, catalog
@@ -205,9 +206,9 @@ def test_the_view_networks_make_room(model, weights, tmp_path):
     pipeline._load(*resolve_components(options.weights), torch.device("cpu"))
     assert pipeline._view_model is not None
 
-    def progress(stage: str, fraction: float, *_) -> None:
+    def progress(event: ProgressEvent) -> None:
         there.append(pipeline._view_model)
 
-    with pytest.raises(UserError, match="Cancelled"):
+    with pytest.raises(Cancelled):
         pipeline.imagine("x", tmp_path / "job", options, progress, lambda: len(there) > 3)
     assert there[0] is not None and there[1:] == [None] * 3
