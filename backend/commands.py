@@ -17,7 +17,7 @@ from .options import Options
 from .pipeline import Pipeline
 from .progress import TerminalProgress, never_cancelled
 from .version import VERSION
-from .weights.resolve import locate
+from .weights.resolve import locate_weights
 
 
 def mesh(picture: Path, output: Path | None, options: Options) -> None:
@@ -59,7 +59,7 @@ def doctor(packages: Sequence[str]) -> int:
         owner = versions.get(name, [name])[0]
         print(f"  {owner} {importlib.metadata.version(owner)}")
     print(f"device: {device.choose('auto')}")
-    print(f"weights: {locate('starter')}")
+    print(f"weights: {locate_weights('starter')}")
     return 0
 
 

@@ -31,7 +31,7 @@ def environment_folder(base: Path | None = None) -> Path:
 
     The variable IMAGE_TO_MESH_HOME comes before both.
     """
-    return (data_folder() if base is None or os.environ.get("IMAGE_TO_MESH_HOME") else Path(base)) / "env"
+    return data_folder(base) / "env"
 
 
 def python_path(base: Path | None = None, accelerator: str | None = None, wheels: Path = WHEELS) -> Path | None:

@@ -49,6 +49,7 @@ class ErrorCode(StrEnum):
     REMBG_FAILED = "rembg_failed"
     SETUP_FAILED = "setup_failed"
     TOO_FEW_VIEWS = "too_few_views"
+    UNSAFE_PATH = "unsafe_path"
     VERSION_MISMATCH = "version_mismatch"
     WEIGHTS = "weights"
     WEIGHTS_BROKEN = "weights_broken"

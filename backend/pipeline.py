@@ -14,7 +14,8 @@ from PIL import Image
 
 from . import camera, meshing, surface, text_to_image, texturing
 from .device import choose, precision
-from .elevation_estimation import epipolar, loftr
+from .elevation_estimation import epipolar, loftr, reference, sift, reference, sift
+from .elevation_estimation.matches import Matches
 from .errors import ErrorCode, UserError
 from .io import export
 from .io.image import load_picture
@@ -63,10 +64,13 @@ class Pipeline:
         job = ProgressTracker(IMAGINE, listener, is_cancelled)
         with partial(folder) as place:
             with job.stage("text", f"Painting “{textwrap.shorten(text, 40, placeholder=' …')}”"):
-                model = text_to_image.locate(options.text_model)
+                model = text_to_image.locate_model(options.text_model)
                 self._loaded = self._view_model = self._surface = self._loftr = None  # a card may hold only one model
                 path = place / "picture.png"
-                text_to_image.paint(model, text, options.seed, choose(options.device), _rating, job.update).save(path)
+                image = text_to_image.generate_image(
+                    model, text, options.seed, choose(options.device), _rating, job.update
+                )
+                image.save(path)
                 job.update(1.0, path)
             return self._generate(path, place, folder, job, options, {"text": text, "text_model": model.name})
 
@@ -75,7 +79,7 @@ class Pipeline:
     ) -> dict:
         with job.stage("picture", "Reading the picture"):
             image = load_picture(path)
-            image = foreground.shrink(image) if options.faithful else image
+            image = foreground.shrink_to_reference_size(image) if options.faithful else image
             cutout = foreground.cut_out(image)
         with job.stage("load", "Loading the networks"):
             device = choose(options.device)
@@ -129,7 +133,7 @@ class Pipeline:
         quality = options.quality(self._view_model.device.type)
         if self._surface.required_views:
             quality = replace(quality, views=self._surface.required_views)
-        if self._view_model.polar_of_source and options.elevation is None:
+        if self._view_model.uses_source_elevation and options.elevation is None:
             raise UserError(
                 ErrorCode.NEEDS_ELEVATION,
                 "These weights (Stable Zero123) must be told how high the camera stood: set the elevation, 0 is level.",
@@ -145,20 +149,23 @@ class Pipeline:
             matches = None
             if quality.faithful or predicted is None:
                 matches = self._match(plan.add_neighbors(["0"]), quality.faithful)
-            height = epipolar.reference_estimate(matches) if quality.faithful else epipolar.estimate(matches, predicted)
+            if quality.faithful:
+                height = reference.estimate_elevation(matches)
+            else:
+                height = epipolar.estimate_elevation(matches, predicted)
         plan.add_ring(camera.second_ring(90 - height.degrees))
         if quality.views == 40:
             plan.add_neighbors(plan.stage_1)
         return plan.posed(height, quality.views), height
 
-    def _match(self, neighbors: np.ndarray, faithful: bool) -> epipolar.Matches:
+    def _match(self, neighbors: np.ndarray, faithful: bool) -> Matches:
         """Matches by LoFTR where its weights are on disk, else by SIFT."""
-        path = loftr.find()
+        path = loftr.find_weights()
         if path is None:
-            return epipolar.match(neighbors)
+            return sift.match_images(neighbors)
         if self._loftr is None or self._loftr[0] != path:
-            self._loftr = path, loftr.load(path, self._view_model.device)
-        return loftr.match(self._loftr[1], neighbors, faithful)
+            self._loftr = path, loftr.load_network(path, self._view_model.device)
+        return loftr.match_images(self._loftr[1], neighbors, faithful)
 
     def _finish(
         self,
@@ -189,13 +196,13 @@ def _rating(drawn: Image.Image) -> int:
     """How much of one object a drawn picture shows: 2 all of it, 1 some, 0 none."""
     image = np.dstack([np.asarray(drawn.convert("RGB"), np.float32) / 255, np.ones(drawn.size[::-1], np.float32)])
     try:
-        return 1 + text_to_image.is_whole(foreground.cut_out(image), *image.shape[:2])
+        return 1 + text_to_image.shows_whole_object(foreground.cut_out(image), *image.shape[:2])
     except UserError:
         return 0
 
 
 def _matcher() -> str:
-    return "SIFT" if loftr.find() is None else "LoFTR"
+    return "SIFT" if loftr.find_weights() is None else "LoFTR"
 
 
 def _camera(views: Views, cutout: Cutout, height: int, width: int) -> dict:

@@ -1,4 +1,4 @@
-"""Words -> a picture of one object, by any text-to-image model in diffusers' layout. Nothing is downloaded here."""
+"""A text prompt -> an image of one object, by any text-to-image model in diffusers' layout. Downloads nothing."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from transformers.utils import logging
 from .errors import ErrorCode, UserError
 from .progress import OnProgress
 from .types import Cutout
-from .weights.catalog import catalog, installed
+from .weights.catalog import load_catalog
+from .weights.registry import installed_weights
 
 KIND = "text-to-image"
 AUTO = "auto"
-AROUND = (
+PROMPT_TEMPLATE = (
     "{}, single object, centred, whole object visible, three-quarter view from slightly above, plain white background, "
     "even soft studio lighting, no shadow, 3D render"
 )
-"""What makes a picture of it that can be turned into a mesh. Its spelling stays: another gives other pictures."""
-AVOIDED = "multiple objects, cropped, text, watermark, background scene, floor, strong shadow, hands"
-"""Told to models that listen to it: those with guidance."""
-TRIES = 3
-"""Pictures painted at most until one shows a whole object."""
-RECIPES = {
+"""Asks for an image that can be turned into a mesh. Every letter of it decides what a seed gives: leave it as it is."""
+NEGATIVE_PROMPT = "multiple objects, cropped, text, watermark, background scene, floor, strong shadow, hands"
+"""For models that take one: those with classifier-free guidance."""
+MAX_ATTEMPTS = 3
+"""Images generated at most until one shows a whole object."""
+STEPS_AND_GUIDANCE = {
     "Flux2KleinPipeline": (4, 1.0),
     "FluxPipeline": (4, 0.0),
     "PRXPipeline": (28, 5.0),
@@ -40,68 +41,73 @@ RECIPES = {
     "StableDiffusionXLPipeline": (30, 6.0),
     "ZImagePipeline": (8, 0.0),
 }
-"""Pipeline class -> steps and guidance; others, and versions that are not distilled, take their class's own."""
+"""Pipeline class -> steps and guidance scale; others, and versions that are not distilled, take their class's own."""
 
 
-def locate(name: str) -> Path:
-    """The folder of a model: ``auto`` (what is installed), an installed name, a folder's path, or a hub id in the
-    hub's cache. Raises UserError (``no_text_model``, ``weights_missing``)."""
-    there = {each.name: each.folder for each in installed().values() if each.kind == KIND}
+def locate_model(name: str) -> Path:
+    """The folder of a model: ``auto`` (the best installed one), an installed name, a folder's path, or a hub id that
+    the hub's cache has.
+
+    Raises UserError (``no_text_model``, ``weights_missing``).
+    """
+    folders = {weights.name: weights.folder for weights in installed_weights().values() if weights.kind == KIND}
+    catalog = load_catalog()
     if name == AUTO:
-        known = [each for each in catalog() if each in there] or list(there)
-        if not known:
+        preferred = [known for known in catalog if known in folders] or list(folders)
+        if not preferred:
             raise _none_installed()
-        return there[known[0]]
-    if name in there:
-        return there[name]
+        return folders[preferred[0]]
+    if name in folders:
+        return folders[name]
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
     try:
         return Path(snapshot_download(name, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
-        way = f"“python3 -m backend weights fetch {name}”" if name in catalog() else f"“hf download {name}”"
+        command = f"“python3 -m backend weights fetch {name}”" if name in catalog else f"“hf download {name}”"
         raise UserError(
-            ErrorCode.WEIGHTS_MISSING, f"The text-to-image model “{name}” is not on this computer: get it with {way}."
+            ErrorCode.WEIGHTS_MISSING,
+            f"The text-to-image model “{name}” is not on this computer: get it with {command}.",
         ) from error
 
 
-def paint(
+def generate_image(
     folder: Path,
-    text: str,
+    prompt: str,
     seed: int,
     device: torch.device,
-    rating: Callable[[Image.Image], int],
+    rate: Callable[[Image.Image], int],
     on_progress: OnProgress,
 ) -> Image.Image:
-    """A picture of what ``text`` says by the model in ``folder``, which is loaded for it and dropped again.
+    """An 8-bit RGB image of what ``prompt`` says, by the model in ``folder``, which is loaded for it and dropped again.
 
-    ``rating`` of a picture: 2 is good, 0 useless; of a few pictures the best is taken, the first good one at once.
-    ``on_progress``: called after every step. Raises UserError.
+    ``rate`` an image: 2 is good, 1 usable, 0 useless. Of up to ``MAX_ATTEMPTS`` images the best is returned, the first
+    good one at once. ``on_progress`` is called after every step.
+    Raises UserError (``weights_broken``, ``no_object``).
     """
-    pipeline = _load(folder, device)
-    found: dict[int, Image.Image] = {}
-    for attempt in range(TRIES):
+    pipeline = _load_pipeline(folder, device)
+    best_by_rating: dict[int, Image.Image] = {}
+    for attempt in range(MAX_ATTEMPTS):
 
-        def advance(fraction: float, attempt: int = attempt) -> None:
-            on_progress((attempt + fraction) / TRIES)
+        def on_fraction(fraction: float, attempt: int = attempt) -> None:
+            on_progress((attempt + fraction) / MAX_ATTEMPTS)
 
-        picture = _paint(pipeline, text, seed + attempt, advance)
-        found.setdefault(rating(picture), picture)
-        if 2 in found:
+        image = _sample(pipeline, prompt, seed + attempt, on_fraction)
+        best_by_rating.setdefault(rate(image), image)
+        if 2 in best_by_rating:
             break
-    if max(found) == 0:
+    if max(best_by_rating) == 0:
         raise UserError(
             ErrorCode.NO_OBJECT,
-            f"None of {TRIES} pictures of “{text}” shows a single object: say it in other words, or choose another "
-            "seed.",
+            f"None of {MAX_ATTEMPTS} images of “{prompt}” shows a single object: use other words, or another seed.",
         )
-    return found[max(found)]
+    return best_by_rating[max(best_by_rating)]
 
 
-def is_whole(cutout: Cutout, height: int, width: int) -> bool:
-    """Whether the picture (``height`` x ``width``) shows all of a reasonably large object: not cut off by its border,
-    5 to 90 % of its area."""
+def shows_whole_object(cutout: Cutout, height: int, width: int) -> bool:
+    """Whether an image of ``height`` x ``width`` pixels shows all of a reasonably large object: not cut off by the
+    image's border, 5 to 90 % of its area."""
     left, top, side = cutout.canvas
     scale = side / len(cutout.image)
     solid = cutout.image[..., 3] > 0.5
@@ -115,26 +121,26 @@ def is_whole(cutout: Cutout, height: int, width: int) -> bool:
     return bool(inside and 0.05 <= solid.sum() * scale**2 / (height * width) <= 0.9)
 
 
-def _load(folder: Path, device: torch.device) -> DiffusionPipeline:
-    """The model, ready to paint. Files that could hold programs (pickles) are refused. Raises UserError."""
-    logging.set_verbosity_error()  # or it complains about image processors that nothing here uses
+def _load_pipeline(folder: Path, device: torch.device) -> DiffusionPipeline:
+    """The model, ready to sample. Files that could run a program (pickles) are refused. Raises UserError."""
+    logging.set_verbosity_error()  # else transformers warns about image processors that are not used here
     logging.disable_progress_bar()
     diffusers_logging.disable_progress_bar()
-    from diffusers import AutoPipelineForText2Image  # brings every pipeline of diffusers along: seconds
+    from diffusers import AutoPipelineForText2Image  # imports every pipeline of diffusers, which takes seconds
 
     try:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-        more = {}
+        arguments = {}
         if "safety_checker" in index and not any(folder.glob("safety_checker/*.safetensors")):
-            more = {"safety_checker": None, "requires_safety_checker": False}
-        parts = [name for name, value in index.items() if isinstance(value, list) and all(value) and name not in more]
-        for name in parts:
-            if not (folder / name).is_dir():  # some would be made up instead
+            arguments = {"safety_checker": None, "requires_safety_checker": False}
+        for name, value in index.items():
+            is_component = isinstance(value, list) and all(value) and name not in arguments
+            if is_component and not (folder / name).is_dir():  # diffusers would replace some by defaults
                 raise OSError(f"{name} is missing")
-        if _only_half(folder):
-            more["variant"] = "fp16"
+        if _has_only_fp16_files(folder):
+            arguments["variant"] = "fp16"
         pipeline = AutoPipelineForText2Image.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=_precision(index, device), **more
+            folder, local_files_only=True, use_safetensors=True, dtype=_choose_dtype(index, device), **arguments
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, EOFError) as error:
         raise UserError(
@@ -146,49 +152,53 @@ def _load(folder: Path, device: torch.device) -> DiffusionPipeline:
     return pipeline.to(device)
 
 
-def _paint(pipeline: DiffusionPipeline, text: str, seed: int, on_progress: OnProgress) -> Image.Image:
-    takes = inspect.signature(pipeline.__call__).parameters
-    steps, guidance = _recipe(pipeline) or (takes["num_inference_steps"].default, takes["guidance_scale"].default)
-    more = {} if guidance is None else {"guidance_scale": guidance}
-    if "negative_prompt" in takes and guidance and guidance > 1:
-        more["negative_prompt"] = AVOIDED
-    if "callback_on_step_end" in takes:
+def _sample(pipeline: DiffusionPipeline, prompt: str, seed: int, on_progress: OnProgress) -> Image.Image:
+    """One image; ``on_progress`` gets the fraction of the steps that are done."""
+    parameters = inspect.signature(pipeline.__call__).parameters
+    own = parameters["num_inference_steps"].default, parameters["guidance_scale"].default
+    steps, guidance = _steps_and_guidance(pipeline) or own
+    arguments = {} if guidance is None else {"guidance_scale": guidance}
+    if "negative_prompt" in parameters and guidance and guidance > 1:
+        arguments["negative_prompt"] = NEGATIVE_PROMPT
+    if "callback_on_step_end" in parameters:
 
-        def told(_, step: int, __, values: dict) -> dict:
+        def on_step_end(_, step: int, __, tensors: dict) -> dict:
             on_progress((step + 1) / steps)
-            return values
+            return tensors
 
-        more["callback_on_step_end"] = told
+        arguments["callback_on_step_end"] = on_step_end
     generator = torch.Generator().manual_seed(seed)
-    return pipeline(AROUND.format(text), num_inference_steps=steps, generator=generator, **more).images[0]
+    output = pipeline(PROMPT_TEMPLATE.format(prompt), num_inference_steps=steps, generator=generator, **arguments)
+    return output.images[0]
 
 
-def _recipe(pipeline: DiffusionPipeline) -> tuple[int, float] | None:
+def _steps_and_guidance(pipeline: DiffusionPipeline) -> tuple[int, float] | None:
     name = type(pipeline).__name__
-    undistilled = (name == "FluxPipeline" and pipeline.transformer.config.guidance_embeds) or (
+    not_distilled = (name == "FluxPipeline" and pipeline.transformer.config.guidance_embeds) or (
         name == "Flux2KleinPipeline" and not pipeline.config.is_distilled
     )
-    return None if undistilled else RECIPES.get(name)
+    return None if not_distilled else STEPS_AND_GUIDANCE.get(name)
 
 
-def _precision(index: dict, device: torch.device) -> torch.dtype:
-    """16 bits on a graphics card; in bfloat16 for the transformers, several of which overflow in float16."""
+def _choose_dtype(index: dict, device: torch.device) -> torch.dtype:
+    """16 bits on a GPU; bfloat16 for the transformers, several of which overflow in float16."""
     if device.type != "cuda":
         return torch.float32
     return torch.float16 if "unet" in index else torch.bfloat16
 
 
-def _only_half(folder: Path) -> bool:
-    """Whether the weights are there in their fp16 variant alone."""
-    names = [path.name for part in ("unet", "transformer") for path in folder.glob(f"{part}/*.safetensors")]
+def _has_only_fp16_files(folder: Path) -> bool:
+    """Whether the denoiser's weights are there in their fp16 variant alone."""
+    components = ("unet", "transformer")
+    names = [path.name for component in components for path in folder.glob(f"{component}/*.safetensors")]
     return bool(names) and all(".fp16." in name for name in names)
 
 
 def _none_installed() -> UserError:
-    default = next(each for each in catalog().values() if each.kind == KIND)
+    default = next(entry for entry in load_catalog().values() if entry.kind == KIND)
     return UserError(
         ErrorCode.NO_TEXT_MODEL,
-        "No model that paints pictures from words is installed: get one in the extension's preferences or with "
-        f"“python3 -m backend weights fetch {default.name}” ({default.bytes / 1e9:.0f} GB, {default.license}), "
-        "or name a diffusers folder as the text model.",
+        "No text-to-image model is installed: get one in the extension's preferences or with "
+        f"“python3 -m backend weights fetch {default.name}” ({(default.bytes or 0) / 1e9:.0f} GB, {default.license}), "
+        "or give a diffusers folder as the text model.",
     )

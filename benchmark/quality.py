@@ -22,7 +22,7 @@ from backend.options import Options
 from backend.pipeline import Pipeline
 from backend.preprocessing import foreground
 from backend.types import Cutout, Mesh, SurfaceModel, TexturedMesh, Views
-from backend.weights.resolve import locate
+from backend.weights.resolve import locate_weights
 from procedural.scene import load_held_out
 
 from . import contact_sheet, report
@@ -70,7 +70,7 @@ def _quality(flags: argparse.Namespace) -> int:
     if flags.shapes:
         scenes = choose_scenes(scenes, dict.fromkeys(report.GROUPS, flags.shapes))
     setting = report.setting(chosen, PICTURE_SIZE, flags.true_elevation)  # now: the code may change meanwhile
-    network = surface.load(locate(chosen.weights) / "surface", choose(chosen.device))
+    network = surface.load(locate_weights(chosen.weights) / "surface", choose(chosen.device))
     pipeline = Pipeline()
     results = []
     with tempfile.TemporaryDirectory(prefix="image-to-mesh-") as temporary:
@@ -187,8 +187,8 @@ def true_views(truth: Truth, cutout: Cutout, size: int) -> Views:
     changes = np.array(list(moves.values()))
     poses = camera.camera_to_world(polar + changes[:, 0], changes[:, 1])
     pictures = truth.pictures(poses, size)
-    images = np.stack([foreground.resize(cutout, size), *map(on_white, pictures[1:])]).astype(np.float32)
-    masks = np.stack([foreground.resize_mask(cutout, size), *pictures[1:, ..., 3]])
+    images = np.stack([foreground.composite_on_white(cutout, size), *map(on_white, pictures[1:])]).astype(np.float32)
+    masks = np.stack([foreground.resize_alpha(cutout, size), *pictures[1:, ..., 3]])
     return Views(images, masks, poses, tuple(moves))
 
 

@@ -13,7 +13,8 @@ import bpy
 from ..backend import protocol
 from ..backend.client import START
 from ..backend.errors import ErrorCode, UserError
-from ..backend.weights.catalog import Entry, Installed, catalog, installed
+from ..backend.weights.catalog import CatalogEntry, load_catalog
+from ..backend.weights.registry import InstalledWeights, installed_weights
 from . import errand, setup
 
 PATIENCE = 5.0
@@ -87,26 +88,26 @@ class Command:
 
 current: Command | None = None
 """The running or the last command."""
-_installed: dict[str, Installed] | None = None
-_catalog: dict[str, Entry] = {}
+_installed: dict[str, InstalledWeights] | None = None
+_catalog: dict[str, CatalogEntry] = {}
 
 
 def is_running() -> bool:
     return current is not None and not current.finished
 
 
-def here() -> dict[str, Installed]:
+def here() -> dict[str, InstalledWeights]:
     """The installed weights by name, as far as was known at the last look."""
     global _installed
     if _installed is None:
-        _installed = installed(setup.home())
+        _installed = installed_weights(setup.home())
     return _installed
 
 
-def entries() -> dict[str, Entry]:
+def entries() -> dict[str, CatalogEntry]:
     """The catalog by name."""
     if not _catalog:
-        _catalog.update(catalog())
+        _catalog.update(load_catalog())
     return _catalog
 
 

@@ -53,7 +53,7 @@ class IMAGE_TO_MESH_MT_weights(bpy.types.Menu):
         here, entries = weights.here(), weights.entries()
         layout.operator("image_to_mesh.use_weights", text="starter").name = "starter"
         for name, mine in here.items():
-            if mine.kind in ("view", "set"):
+            if mine.kind in ("view", "bundle"):
                 layout.operator("image_to_mesh.use_weights", text=name).name = name
         layout.separator()
         for name, entry in entries.items():

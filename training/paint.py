@@ -8,7 +8,7 @@ import torch
 
 from backend.camera import FIRST_RING, LOWER_RING, LOWER_RING_UP_TO, NEIGHBORS, UPPER_RING
 from backend.options import PRESETS, Preset
-from backend.views.zero123.masks import mask_on_white
+from backend.views.zero123.masks import masks_from_white_background
 from backend.views.zero123.model import Zero123
 from backend.views.zero123.sampler import denoise, fast_scheduler
 
@@ -58,6 +58,8 @@ def paint(
         painted.append(((model.decode(latents) + 1) / 2).clamp(0, 1))
     pictures = torch.cat(painted).permute(0, 2, 3, 1)
     with ThreadPoolExecutor() as pool:
-        masks = torch.cat([torch.from_numpy(m) for m in pool.map(mask_on_white, pictures.cpu().numpy()[:, None])])
+        masks = torch.cat(
+            [torch.from_numpy(m) for m in pool.map(masks_from_white_background, pictures.cpu().numpy()[:, None])]
+        )
     joined = torch.cat([pictures, masks.to(pictures.device)[..., None]], -1)
     return (joined * 255 + 0.5).byte().unflatten(0, (batch, views))

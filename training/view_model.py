@@ -11,7 +11,7 @@ from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from backend.io.tensors import write_tensors
-from backend.views.zero123.conditioning import elevation_head
+from backend.views.zero123.conditioning import build_elevation_head
 from backend.views.zero123.model import Zero123
 
 SIZE = 128
@@ -66,7 +66,7 @@ def build() -> Zero123:
         CLIPVisionModelWithProjection(CLIPVisionConfig(**TOWER)),
         nn.Linear(EMBEDDING + 4, UNET["cross_attention_dim"]),
         SCHEDULE,
-        elevation_head(ELEVATION_WIDTHS),
+        build_elevation_head(ELEVATION_WIDTHS),
     )
 
 

@@ -21,7 +21,7 @@ from diffusers import DDPMScheduler
 from torch import nn
 
 from backend.camera import LOWER_RING_UP_TO
-from backend.views.zero123.conditioning import clip_pixels
+from backend.views.zero123.conditioning import clip_pixel_values
 from backend.views.zero123.model import Zero123
 from training import pool
 from training.group_norm import fuse
@@ -158,7 +158,7 @@ def train(model: Zero123, data: Pool, stored: dict | None, args, rank: int, worl
         optimizer.param_groups[0]["lr"] = args.rate * rate_at(step, done, args.part)
         scene, source, target = draw_pairs(data.angles, args.batch)
         latents, condition = data.latents[scene, target].float(), data.latents[scene, source].float()
-        pixels = clip_pixels(as_input(data.pictures[scene, source]), SIZE)
+        pixels = clip_pixel_values(as_input(data.pictures[scene, source]), SIZE)
         keep = (torch.rand(args.batch, device=device) > DROP).float()
         t = torch.randint(0, len(alphas), (args.batch,), device=device)
         a = alphas[t].view(-1, 1, 1, 1)

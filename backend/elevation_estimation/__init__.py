@@ -1,1 +1,1 @@
-"""How high the input image's camera stood above the object."""
+"""The elevation of the input image's camera: predicted, or from matches between neighboring views."""

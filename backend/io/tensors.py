@@ -69,7 +69,7 @@ def write_tensors(path: Path | str, tensors: dict[str, torch.Tensor], quantize: 
     partial.replace(path)
 
 
-def misfit(expected: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[int]]) -> str:
+def state_dict_mismatch(expected: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[int]]) -> str:
     """What is wrong with the shapes ``found`` by name, as the second half of a sentence; empty when all fit."""
     missing = [name for name in expected if name not in found]
     strange = [name for name in found if name not in expected]

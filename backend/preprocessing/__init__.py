@@ -1,1 +1,1 @@
-"""From a photograph to the object alone, centered."""
+"""From a photograph to the object alone, centered on a square canvas."""

@@ -1,107 +1,111 @@
-"""Which pixels belong to the object, by a background-removal model of rembg that is on disk.
+"""The object's alpha by a background-removal model of rembg that is on disk.
 
-rembg itself is not needed: its model files run in onnxruntime with the same numbers before and after.
+rembg itself is not needed: its model files run in onnxruntime, with the same preprocessing and postprocessing.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ..errors import ErrorCode, UserError
-from ..paths import data_folder
+from ..paths import weights_folder
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 
-class _Model(NamedTuple):
-    """How rembg (2.0.86) feeds a model and reads it."""
+class Model(NamedTuple):
+    """How rembg (2.0.86) prepares the input of a model and reads its output."""
 
     name: str
     size: int = 320
+    """Width and height of the input in pixels."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     deviation: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    gives_logits: bool = False
+    outputs_logits: bool = False
 
 
 MODELS = (
-    _Model("birefnet-general", 1024, gives_logits=True),
-    _Model("isnet-general-use", 1024, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
-    _Model("u2net"),
-    _Model("u2netp"),
-    _Model("silueta"),
+    Model("birefnet-general", 1024, outputs_logits=True),
+    Model("isnet-general-use", 1024, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
+    Model("u2net"),
+    Model("u2netp"),
+    Model("silueta"),
 )
 """rembg's models that suit any object, best first."""
 
 
-def find_alpha(color: np.ndarray) -> np.ndarray | None:
-    """(H, W, 3) float32 sRGB 0..1 -> alpha (H, W) float32 0..1 by the best model on disk, or None where there is none.
+def predict_alpha(color: np.ndarray) -> np.ndarray | None:
+    """Image (H, W, 3) float32 sRGB 0..1 -> alpha (H, W) float32 0..1 by the best model on disk; None without one.
 
     Nothing is ever downloaded or sent. Raises UserError ``rembg_failed``, which names the file, when it cannot be used.
     """
-    found = ((model, file) for model in MODELS for file in _places(model.name) if file.is_file())
-    model, file = next(found, (None, None))
-    if model is None:
+    candidates = ((model, file) for model in MODELS for file in _candidate_files(model.name) if file.is_file())
+    model, file = next(candidates, (None, None))
+    if model is None or file is None:
         return None
-    picture = Image.fromarray(np.round(color * 255).astype(np.uint8))
+    image = Image.fromarray(np.round(color * 255).astype(np.uint8))
     try:
-        prediction = _run(file, _network_input(picture, model))
+        prediction = _run(file, _network_input(image, model))
     except Exception as error:  # onnxruntime's own errors have no other base
         raise UserError(
             ErrorCode.REMBG_FAILED,
             f"The background-removal model {file} could not be used ({type(error).__name__}). "
-            "Replace or remove it; without it the object is cut out in a simpler way.",
+            "Replace or remove it; without it the object is cut out by a simpler method.",
         ) from error
-    if model.gives_logits:
+    if model.outputs_logits:
         prediction = 0.5 + 0.5 * np.tanh(prediction / 2)  # the sigmoid, without overflow
     low, high = float(prediction.min()), float(prediction.max())
     mask = (prediction - low) / max(high - low, 1e-6)
     small = Image.fromarray((mask * 255).astype(np.uint8))
-    return np.asarray(small.resize(picture.size, Image.Resampling.LANCZOS), np.float32) / 255
+    return np.asarray(small.resize(image.size, Image.Resampling.LANCZOS), np.float32) / 255
 
 
-def _places(name: str) -> list[Path]:
-    """Ours, then where rembg looks for a model: in one folder for each, which came later, then in one for all."""
-    given, data = os.environ.get("U2NET_HOME"), os.environ.get("XDG_DATA_HOME")
-    old = given or Path(data or "~", ".u2net")
-    new = given or os.environ.get("REMBG_HOME") or (Path(data, "rembg") if data else "~/.rembg")
-    ours = data_folder() / "weights" / name / f"{name}.onnx"
-    places = ours, Path(new, "models", name, f"{name}.onnx"), Path(old, f"{name}.onnx")
-    return [place.expanduser() for place in places]
+def check_model(file: Path) -> None:
+    """Run the file of one of ``MODELS`` once. Raises UserError (``weights_broken``) where it outputs no mask."""
+    model = next(model for model in MODELS if model.name == file.stem)
+    try:
+        _run(file, np.zeros((1, 3, model.size, model.size), np.float32))
+    except Exception as error:  # onnxruntime's own errors have no other base
+        raise UserError(ErrorCode.WEIGHTS_BROKEN, f"{file.name} is not a usable model: get it again.") from error
 
 
-def _network_input(picture: Image.Image, model: _Model) -> np.ndarray:
-    """8-bit RGB picture -> (1, 3, size, size) float32, its brightest value scaled to 1, then normalized."""
-    pixels = np.asarray(picture.resize((model.size, model.size), Image.Resampling.LANCZOS), np.float64)
+def _candidate_files(name: str) -> list[Path]:
+    """Our file, then those of rembg: in a folder for each model (newer versions), then in one folder for all."""
+    u2net_home, data_home = os.environ.get("U2NET_HOME"), os.environ.get("XDG_DATA_HOME")
+    older = u2net_home or Path(data_home or "~", ".u2net")
+    newer = u2net_home or os.environ.get("REMBG_HOME") or (Path(data_home, "rembg") if data_home else "~/.rembg")
+    ours = weights_folder() / name / f"{name}.onnx"
+    candidates = ours, Path(newer, "models", name, f"{name}.onnx"), Path(older, f"{name}.onnx")
+    return [candidate.expanduser() for candidate in candidates]
+
+
+def _network_input(image: Image.Image, model: Model) -> np.ndarray:
+    """8-bit RGB image -> (1, 3, size, size) float32, its brightest value scaled to 1, then normalized."""
+    pixels = np.asarray(image.resize((model.size, model.size), Image.Resampling.LANCZOS), np.float64)
     pixels = (pixels / max(pixels.max(), 1e-6) - model.mean) / model.deviation
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)
 
 
 def _run(file: Path, pixels: np.ndarray) -> np.ndarray:
-    """The model's first output (1, 1, h, w) for ``pixels`` -> (h, w); ValueError where it is no mask."""
-    session = _session(file)
-    output = session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: pixels})[0]
+    """The model's first output (1, 1, h, w) for ``pixels`` (1, 3, H, W) -> (h, w). Raises ValueError for no mask."""
+    session = _open_session(file)
+    output = np.asarray(session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: pixels})[0])
     if output.ndim != 4 or output.shape[:2] != (1, 1) or not np.isfinite(output).all():
         raise ValueError(f"no mask: {output.shape}")
     return output[0, 0]
 
 
-def check(file: Path) -> None:
-    """Raises UserError (``weights_broken``) where the file of one of MODELS makes no mask of a plain picture."""
-    model = next(model for model in MODELS if model.name == file.stem)
-    try:
-        _run(file, np.zeros((1, 3, model.size, model.size), np.float32))
-    except Exception as error:  # onnxruntime's own errors have no other base
-        raise UserError(ErrorCode.WEIGHTS_BROKEN, f"{file.name} is no model that can be used: get it again.") from error
-
-
-def _session(file: Path):
-    # Only before the import does this keep onnxruntime from sending reports to Microsoft and from filing an identifier.
+def _open_session(file: Path) -> InferenceSession:
+    # Only before the import does this keep onnxruntime from sending reports to Microsoft and storing an identifier.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised; it need not stand on stderr as well
+    options.log_severity_level = 4  # errors are raised; they need not appear on stderr as well
     return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])

@@ -13,10 +13,10 @@ import numpy as np
 
 from .. import camera
 from ..options import Preset
-from ..preprocessing.foreground import resize, resize_mask
+from ..preprocessing.foreground import composite_on_white, resize_alpha
 from ..progress import OnProgress
 from ..types import Cutout, Elevation, Views
-from .zero123.masks import mask_on_white
+from .zero123.masks import masks_from_white_background
 from .zero123.model import Zero123
 from .zero123.sampler import sample
 
@@ -27,7 +27,7 @@ class ViewPlan:
     def __init__(
         self, model: Zero123, cutout: Cutout, quality: Preset, seed: int, on_progress: OnProgress, polar: float = 90.0
     ):
-        """``polar`` (degrees) of the picture's camera matters for a model with ``polar_of_source`` alone.
+        """``polar`` (degrees) of the picture's camera matters for a model with ``uses_source_elevation`` alone.
 
         ``on_progress`` is called after every sampler step.
         """
@@ -36,8 +36,8 @@ class ViewPlan:
         self._seed = seed
         self._on_progress = on_progress
         self._polar = polar
-        self._mask = resize_mask(cutout, model.image_size)
-        self._images = {"input": resize(cutout, model.image_size)}
+        self._mask = resize_alpha(cutout, model.image_size)
+        self._images = {"input": composite_on_white(cutout, model.image_size)}
         self._moves = {"input": (0.0, 0.0)}
         self._done = 0
         # Where the elevation is given or predicted, eight views need no neighbors and the last of this is skipped.
@@ -69,7 +69,7 @@ class ViewPlan:
         names = ("input", *self.stage_1, *(neighbors if views == 40 else ()))
         moves = np.array([self._moves[name] for name in names])
         images = np.stack([self._images[name] for name in names])
-        masks = np.concatenate([self._mask[None], mask_on_white(images[1:])])
+        masks = np.concatenate([self._mask[None], masks_from_white_background(images[1:])])
         poses = camera.camera_to_world(90 - elevation.degrees + moves[:, 0], moves[:, 1])
         return Views(images, masks, poses, names)
 

@@ -1,14 +1,15 @@
 """Files of a model hub's repository -> files on this computer, through huggingface_hub.
 
-Its own environment variables hold here: HF_ENDPOINT (a mirror), HF_HUB_OFFLINE, HF_TOKEN, HF_HOME. What its cache has
-is taken from there; what is downloaded goes straight to the weights, so that no disk is needed twice. A download that
-was interrupted is continued, also by another run.
+Its own environment variables are respected: HF_ENDPOINT (a mirror), HF_HUB_OFFLINE, HF_TOKEN, HF_HOME. Files in its
+cache are used from there; downloads go to the weights folder, so that the disk is not needed twice. An interrupted
+download is continued by the next call, also in another process.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,8 +32,10 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
 from ..errors import ErrorCode, UserError
-from ..progress import ProgressTracker, format_bytes
-from .registry import DOWNLOADS, check_disk, copy, sha256, weights_folder
+from ..paths import safe_join, weights_folder
+from ..progress import ProgressTracker, format_bytes, ignore_progress
+from .catalog import CatalogEntry
+from .registry import DOWNLOADS, check_disk_space, copy_file, sha256
 
 UNREACHABLE = (OfflineModeIsEnabled, httpx2.TransportError, ConnectionError)
 
@@ -42,39 +45,38 @@ class HubFile:
     """One file of a repository."""
 
     name: str
-    """Its path there."""
+    """Its path in the repository: plain relative components (``paths.safe_join``)."""
     bytes: int
     sha256: str | None
     """None for small files, which the hub does not hash."""
     revision: str
-    """The commit it was listed in."""
+    """The commit it was listed in, a plain file name."""
     cached: Path | None
-    """Where huggingface_hub's own cache has it."""
+    """Its path in huggingface_hub's own cache, if it is there."""
 
 
-def listing(repo: str, patterns: Sequence[str]) -> list[HubFile]:
+def list_files(repo: str, patterns: Sequence[str]) -> list[HubFile]:
     """The files of ``repo`` that match any of ``patterns``; without a connection, those that the cache has.
 
-    Raises UserError.
+    Raises UserError (``no_network``, ``license_not_accepted``, ``weights_missing``, ``download_failed``,
+    ``unsafe_path`` for a name or a commit that the hub should not have sent).
     """
     try:
         info = HfApi().model_info(repo, files_metadata=True)
     except UNREACHABLE as error:
-        return _cached_listing(repo, patterns, error)
-    except (HfHubHTTPError, ValueError) as error:
-        raise _explain(repo, error) from error
+        return _list_cached_files(repo, patterns, error)
+    except (HfHubHTTPError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _hub_error(repo, error) from error
+    commit = _checked_commit(repo, info.sha)
     files = []
-    for each in info.siblings or []:
-        if any(fnmatch(each.rfilename, pattern) for pattern in patterns):
-            cached = try_to_load_from_cache(repo, each.rfilename, revision=info.sha)
+    for sibling in info.siblings or []:
+        name = sibling.rfilename
+        if any(fnmatch(name, pattern) for pattern in patterns):
+            safe_join(weights_folder() / DOWNLOADS, name)
+            cached = try_to_load_from_cache(repo, name, revision=commit)
+            digest = sibling.lfs.sha256 if sibling.lfs else None
             files.append(
-                HubFile(
-                    each.rfilename,
-                    each.size or 0,
-                    each.lfs.sha256 if each.lfs else None,
-                    info.sha,
-                    Path(cached) if isinstance(cached, str) else None,
-                )
+                HubFile(name, sibling.size or 0, digest, commit, Path(cached) if isinstance(cached, str) else None)
             )
     if not files:
         raise UserError(
@@ -84,7 +86,13 @@ def listing(repo: str, patterns: Sequence[str]) -> list[HubFile]:
     return files
 
 
-def _cached_listing(repo: str, patterns: Sequence[str], cause: Exception) -> list[HubFile]:
+def _checked_commit(repo: str, commit: str | None) -> str:
+    if not isinstance(commit, str) or not re.fullmatch("[0-9a-f]{40,64}", commit):
+        raise _hub_error(repo, ValueError("no commit"))
+    return commit
+
+
+def _list_cached_files(repo: str, patterns: Sequence[str], cause: Exception) -> list[HubFile]:
     try:
         folder = Path(snapshot_download(repo, allow_patterns=list(patterns), local_files_only=True))
     except (LocalEntryNotFoundError, OSError, ValueError) as error:
@@ -100,38 +108,38 @@ def _cached_listing(repo: str, patterns: Sequence[str], cause: Exception) -> lis
     return files
 
 
-def download(
-    name: str,
-    repo: str,
-    files: Sequence[HubFile],
-    hashes: dict[str, str],
-    extra: int,
-    tracker: ProgressTracker,
-) -> Path:
-    """A folder that holds all ``files``, checked: of the cache where it has them all, else the downloads of ``name``.
+def download(entry: CatalogEntry, files: Sequence[HubFile], extra: int, tracker: ProgressTracker) -> Path:
+    """A folder that holds all ``files`` of the entry's repository, checked: the cache where it has them all, else the
+    folder of the entry's downloads.
 
-    ``hashes`` (file -> sha256) go before what the hub states; ``extra`` bytes are needed on the disk afterwards.
-    Runs as the tracker's stage ``download``. Raises UserError; a file with a wrong hash is deleted.
+    The entry's own hashes are preferred to those that the hub states; ``extra`` bytes of disk are needed afterwards.
+    Runs as the tracker's stage ``download``. Raises UserError (``disk_full``, ``no_network``,
+    ``download_failed``, ``bad_hash``: then the file is deleted).
     """
-    folder = weights_folder() / DOWNLOADS / name / files[0].revision
-    if all(file.cached for file in files):
-        folder = files[0].cached.parents[files[0].name.count("/")]
+    repo = str(entry.repo)
+    folder = safe_join(weights_folder() / DOWNLOADS / entry.name, files[0].revision)
+    cached = [file.cached for file in files if file.cached]
+    if len(cached) == len(files):
+        folder = cached[0].parents[files[0].name.count("/")]
     missing = [file for file in files if not (folder / file.name).is_file()]
-    waiting = [_incomplete(folder / file.name) for file in missing]
-    there = sum(path.stat().st_size for path in waiting if path.is_file())
+    incomplete = [_incomplete(folder / file.name) for file in missing]
+    present = sum(path.stat().st_size for path in incomplete if path.is_file())
     weights_folder().mkdir(parents=True, exist_ok=True)
-    check_disk(sum(file.bytes for file in missing) - there + extra, weights_folder(), f"“{name}”")
+    needed = sum(file.bytes for file in missing) - present + extra
+    check_disk_space(needed, weights_folder(), f"“{entry.name}”")
     total, before = sum(file.bytes for file in files) or 1, 0
     for file in files:
         path = folder / file.name
-        if file in missing and file.cached:
-            copy(file.cached, path, lambda _: None, link=True)
-        elif file in missing:
-            with tracker.stage("download", f"Downloading {file.name}"):
-                _download(repo, file, path, partial(_advance, tracker, before, total))
-        if wanted := hashes.get(file.name) or file.sha256:
+        if file in missing:
+            path = safe_join(folder, file.name)
+            if file.cached:
+                copy_file(file.cached, path, ignore_progress, hardlink=True)
+            else:
+                with tracker.stage("download", f"Downloading {file.name}"):
+                    _download(repo, file, path, partial(_advance, tracker, before, total))
+        if expected := entry.sha256.get(file.name) or file.sha256:
             with tracker.stage("download", f"Checking {file.name}"):
-                _check(path, wanted, repo, file)
+                _check_hash(path, expected, repo, file)
         before += file.bytes
     return folder
 
@@ -140,11 +148,11 @@ def _advance(tracker: ProgressTracker, before: int, total: int, done: int) -> No
     tracker.update((before + done) / total, detail=format_bytes(before + done, total))
 
 
-def clear(name: str) -> None:
-    """Delete what was downloaded for ``name``."""
+def remove_downloads(name: str) -> None:
+    """Delete what was downloaded for the weights ``name``."""
     downloads = weights_folder() / DOWNLOADS
     shutil.rmtree(downloads / name, ignore_errors=True)
-    with contextlib.suppress(OSError):  # others wait there too, or there is none
+    with contextlib.suppress(OSError):  # it is not empty, or does not exist
         downloads.rmdir()
 
 
@@ -153,22 +161,22 @@ def _incomplete(path: Path) -> Path:
 
 
 def _download(repo: str, file: HubFile, path: Path, on_bytes: Callable[[int], None]) -> None:
-    """Continue or begin the download of one file."""
+    """Begin or continue the download of one file; ``on_bytes`` gets the bytes that are there. Raises UserError."""
     incomplete = _incomplete(path)
     incomplete.parent.mkdir(parents=True, exist_ok=True)
     url = hf_hub_url(repo, file.name, revision=file.revision)
     try:
-        about = get_hf_file_metadata(url)
+        metadata = get_hf_file_metadata(url)
         with open(incomplete, "ab") as target:
             start = target.tell()
-            if about.size is not None and start > about.size:  # left by another version of the file
+            if metadata.size is not None and start > metadata.size:  # of another version of the file
                 start = target.truncate(0)
             http_get(
                 url,
                 target,
                 resume_size=start,
                 headers=build_hf_headers(),
-                expected_size=about.size,
+                expected_size=metadata.size,
                 tqdm_class=_counter(on_bytes),
             )
         incomplete.replace(path)
@@ -176,10 +184,10 @@ def _download(repo: str, file: HubFile, path: Path, on_bytes: Callable[[int], No
         raise UserError(
             ErrorCode.NO_NETWORK,
             f"The connection to the model hub broke while {file.name} of {repo} was downloaded: fetch it again; it "
-            "goes on where it stopped.",
+            "continues where it stopped.",
         ) from error
     except (HfHubHTTPError, ValueError) as error:
-        raise _explain(repo, error) from error
+        raise _hub_error(repo, error) from error
     except OSError as error:
         if error.errno is not None:
             raise
@@ -190,7 +198,7 @@ def _download(repo: str, file: HubFile, path: Path, on_bytes: Callable[[int], No
 
 
 def _counter(on_bytes: Callable[[int], None]) -> type:
-    """What huggingface_hub takes for a progress bar."""
+    """A class that huggingface_hub takes for tqdm's progress bar, which reports the bytes done."""
 
     class Counter:
         def __init__(self, *_, initial: int = 0, **__):
@@ -210,10 +218,10 @@ def _counter(on_bytes: Callable[[int], None]) -> type:
     return Counter
 
 
-def _check(path: Path, wanted: str, repo: str, file: HubFile) -> None:
-    if sha256(path) == wanted:
+def _check_hash(path: Path, expected: str, repo: str, file: HubFile) -> None:
+    if sha256(path) == expected:
         return
-    path.resolve().unlink(missing_ok=True)  # in the cache, the name is a link to the content
+    path.resolve().unlink(missing_ok=True)  # in the cache, the path is a link to the content
     path.unlink(missing_ok=True)
     raise UserError(
         ErrorCode.BAD_HASH,
@@ -230,18 +238,19 @@ def _no_network(repo: str) -> UserError:
     )
 
 
-def _explain(repo: str, error: Exception) -> UserError:
+def _hub_error(repo: str, error: Exception) -> UserError:
     if isinstance(error, GatedRepoError):
         return UserError(
             ErrorCode.LICENSE_NOT_ACCEPTED,
-            f"{repo} wants its license accepted: do so on the page of the model, then sign in (HF_TOKEN).",
+            f"{repo} needs its license accepted: do so on the model's page, then sign in (HF_TOKEN).",
         )
     if isinstance(error, RepositoryNotFoundError):
         return UserError(
             ErrorCode.WEIGHTS_MISSING,
-            f"The model hub has no repository {repo}, or it is not open to you: check the name, or sign in (HF_TOKEN).",
+            f"The model hub has no repository {repo}, or you have no access to it: check the name, or sign in "
+            "(HF_TOKEN).",
         )
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) else "an answer that makes no sense"
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else "nonsense"
     return UserError(
         ErrorCode.DOWNLOAD_FAILED,
         f"The model hub answered {status} for {repo}: try again later, or use a mirror (HF_ENDPOINT).",

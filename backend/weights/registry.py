@@ -1,4 +1,8 @@
-"""Installed weights: put in place all or none, checked, removed. Standard library only."""
+"""The installed weights: listed, verified, removed, and installed all or nothing.
+
+Standard library only: Blender imports it. Each set of weights is a folder ``weights/NAME`` in the data folder, with a
+manifest ``weights.json`` (kind, source, license, and the size and sha256 of each file).
+"""
 
 from __future__ import annotations
 
@@ -9,50 +13,102 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ErrorCode, UserError
-from ..progress import OnProgress
-from .catalog import MANIFEST, Installed, installed, weights_folder
+from ..paths import safe_join, weights_folder
+from ..progress import OnProgress, ignore_progress
 
+MANIFEST = "weights.json"
 PARTIAL = ".partial"
-"""Folder among the weights where a set stands until all of it is there."""
+"""Folder among the weights that holds weights until all of their files are there."""
 DOWNLOADS = ".downloads"
-"""Folder among the weights where an interrupted download waits to be continued."""
+"""Folder among the weights that holds interrupted downloads until they are continued."""
 BLOCK = 1 << 20
+"""Bytes read at once."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+@dataclass(frozen=True)
+class InstalledWeights:
+    """Weights on this computer."""
+
+    name: str
+    folder: Path
+    kind: str
+    """One of ``catalog.KINDS``."""
+    source: str
+    """Where they came from, for people."""
+    license: str
+    bytes: int
+    files: dict[str, dict]
+    """Path below ``folder`` -> ``bytes`` and ``sha256``."""
+
+
+def installed_weights(home: Path | None = None) -> dict[str, InstalledWeights]:
+    """All installed weights by name; a folder without a readable manifest is not ours and is left out.
+
+    ``home`` is the data folder chosen in Blender's preferences, if any.
+    """
+    installed = {}
+    for path in sorted(weights_folder(home).glob(f"*/{MANIFEST}")):
+        folder = path.parent
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError):
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            files = {
+                name: {"bytes": int(file["bytes"]), "sha256": str(file["sha256"])}
+                for name, file in manifest["files"].items()
+            }
+            for name in files:
+                safe_join(folder, name)
+            size = sum(file["bytes"] for file in files.values())
+            kind, source, license = (str(manifest[key]) for key in ("kind", "source", "license"))
+            if not folder.name.startswith("."):
+                installed[folder.name] = InstalledWeights(folder.name, folder, kind, source, license, size, files)
+    return installed
+
+
+def is_valid_name(name: str) -> bool:
+    """Whether ``name`` can be a folder among the weights, on every system."""
+    return bool(_NAME.fullmatch(name)) and not name.endswith(".") and name != "starter"
+
+
 def check_name(name: str) -> None:
-    """Raises UserError for a name that cannot be given to weights, or is taken."""
-    if not _NAME.fullmatch(name) or name == "starter" or name.endswith("."):
+    """Raises UserError for a name that weights cannot have (``bad_name``), or have already (``weights_there``)."""
+    if not is_valid_name(name):
         raise UserError(
-            ErrorCode.BAD_NAME, f"“{name}” cannot be a name: use letters, digits, dots, dashes; not “starter”."
+            ErrorCode.BAD_NAME,
+            f"“{name}” cannot be a name: use letters, digits, dots and dashes, and not “starter”.",
         )
     if (weights_folder() / name).exists():
         raise UserError(
-            ErrorCode.WEIGHTS_THERE, f"There are weights “{name}” already: remove them first, or choose another name."
+            ErrorCode.WEIGHTS_THERE,
+            f"Weights “{name}” are already installed: remove them first, or choose another name.",
         )
 
 
-def check_disk(needed: int, folder: Path, what: str) -> None:
-    """Raises UserError (``disk_full``) when ``needed`` bytes do not fit into ``folder``, which is there."""
+def check_disk_space(needed: int, folder: Path, purpose: str) -> None:
+    """Raises UserError (``disk_full``) when ``needed`` bytes do not fit into ``folder``, which exists."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
             ErrorCode.DISK_FULL,
-            f"{what} needs {needed / 1e9:.2f} GB in {folder}, and {free / 1e9:.2f} GB is free: free some space, "
+            f"{purpose} needs {needed / 1e9:.2f} GB in {folder}, and {free / 1e9:.2f} GB is free: free some space, "
             "or set IMAGE_TO_MESH_HOME to a folder on another disk.",
         )
 
 
 @contextlib.contextmanager
-def place(name: str, kind: str, source: str, license: str) -> Iterator[Path]:
-    """A new, empty folder to write weights into; they are installed as ``name`` when the block ends well, else gone."""
+def atomic_install(name: str, kind: str, source: str, license: str) -> Iterator[Path]:
+    """A new, empty folder to write weights into; they are installed as ``name`` when the block succeeds, else deleted.
+
+    Raises UserError (those of ``check_name``).
+    """
     check_name(name)
     partial = weights_folder() / PARTIAL / name
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     try:
         partial.mkdir(parents=True)
         yield partial
@@ -61,8 +117,8 @@ def place(name: str, kind: str, source: str, license: str) -> Iterator[Path]:
             for path in sorted(partial.rglob("*"))
             if path.is_file()
         }
-        about = {"kind": kind, "source": source, "license": license, "files": files}
-        (partial / MANIFEST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        manifest = {"kind": kind, "source": source, "license": license, "files": files}
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         partial.rename(weights_folder() / name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -70,22 +126,22 @@ def place(name: str, kind: str, source: str, license: str) -> Iterator[Path]:
             partial.parent.rmdir()
 
 
-def copy(source: Path, target: Path, advance: Callable[[int], None], link: bool = False) -> None:
-    """Copy a file, calling ``advance`` with the bytes of each block; ``link``: give it a second name if that works."""
+def copy_file(source: Path, target: Path, advance: Callable[[int], object], hardlink: bool = False) -> None:
+    """Copy a file, calling ``advance`` with the bytes of each block; or hard link it, if asked and if that works."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    if link:
+    if hardlink:
         with contextlib.suppress(OSError):
             os.link(source.resolve(), target)
             advance(source.stat().st_size)
             return
-    with open(source, "rb") as old, open(target, "wb") as new:
-        while block := old.read(BLOCK):
-            new.write(block)
+    with open(source, "rb") as reader, open(target, "wb") as writer:
+        while block := reader.read(BLOCK):
+            writer.write(block)
             advance(len(block))
 
 
-def sha256(path: Path, advance: Callable[[int], None] = lambda _: None) -> str:
-    """The hash of a file's content, as hexadecimal digits."""
+def sha256(path: Path, advance: Callable[[int], object] = ignore_progress) -> str:
+    """The hash of a file's content in hexadecimal digits; ``advance`` gets the bytes of each block."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(BLOCK):
@@ -94,46 +150,51 @@ def sha256(path: Path, advance: Callable[[int], None] = lambda _: None) -> str:
     return digest.hexdigest()
 
 
-def verify(weights: Installed, on_progress: OnProgress) -> list[str]:
-    """What is wrong with installed weights, a clause for each file: missing, changed, or not theirs."""
-    wrong = []
+def verify(weights: InstalledWeights, on_progress: OnProgress) -> list[str]:
+    """The problems of installed weights, a clause for each file that is missing, damaged, or not part of them."""
+    problems = []
     done = 0
 
     def advance(count: int) -> None:
         nonlocal done
         done += count
-        on_progress(done / weights.bytes)
+        on_progress(done / max(weights.bytes, 1))
 
-    for name, about in weights.files.items():
-        path = weights.folder / name
+    for name, expected in weights.files.items():
+        path = safe_join(weights.folder, name)
         if not path.is_file():
-            wrong.append(f"{name} is missing")
-        elif path.stat().st_size != about["bytes"] or sha256(path, advance) != about["sha256"]:
-            wrong.append(f"{name} is damaged")
-    there = (path for path in weights.folder.rglob("*") if path.is_file())
-    names = {path.relative_to(weights.folder).as_posix() for path in there} - {MANIFEST}
-    return wrong + [f"{name} does not belong there" for name in sorted(names - set(weights.files))]
+            problems.append(f"{name} is missing")
+        elif path.stat().st_size != expected["bytes"] or sha256(path, advance) != expected["sha256"]:
+            problems.append(f"{name} is damaged")
+    present = {path.relative_to(weights.folder).as_posix() for path in weights.folder.rglob("*") if path.is_file()}
+    strangers = sorted(present - {MANIFEST} - set(weights.files))
+    return problems + [f"{name} does not belong there" for name in strangers]
 
 
 def remove(name: str) -> int:
-    """Delete installed weights and what of them is half downloaded; the bytes freed. Raises UserError."""
+    """Delete installed weights and their interrupted downloads. Returns the bytes freed.
+
+    Raises UserError (``weights_missing``, ``weights_in_use``).
+    """
     folder, downloads = weights_folder() / name, weights_folder() / DOWNLOADS / name
-    known = name in installed() or (_NAME.fullmatch(name) and (folder.is_dir() or downloads.is_dir()))
-    if not known:
+    exists = name in installed_weights() or (is_valid_name(name) and (folder.is_dir() or downloads.is_dir()))
+    if not exists:
         raise UserError(
-            ErrorCode.WEIGHTS_MISSING, f"There are no weights “{name}” to remove: “weights list” shows what there is."
+            ErrorCode.WEIGHTS_MISSING,
+            f"There are no weights “{name}” to remove: “weights list” shows what is installed.",
         )
-    there = [path for each in (folder, downloads) for path in each.rglob("*") if path.is_file()]
-    size = sum(path.stat().st_size for path in there)
+    size = sum(path.stat().st_size for root in (folder, downloads) for path in root.rglob("*") if path.is_file())
     try:
-        for each in (folder, downloads):
-            if each.is_dir():
-                gone = each.with_name(f".{name}.removed")
-                each.rename(gone)
-                shutil.rmtree(gone)
+        for root in (folder, downloads):
+            if root.is_symlink():
+                root.unlink()
+            elif root.is_dir():
+                removed = root.with_name(f".{name}.removed")
+                root.rename(removed)
+                shutil.rmtree(removed)
     except OSError as error:
         raise UserError(
             ErrorCode.WEIGHTS_IN_USE,
-            f"{folder} could not be removed ({error.strerror}): close programs that use it, try again.",
+            f"{folder} could not be removed ({error.strerror}): close programs that use it, then try again.",
         ) from error
     return size

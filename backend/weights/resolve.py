@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import ErrorCode, UserError
-from ..paths import STARTER_WEIGHTS, data_folder, weights_remedy
+from ..paths import STARTER_WEIGHTS, weights_folder, weights_remedy
+from .registry import is_valid_name
 
-SURFACE_OF_PUBLIC_VIEWS = "one2345"
+PUBLIC_SURFACE_WEIGHTS = "one2345"
+"""The surface weights that complete view weights which have none of their own."""
 
 
-def locate(name: str) -> Path:
-    """The folder of the weights called ``name``: ``starter``, a folder's path, or what was installed under that name.
+def locate_weights(name: str) -> Path:
+    """The folder of the weights called ``name``: ``starter``, a folder's path, or an installed name.
 
     Raises UserError (``weights_missing``).
     """
@@ -19,8 +21,8 @@ def locate(name: str) -> Path:
         folder = STARTER_WEIGHTS
     else:
         folder = Path(name).expanduser()
-        if not folder.is_dir():
-            folder = data_folder() / "weights" / name
+        if not folder.is_dir() and is_valid_name(name):
+            folder = weights_folder() / name
     if not folder.is_dir():
         raise UserError(ErrorCode.WEIGHTS_MISSING, f"There are no weights “{name}”: {weights_remedy(folder)}.")
     return folder
@@ -29,19 +31,21 @@ def locate(name: str) -> Path:
 def resolve_components(name: str) -> tuple[Path, Path]:
     """The folders of the view model and of the surface network that make up the weights called ``name``.
 
-    Public view weights are installed by themselves, or are a folder of somebody's; One-2-3-45's surface network goes
-    with all of them. Raises UserError (``weights_missing``).
+    Public view weights are installed without a surface network, or are somebody's diffusers folder; One-2-3-45's
+    surface network goes with all of them. Raises UserError (``weights_missing``).
     """
-    folder = locate(name)
+    folder = locate_weights(name)
     view = folder / "view" if (folder / "view").is_dir() else folder
     if not (view / "unet").is_dir():
-        raise UserError(ErrorCode.WEIGHTS_MISSING, f"The weights “{name}” draw no views: choose others, or “starter”.")
-    homes = (folder / "surface", data_folder() / "weights" / SURFACE_OF_PUBLIC_VIEWS / "surface")
-    surface = next((home for home in homes if home.is_dir()), None)
+        raise UserError(
+            ErrorCode.WEIGHTS_MISSING, f"The weights “{name}” generate no views: choose others, or “starter”."
+        )
+    candidates = (folder / "surface", weights_folder() / PUBLIC_SURFACE_WEIGHTS / "surface")
+    surface = next((candidate for candidate in candidates if candidate.is_dir()), None)
     if surface is None:
         raise UserError(
             ErrorCode.WEIGHTS_MISSING,
             f"The weights “{name}” need a surface network too: run “python3 -m backend weights fetch "
-            f"{SURFACE_OF_PUBLIC_VIEWS}”, or “weights add” with the file ckpt_215000.pth.",
+            f"{PUBLIC_SURFACE_WEIGHTS}”, or “weights add” with the file ckpt_215000.pth.",
         )
     return view, surface

@@ -22,7 +22,8 @@ from backend.pipeline import Pipeline
 from backend.progress import ProgressEvent
 from backend.protocol import Progress
 from backend.types import Cutout
-from backend.weights.catalog import MANIFEST, catalog
+from backend.weights.catalog import load_catalog
+from backend.weights.registry import MANIFEST
 from backend.weights.resolve import resolve_components
 from tests.helpers import tiny
 from tests.helpers.paths import ROOT
@@ -111,15 +112,15 @@ def test_the_command(model, weights, tmp_path):
 
 def test_which_model_is_taken(model, home, tmp_path):
     other = _install(model, home, "aaa")
-    assert text_to_image.locate("auto") == other
+    assert text_to_image.locate_model("auto") == other
     small = _install(model, home, "sd15")
-    assert text_to_image.locate("auto") == small  # the catalog's come first ...
-    default = _install(model, home, next(name for name, each in catalog().items() if each.kind == "text-to-image"))
-    assert text_to_image.locate("auto") == default  # ... in its order
-    assert text_to_image.locate("aaa") == other and text_to_image.locate(str(model)) == model
+    assert text_to_image.locate_model("auto") == small  # the catalog's come first ...
+    default = _install(model, home, next(name for name, each in load_catalog().items() if each.kind == "text-to-image"))
+    assert text_to_image.locate_model("auto") == default  # ... in its order
+    assert text_to_image.locate_model("aaa") == other and text_to_image.locate_model(str(model)) == model
     for name, way in (("sdxl", "weights fetch sdxl"), ("somebody/model", "hf download somebody/model"), ("a b", "a b")):
         with pytest.raises(UserError, match=way) as caught:
-            text_to_image.locate(name)
+            text_to_image.locate_model(name)
         assert caught.value.code == "weights_missing"
 
 
@@ -155,7 +156,7 @@ def test_a_damaged_model_is_one_clear_sentence(model, tmp_path, damage):
     shutil.copytree(model, damaged)
     damage(damaged)
     with pytest.raises(UserError, match="install it again") as caught:
-        text_to_image.paint(damaged, "x", 0, torch.device("cpu"), lambda _: 2, lambda _: None)
+        text_to_image.generate_image(damaged, "x", 0, torch.device("cpu"), lambda _: 2, lambda _: None)
     assert caught.value.code == "weights_broken" and str(damaged) in str(caught.value)
 
 
@@ -163,7 +164,7 @@ def test_the_best_of_a_few_pictures_is_taken(model):
     def tried(*ratings: int) -> tuple[Image.Image | None, int]:
         left = list(ratings)
         shares: list[float] = []
-        picture = text_to_image.paint(model, "x", 0, torch.device("cpu"), lambda _: left.pop(0), shares.append)
+        picture = text_to_image.generate_image(model, "x", 0, torch.device("cpu"), lambda _: left.pop(0), shares.append)
         assert shares == sorted(shares) and shares[-1] <= 1
         return picture, len(left)
 
@@ -182,7 +183,7 @@ def test_half_precision_folders_without_a_safety_checker_load(model, tmp_path):
     index = json.loads((half / "model_index.json").read_text())
     index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
     (half / "model_index.json").write_text(json.dumps(index))
-    found = text_to_image.paint(half, "x", 0, torch.device("cpu"), lambda _: 2, lambda _: None)
+    found = text_to_image.generate_image(half, "x", 0, torch.device("cpu"), lambda _: 2, lambda _: None)
     assert found.size == (64, 64)
 
 
@@ -196,7 +197,7 @@ def test_whole_objects(box, whole):
     image = np.zeros((side, side, 4), np.float32)
     row, column = side // 2 - (bottom - top) // 2, side // 2 - (right - left) // 2
     image[row : row + bottom - top, column : column + right - left] = 1
-    assert text_to_image.is_whole(Cutout(image, "alpha", (left - column, top - row, side)), 100, 100) == whole
+    assert text_to_image.shows_whole_object(Cutout(image, "alpha", (left - column, top - row, side)), 100, 100) == whole
 
 
 def test_the_view_networks_make_room(model, weights, tmp_path):

@@ -23,7 +23,7 @@ def test() -> None:
 
     assert operators.add_weights(filepath=str(source)) == {"FINISHED"}
     (mine,) = weights.here().values()
-    assert mine.kind == "set" and mine.folder.is_dir() and mine.bytes > 0
+    assert mine.kind == "bundle" and mine.folder.is_dir() and mine.bytes > 0
     assert weights.current.finished and not operators.cancel_weights.poll()
     operators.use_weights(name=mine.name)
     assert bpy.context.scene.image_to_mesh.weights == mine.name

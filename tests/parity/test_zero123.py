@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from backend import camera
-from backend.views.zero123.conditioning import clip_pixels
+from backend.views.zero123.conditioning import clip_pixel_values
 from backend.views.zero123.model import Zero123
 from backend.views.zero123.sampler import denoise, fast_scheduler, reference_scheduler
 from tests.helpers.paths import TEST_DATA
@@ -77,7 +77,9 @@ def test_sizes_follow_the_configs(model):
 
 def test_clip_sees_the_original_pixels(known):
     picture = np.asarray(Image.open(DATA / "input_256.png").convert("RGB"), np.float32) / 255
-    pixels = clip_pixels(torch.from_numpy(picture).permute(2, 0, 1)[None].to(known["clip_embed"].device) * 2 - 1, 224)
+    pixels = clip_pixel_values(
+        torch.from_numpy(picture).permute(2, 0, 1)[None].to(known["clip_embed"].device) * 2 - 1, 224
+    )
     assert (pixels[..., ::8, ::8] - known["clip_pixel_values_every_8th"]).abs().max() < 1e-6
 
 
@@ -95,7 +97,7 @@ def test_condition_is_the_plain_embedding_and_the_unscaled_mean(model):
     with torch.inference_mode():
         latent, embedding = model.encode_condition(images)
         moments = model.vae.encode(images).latent_dist
-        output = model.image_encoder(pixel_values=clip_pixels(images, 224))
+        output = model.image_encoder(pixel_values=clip_pixel_values(images, 224))
     assert torch.equal(latent, moments.mean)
     assert torch.equal(embedding, output.image_embeds)
 

@@ -9,7 +9,7 @@ import torch
 
 from ...errors import ErrorCode, UserError
 from ...io.checkpoint import read_checkpoint
-from ...io.tensors import misfit, read_tensors, write_tensors
+from ...io.tensors import read_tensors, state_dict_mismatch, write_tensors
 from .model import One2345Model
 from .network import One2345
 
@@ -32,7 +32,8 @@ def convert(source: Path, folder: Path) -> None:
     tensors = _flattened(read_checkpoint(Path(source)), source)
     with torch.device("meta"):
         expected = One2345().state_dict()
-    if wrong := misfit(*({name: each.shape for name, each in part.items()} for part in (expected, tensors))):
+    shapes = ({name: each.shape for name, each in part.items()} for part in (expected, tensors))
+    if wrong := state_dict_mismatch(*shapes):
         raise UserError(
             ErrorCode.WEIGHTS_MISMATCH,
             f"{source} is not a One-2-3-45 checkpoint of the released kind: it {wrong}. Download it again.",

@@ -19,7 +19,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ...errors import ErrorCode, UserError
 from ...io.checkpoint import read_checkpoint
-from ...io.tensors import misfit, write_tensors
+from ...io.tensors import state_dict_mismatch, write_tensors
 from ...progress import OnProgress, ignore_progress
 from . import ldm_key_mapping as names
 from .loading import POLAR_OF_SOURCE, STABLE_DIFFUSION_SCHEDULE
@@ -53,7 +53,7 @@ _CLIP_LAYERS = {1024: 24}
 """Layers of OpenAI's ViT-L/14; of other widths (tests) as many as the file has."""
 
 
-def recognize(keys: Iterable[str]) -> bool:
+def has_zero123_keys(keys: Iterable[str]) -> bool:
     """Whether a checkpoint with these names, at its top or in its ``state_dict``, is a view model's."""
     return any(key.startswith((names.UNET, names.AVERAGED)) for key in keys)
 
@@ -61,19 +61,19 @@ def recognize(keys: Iterable[str]) -> bool:
 def convert(
     source: Path,
     folder: Path,
-    polar_of_source: bool = False,
+    uses_source_elevation: bool = False,
     half: bool = False,
     on_progress: OnProgress = ignore_progress,
     reserve: Callable[[int], object] = ignore_progress,
 ) -> None:
     """Write ``folder`` (new) from the checkpoint ``source``; the tensors' values are kept, or rounded to 16 bits.
 
-    ``polar_of_source`` marks the weights of Stable Zero123, whose fourth pose number differs. ``reserve`` is
+    ``uses_source_elevation`` marks the weights of Stable Zero123, whose fourth pose number differs. ``reserve`` is
     called with the bytes to be written before any is. Raises UserError, and whatever the two callbacks raise.
     """
     content = read_checkpoint(source)
     found = content.get("state_dict", content)
-    if not isinstance(found, dict) or not recognize(map(str, found)):
+    if not isinstance(found, dict) or not has_zero123_keys(map(str, found)):
         raise UserError(ErrorCode.WEIGHTS_UNKNOWN, f"{source} is no Zero123 checkpoint: get the original file.")
     if strange := next((name for name, value in found.items() if not isinstance(value, torch.Tensor)), None):
         raise UserError(ErrorCode.WEIGHTS_BROKEN, f"{source} holds no tensor under “{strange}”: get the original file.")
@@ -90,7 +90,7 @@ def convert(
             on_progress(done / total)
         stem = "model" if part == "image_encoder" else "diffusion_pytorch_model"
         write_tensors(folder / part / f"{stem}.safetensors", tensors, quantize=False)
-    _write_configs(folder, modules, polar_of_source)
+    _write_configs(folder, modules, uses_source_elevation)
 
 
 def _plan(
@@ -117,7 +117,7 @@ def _plan(
             expected[old] = _original_shape(tensor.shape, change, old)
     optional = (lambda name: name.startswith(names.UNET)) if has_average else (lambda name: False)
     known = {name: tensor.shape for name, tensor in found.items() if name not in _UNUSED and not optional(name)}
-    if wrong := misfit(expected, known):
+    if wrong := state_dict_mismatch(expected, known):
         raise UserError(
             ErrorCode.WEIGHTS_MISMATCH,
             f"{source} is no complete Zero123 checkpoint, it {wrong}: get the original file.",
@@ -218,7 +218,7 @@ def _configs(found: dict, source: Path) -> tuple[dict, dict, dict, int, int]:
     return unet, vae, clip, inputs, outputs
 
 
-def _write_configs(folder: Path, modules: dict[str, nn.Module], polar_of_source: bool) -> None:
+def _write_configs(folder: Path, modules: dict[str, nn.Module], uses_source_elevation: bool) -> None:
     modules["unet"].save_config(folder / "unet")
     modules["vae"].save_config(folder / "vae")
     modules["image_encoder"].config.save_pretrained(folder / "image_encoder")
@@ -228,11 +228,11 @@ def _write_configs(folder: Path, modules: dict[str, nn.Module], polar_of_source:
         folder / "scheduler" / "scheduler_config.json", schedule | {"set_alpha_to_one": False, "steps_offset": 1}
     )
     _write_json(folder / "view.json", {})
-    if polar_of_source:
-        mark_polar_of_source(folder)
+    if uses_source_elevation:
+        mark_uses_source_elevation(folder)
 
 
-def mark_polar_of_source(folder: Path) -> None:
+def mark_uses_source_elevation(folder: Path) -> None:
     """Say in a view model's folder that its fourth pose number is Stable Zero123's."""
     _write_json(folder / "view.json", {"fourth_pose_number": POLAR_OF_SOURCE})
 

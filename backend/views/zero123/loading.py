@@ -16,8 +16,8 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ...errors import ErrorCode, UserError
 from ...io.checkpoint import read_checkpoint
-from ...io.tensors import misfit, read_tensors
-from .conditioning import elevation_head
+from ...io.tensors import read_tensors, state_dict_mismatch
+from .conditioning import build_elevation_head
 
 VARIANTS = (".fp16_ema", ".fp16", "")
 """Preferred first: the reference samples with the averaged (EMA) weights."""
@@ -40,7 +40,7 @@ OLD_ATTENTION = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".
 """Names that early diffusers versions gave to the VAE's attention layers."""
 
 
-def load_parts(folder: Path) -> dict:
+def load_components(folder: Path) -> dict:
     """The arguments of ``Zero123``: modules on the CPU as stored, the noise schedule, the elevation head or None.
 
     A file ``view.json`` marks a folder that this program wrote: its noise schedule is the folder's own, its list
@@ -74,9 +74,9 @@ def load_parts(folder: Path) -> dict:
     if ours is not None:
         if (folder / "scheduler").is_dir():
             parts["schedule"] = _read_json(folder / "scheduler" / "scheduler_config.json")
-        parts["polar_of_source"] = ours.get("fourth_pose_number") == POLAR_OF_SOURCE
+        parts["uses_source_elevation"] = ours.get("fourth_pose_number") == POLAR_OF_SOURCE
         if "elevation_head" in ours:
-            head = elevation_head(ours["elevation_head"])
+            head = build_elevation_head(ours["elevation_head"])
             _fill(head, read_tensors(_existing(folder / "elevation.safetensors")), folder)
             parts["elevation_head"] = head
     return parts
@@ -143,7 +143,7 @@ def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], source: Path) -> 
     # Old CLIP files store this constant; today's classes make it themselves.
     tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith("position_ids")}
     wanted = {name: tensor.shape for name, tensor in module.state_dict().items() if not name.endswith("position_ids")}
-    if wrong := misfit(wanted, {name: tensor.shape for name, tensor in tensors.items()}):
+    if wrong := state_dict_mismatch(wanted, {name: tensor.shape for name, tensor in tensors.items()}):
         raise UserError(
             ErrorCode.WEIGHTS_MISMATCH,
             f"{source} {wrong}, which does not fit its config.json: install these weights again.",

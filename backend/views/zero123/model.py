@@ -17,8 +17,8 @@ from torch import nn
 from transformers import CLIPVisionModelWithProjection
 
 from ...camera import relative_pose
-from .conditioning import ELEVATION_UNIT, clip_pixels
-from .loading import load_parts
+from .conditioning import ELEVATION_UNIT, clip_pixel_values
+from .loading import load_components
 
 
 class SingleToken:
@@ -43,10 +43,10 @@ class Zero123(nn.Module):
         projection: nn.Linear,
         schedule: dict,
         elevation_head: nn.Sequential | None = None,
-        polar_of_source: bool = False,
+        uses_source_elevation: bool = False,
     ):
         """``projection`` maps (embedding + 4) to the UNet's cross-attention width; ``schedule`` is the configuration of
-        a diffusers scheduler (betas, number of steps, ``prediction_type``). ``polar_of_source``: see ``pose``."""
+        a diffusers scheduler (betas, number of steps, ``prediction_type``). ``uses_source_elevation``: see ``pose``."""
         super().__init__()
         self.unet = unet
         self.vae = vae
@@ -54,7 +54,7 @@ class Zero123(nn.Module):
         self.projection = projection
         self.schedule = schedule
         self.elevation_head = elevation_head
-        self.polar_of_source = polar_of_source
+        self.uses_source_elevation = uses_source_elevation
         """Whether the elevation has to be known before the first view."""
         self.latent_channels: int = vae.config.latent_channels
         self.latent_size: int = unet.config.sample_size
@@ -76,7 +76,7 @@ class Zero123(nn.Module):
 
         The VAE stays in float32 where ``dtype`` is bfloat16, which would cost visible precision.
         """
-        model = cls(**load_parts(Path(folder))).requires_grad_(False).eval().to(device, dtype)
+        model = cls(**load_components(Path(folder))).requires_grad_(False).eval().to(device, dtype)
         if dtype == torch.bfloat16:
             model.vae.float()
         if model.device.type == "cuda":
@@ -101,7 +101,7 @@ class Zero123(nn.Module):
 
         The condition latent is deliberately not scaled and the embedding not normalized: Zero123 was trained so.
         """
-        pixels = clip_pixels(images, self.image_encoder.config.image_size)
+        pixels = clip_pixel_values(images, self.image_encoder.config.image_size)
         embedding = self.image_encoder(pixel_values=pixels.to(self.image_encoder.dtype)).image_embeds
         return self.encode(images), embedding.float()
 
@@ -112,7 +112,7 @@ class Zero123(nn.Module):
         The fourth is a change of radius, always 0; with Stable Zero123's weights it is the polar angle of the source.
         """
         numbers = relative_pose(*np.transpose(moves))
-        if self.polar_of_source:
+        if self.uses_source_elevation:
             numbers[:, 3] = np.radians(source_polars)
         return numbers
 

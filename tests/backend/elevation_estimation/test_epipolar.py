@@ -8,17 +8,15 @@ import numpy as np
 import pytest
 
 from backend import camera
+from backend.elevation_estimation import reference
 from backend.elevation_estimation.epipolar import (
-    DEFAULT,
-    PAIRS,
+    DEFAULT_ELEVATION,
     epipolar_score,
-    estimate,
-    from_matches,
-    match,
-    reference_error,
-    reference_estimate,
-    reference_polar,
+    estimate_elevation,
+    search_elevation,
 )
+from backend.elevation_estimation.matches import VIEW_PAIRS
+from backend.elevation_estimation.sift import match_images
 from tests.helpers.paths import TEST_DATA
 
 CASES = json.loads((TEST_DATA / "zero123" / "elevation_cases.json").read_text())
@@ -39,7 +37,7 @@ def matches_around(polar: float, points: int, noise: float, outliers: float, see
     poses = camera.camera_to_world(polar + change, turn)
     seen = [camera.project(cloud, pose, 256)[0] + rng.normal(0, noise, (points, 2)) for pose in poses]
     found = {}
-    for first, second in PAIRS:
+    for first, second in VIEW_PAIRS:
         rows = np.hstack([seen[first], seen[second], np.ones((points, 1))])
         wrong = rng.random(points) < outliers
         rows[wrong, 2:4] = rng.uniform(40, 216, (wrong.sum(), 2))
@@ -68,18 +66,18 @@ def drawn(polar: float, azimuth: float, size: int, seed: int) -> np.ndarray:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["kind"])
 def test_the_originals_score_and_answer(case):
     matches = matches_of(case)
-    assert reference_polar(matches) == case["returned"]
+    assert reference.search_polar(matches) == case["returned"]
     if case["coarse_errors"] is not None:
-        errors = [reference_error(matches, polar) for polar in range(30, 150, 10)]
+        errors = [reference.reprojection_error(matches, polar) for polar in range(30, 150, 10)]
         assert np.allclose(errors, case["coarse_errors"], rtol=1e-3, atol=1e-4)
         best = 30 + 10 * int(np.argmin(case["coarse_errors"]))
-        errors = [reference_error(matches, polar) for polar in range(best - 10, best + 10)]
+        errors = [reference.reprojection_error(matches, polar) for polar in range(best - 10, best + 10)]
         assert np.allclose(errors, case["fine_errors"], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["kind"])
 def test_what_the_original_goes_on_with(case):
-    found = reference_estimate(matches_of(case))
+    found = reference.estimate_elevation(matches_of(case))
     assert 90 - found.degrees == case["final_polar_used"]
     assert found.source == ("default" if case["returned"] is None else "matched")
     sure = case["returned"] is not None and not case["kind"].startswith("matches share no")
@@ -88,13 +86,13 @@ def test_what_the_original_goes_on_with(case):
 
 @pytest.mark.parametrize("case", [case for case in CASES if case["true_polar_deg"]], ids=lambda case: case["kind"])
 def test_epipolar_search_finds_the_truth(case):
-    assert from_matches(matches_of(case)).degrees == pytest.approx(90 - case["true_polar_deg"], abs=1)
+    assert search_elevation(matches_of(case)).degrees == pytest.approx(90 - case["true_polar_deg"], abs=1)
 
 
 @pytest.mark.parametrize("polar", [35, 60, 90, 120])
 def test_noise_and_outliers_cost_confidence_not_the_answer(polar):
-    clean = from_matches(matches_around(polar, 60, 0, 0, polar))
-    rough = from_matches(matches_around(polar, 60, 0.7, 0.15, polar))
+    clean = search_elevation(matches_around(polar, 60, 0, 0, polar))
+    rough = search_elevation(matches_around(polar, 60, 0.7, 0.15, polar))
     assert clean.degrees == 90 - polar
     assert rough.degrees == pytest.approx(90 - polar, abs=3)
     assert clean.source == rough.source == "matched"
@@ -105,27 +103,27 @@ def test_noise_and_outliers_cost_confidence_not_the_answer(polar):
 def test_matches_that_say_nothing_are_refused():
     """Where the original answers 20 degrees, or anything."""
     unrelated = next(case for case in CASES if case["kind"].startswith("matches share no"))
-    assert from_matches(matches_of(unrelated)) is None
-    assert from_matches(matches_around(70, 60, 0, 1.0, 0)) is None  # nothing but outliers
-    assert from_matches(matches_around(70, 3, 0, 0, 0)) is None  # right, but only 18
-    assert from_matches({pair: np.zeros((0, 5)) for pair in PAIRS}) is None
+    assert search_elevation(matches_of(unrelated)) is None
+    assert search_elevation(matches_around(70, 60, 0, 1.0, 0)) is None  # nothing but outliers
+    assert search_elevation(matches_around(70, 3, 0, 0, 0)) is None  # right, but only 18
+    assert search_elevation({pair: np.zeros((0, 5)) for pair in VIEW_PAIRS}) is None
 
 
 @pytest.mark.parametrize("size", [128, 256])
 @pytest.mark.parametrize("polar", [55, 85])
 def test_pictures_of_a_textured_object(size, polar):
     images = [drawn(polar + change, turn, size, polar) for change, turn in camera.NEIGHBORS]
-    found = estimate(match(np.stack(images)), (0.0, 1.0))
+    found = estimate_elevation(match_images(np.stack(images)), (0.0, 1.0))
     assert found.source == "matched"
     assert found.degrees == pytest.approx(90 - polar, abs=4)
 
 
 def test_what_is_left_where_pictures_do_not_tell():
     blank = np.ones((4, 128, 128, 3), np.float32)
-    nothing = match(blank)
+    nothing = match_images(blank)
     assert sum(len(rows) for rows in nothing.values()) == 0
-    predicted = estimate(nothing, (31.5, 4.0))
+    predicted = estimate_elevation(nothing, (31.5, 4.0))
     assert (predicted.source, predicted.degrees) == ("predicted", 31.5)
-    assert 0 < estimate(None, (31.5, 12.0)).confidence < predicted.confidence < 1
-    default = estimate(nothing, None)
-    assert (default.source, default.degrees, default.confidence) == ("default", DEFAULT, 0.0)
+    assert 0 < estimate_elevation(None, (31.5, 12.0)).confidence < predicted.confidence < 1
+    default = estimate_elevation(nothing, None)
+    assert (default.source, default.degrees, default.confidence) == ("default", DEFAULT_ELEVATION, 0.0)

@@ -12,7 +12,7 @@ from kornia.feature.loftr import LoFTR
 from PIL import Image
 
 from backend.elevation_estimation import loftr
-from backend.elevation_estimation.epipolar import PAIRS
+from backend.elevation_estimation.matches import VIEW_PAIRS
 from backend.errors import UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
@@ -39,7 +39,7 @@ def weights(tmp_path_factory) -> Path:
 @pytest.fixture
 def small(monkeypatch) -> int:
     """A side that takes seconds: the full one takes a minute on a CPU."""
-    monkeypatch.setattr(loftr, "SIDE", 96)
+    monkeypatch.setattr(loftr, "MATCHING_WIDTH", 96)
     return 96
 
 
@@ -53,13 +53,13 @@ def images() -> np.ndarray:
 
 
 def test_matches_are_kornias_in_the_originals_pixels(weights, images, small):
-    network = loftr.load(weights)
+    network = loftr.load_network(weights)
     assert network.config["coarse"]["temp_bug_fix"] is True and not network.training
-    found = loftr.match(network, images)
-    assert set(found) == set(PAIRS)
-    grays = [loftr._gray(np.floor(image * 255 + 1e-3).astype(np.uint8)) for image in images]
-    kept = 0
-    for first, second in PAIRS:
+    matches = loftr.match_images(network, images)
+    assert set(matches) == set(VIEW_PAIRS)
+    grays = [loftr._to_gray(np.floor(image * 255 + 1e-3).astype(np.uint8)) for image in images]
+    count = 0
+    for first, second in VIEW_PAIRS:
         with torch.inference_mode():
             answer = network({"image0": grays[first], "image1": grays[second]})
         rows = torch.cat(
@@ -71,21 +71,21 @@ def test_matches_are_kornias_in_the_originals_pixels(weights, images, small):
             for x, y in rows[:, corner : corner + 2]
         ]
         wanted = rows[np.logical_and(*np.reshape(inside, (2, -1)))]
-        assert found[first, second] == pytest.approx(wanted, abs=1e-2)
+        assert matches[first, second] == pytest.approx(wanted, abs=1e-2)
         assert len(wanted) < len(rows) or not len(rows)
-        kept += len(wanted)
-    assert kept > 10
-    slipped = loftr.match(network, images, faithful=True)
-    assert any(len(slipped[pair]) != len(found[pair]) for pair in PAIRS)
+        count += len(wanted)
+    assert count > 10
+    slipped = loftr.match_images(network, images, reference_mode=True)
+    assert any(len(slipped[pair]) != len(matches[pair]) for pair in VIEW_PAIRS)
 
 
 def test_the_pipeline_takes_it_where_it_is(weights, small, tmp_path, monkeypatch):
     monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path / "home"))
-    assert loftr.find() is None
+    assert loftr.find_weights() is None
     folder = tmp_path / "home" / "weights" / "loftr"
     folder.mkdir(parents=True)
     (folder / "loftr_indoor_ds_new.ckpt").write_bytes(weights.read_bytes())
-    assert loftr.find() == folder / "loftr_indoor_ds_new.ckpt"
+    assert loftr.find_weights() == folder / "loftr_indoor_ds_new.ckpt"
     rows, columns = np.mgrid[:64, :64]
     inside = (rows - 32) ** 2 + (columns - 32) ** 2 < 25**2
     Image.fromarray(np.stack([rows * 3, columns * 3, rows, inside * 255], -1).astype(np.uint8)).save(tmp_path / "p.png")
@@ -102,7 +102,7 @@ def test_the_pipeline_takes_it_where_it_is(weights, small, tmp_path, monkeypatch
         ]
     finally:
         hook.remove()
-    assert len(asked) == len(PAIRS)
+    assert len(asked) == len(VIEW_PAIRS)
     assert report["matcher"] == ("LoFTR" if report["elevation"]["source"] == "matched" else None)
 
 
@@ -126,6 +126,6 @@ def test_a_file_that_is_not_it_is_one_clear_sentence(weights, tmp_path, damage):
     path.write_bytes(weights.read_bytes())
     damage(path)
     with pytest.raises(UserError) as caught:
-        loftr.load(path)
+        loftr.load_network(path)
     assert caught.value.code.startswith("weights_") and str(path) in str(caught.value)
     assert "\n" not in str(caught.value) and str(caught.value).endswith(".")

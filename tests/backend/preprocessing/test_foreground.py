@@ -155,7 +155,7 @@ def test_the_networks_input_matches_the_reference(case):
     expected = np.asarray(Image.open(DATA / f"preprocess_{case}_rgb256_out.png"), np.float32)
     cutout = foreground.cut_out(rgba)
     assert cutout.method == "alpha"
-    made = foreground.resize(cutout, 256)
+    made = foreground.composite_on_white(cutout, 256)
     assert made.dtype == np.float32
     assert np.abs(made * 255 - expected).max() <= 1.001
 
@@ -165,11 +165,11 @@ def test_resizing_does_not_bleed_hidden_colors():
     image[..., 1] = 1  # green where nothing is seen
     image[64:192, 64:192] = (1, 0, 0, 1)
     cutout = Cutout(image, "alpha", (0, 0, 256))
-    small = foreground.resize(cutout, 60)
+    small = foreground.composite_on_white(cutout, 60)
     assert small[..., 1].max() <= 1
     np.testing.assert_allclose(small[..., 0], 1, atol=2 / 255)
     np.testing.assert_allclose(small[..., 1], small[..., 2], atol=1.5 / 255)
-    np.testing.assert_allclose(1 - small[..., 1], foreground.resize_mask(cutout, 60), atol=2 / 255)
+    np.testing.assert_allclose(1 - small[..., 1], foreground.resize_alpha(cutout, 60), atol=2 / 255)
 
 
 def one_color():
@@ -247,7 +247,7 @@ def test_each_of_rembgs_models_sees_and_is_read_as_in_rembg(tmp_path, name, peak
     if name == "birefnet-general":
         seen = 1 / (1 + np.exp(-seen))
     expected = (seen - seen.min()) / (seen.max() - seen.min())
-    alpha = rembg.find_alpha(bump(peak))
+    alpha = rembg.predict_alpha(bump(peak))
     assert alpha.dtype == np.float32
     np.testing.assert_allclose(alpha, expected, atol=0.04)
     assert np.abs(alpha - expected).mean() < 0.003
@@ -286,7 +286,7 @@ def test_onnxruntime_reports_nothing(tmp_path):
     # A process of its own, since this is decided once; onnxruntime is silent by itself where CI is set.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "ORT_", "XDG_"))}
     environment |= {"HOME": str(tmp_path / "home"), "U2NET_HOME": str(tmp_path / "models")}
-    script = "import numpy; from backend.preprocessing import rembg; print(rembg.find_alpha(numpy.eye(3)[None]).shape)"
+    script = "from backend.preprocessing.rembg import *; print(predict_alpha(np.eye(3)[None]).shape)"
     done = subprocess.run([sys.executable, "-c", script], env=environment, cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("(1, 3)\n", "")
     assert not list((tmp_path / "home").rglob("*"))  # it would keep an identifier and what it has yet to send here
@@ -310,6 +310,6 @@ def test_a_broken_rembg_model_is_named_and_never_replaced(tmp_path, content):
 
 def test_the_original_never_sees_more_than_512_pixels():
     picture = np.random.default_rng(0).integers(0, 256, (1024, 300, 4)).astype(np.float32) / 255
-    assert foreground.shrink(picture).shape == (512, 150, 4)
+    assert foreground.shrink_to_reference_size(picture).shape == (512, 150, 4)
     small = picture[:500]
-    assert np.abs(foreground.shrink(small) - small).max() < 1e-6
+    assert np.abs(foreground.shrink_to_reference_size(small) - small).max() < 1e-6

@@ -146,7 +146,7 @@ def test_a_broken_download_is_continued_and_a_wrong_one_deleted(hub, weights, tm
     hub.repos["One-2-3-45/code"] = {SURFACE_FILE: file.read_bytes(), "zero123-xl.ckpt": b"not asked for"}
     hub.repos["kornia/loftr"] = {"loftr_indoor_ds_new.ckpt": b"not the published file"}
     hub.budget = 12_000_000
-    assert "goes on where it stopped" in refused(weights("fetch", "one2345"))
+    assert "continues where it stopped" in refused(weights("fetch", "one2345"))
     assert not (weights.home / "one2345").exists()
     (partial,) = weights.home.rglob("*.incomplete")
     kept = partial.stat().st_size

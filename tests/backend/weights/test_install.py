@@ -17,12 +17,14 @@ from safetensors.torch import load_file, save_file
 from backend import surface
 from backend.elevation_estimation import loftr
 from backend.errors import UserError
+from backend.paths import weights_folder
 from backend.preprocessing import rembg
 from backend.progress import ProgressEvent
 from backend.views.zero123.model import Zero123
 from backend.weights import registry
-from backend.weights.catalog import KINDS, catalog, installed, weights_folder
+from backend.weights.catalog import KINDS, load_catalog
 from backend.weights.install import add, convert
+from backend.weights.registry import installed_weights
 from backend.weights.resolve import resolve_components
 from tests.helpers import tiny
 from tests.helpers.checkpoints import (
@@ -64,7 +66,7 @@ def command(*arguments: str, python=sys.executable, **variables: str) -> subproc
 
 
 def test_the_catalog_is_complete():
-    entries = catalog()
+    entries = load_catalog()
     assert {entry.kind for entry in entries.values()} <= set(KINDS)
     for entry in entries.values():
         assert set(entry.needs) <= set(entries) and entry.license and entry.purpose and entry.files
@@ -84,7 +86,7 @@ def test_an_original_checkpoint_with_its_surface_network_makes_weights(view, tmp
     view_folder, surface_folder = resolve_components("zero123-xl-original")
     assert Zero123.load(view_folder).image_size == 256
     assert surface.load(surface_folder, torch.device("cpu"))
-    about = installed()["zero123-xl-original"]
+    about = installed_weights()["zero123-xl-original"]
     assert about.kind == "view" and "MIT" in about.license and about.source.endswith("zero123-xl.ckpt")
     assert not (weights_folder() / registry.PARTIAL).exists()
 
@@ -116,19 +118,19 @@ def test_of_several_precisions_the_averaged_16_bit_one_is_taken(view, tmp_path):
 @pytest.mark.parametrize(("name", "polar"), [("stable-zero123", True), ("stable_zero123 copy", True), ("other", False)])
 def test_stable_zero123_is_known_by_its_name(view, tmp_path, name, polar):
     folder = add(write_diffusers(tmp_path / name, view), None, False, quiet)
-    assert Zero123.load(folder / "view").polar_of_source == polar
+    assert Zero123.load(folder / "view").uses_source_elevation == polar
 
 
 def test_our_own_weights_keep_what_only_they_have(tmp_path):
     folder = add(tiny.write_weights(tmp_path / "ours"), None, False, quiet)
-    assert installed()["ours"].kind == "set"
+    assert installed_weights()["ours"].kind == "bundle"
     assert Zero123.load(resolve_components("ours")[0]).schedule["prediction_type"] == "v_prediction"
     assert resolve_components("ours") == (folder / "view", folder / "surface")
 
 
 def test_loftr_is_found_where_the_elevation_looks_for_it(tmp_path):
     folder = add(write_loftr(tmp_path / "indoor_ds_new.ckpt"), None, False, quiet)
-    assert loftr.find() == folder / "model.safetensors" and loftr.load(loftr.find())
+    assert loftr.find_weights() == folder / "model.safetensors" and loftr.load_network(loftr.find_weights())
     with pytest.raises(UserError, match="loftr"):
         add(tmp_path / "indoor_ds_new.ckpt", "matcher", False, quiet)
 
@@ -139,14 +141,14 @@ def test_a_rembg_model_is_found_where_the_mask_looks_for_it(tmp_path, monkeypatc
     data = TEST_DATA / "foreground"
     shutil.copy(data / "relu_320.onnx", tmp_path / "u2net.onnx")
     picture = np.random.default_rng(0).random((40, 40, 3), np.float32)
-    assert rembg.find_alpha(picture) is None
+    assert rembg.predict_alpha(picture) is None
     add(tmp_path / "u2net.onnx", None, False, quiet)
-    assert rembg.find_alpha(picture).shape == (40, 40)
+    assert rembg.predict_alpha(picture).shape == (40, 40)
     for name, content in (("silueta.onnx", "relu_1024.onnx"), ("mine.onnx", "relu_320.onnx")):
         shutil.copy(data / content, tmp_path / name)
         with pytest.raises(UserError, match=name.partition(".")[0]):
             add(tmp_path / name, None, False, quiet)
-    assert list(installed()) == ["u2net"]
+    assert list(installed_weights()) == ["u2net"]
 
 
 def write_text_to_image(folder: Path) -> Path:
@@ -167,7 +169,7 @@ def write_text_to_image(folder: Path) -> Path:
 def test_a_text_to_image_folder_comes_without_pickles_and_code(tmp_path):
     source = write_text_to_image(tmp_path / "painter")
     folder = add(source, None, False, quiet)
-    assert installed()["painter"].kind == "text-to-image"
+    assert installed_weights()["painter"].kind == "text-to-image"
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert "model_index.json" in files and "unet/diffusion_pytorch_model.safetensors" in files
     assert not [name for name in files if name.endswith((".bin", ".py", ".fp16.safetensors"))]
@@ -177,7 +179,7 @@ def test_a_text_to_image_folder_comes_without_pickles_and_code(tmp_path):
     shutil.rmtree(source / "unet")
     with pytest.raises(UserError, match="lacks its folder unet"):
         add(source, "third", False, quiet)
-    assert list(installed()) == ["painter"]
+    assert list(installed_weights()) == ["painter"]
 
 
 def test_names(view, tmp_path):
@@ -213,7 +215,7 @@ def test_convert_writes_what_would_be_installed(view, tmp_path):
     ckpt = write_lightning(tmp_path / "zero123-xl.ckpt", original_state(view))
     convert(ckpt, tmp_path / "out", False, quiet)
     assert Zero123.load(tmp_path / "out" / "view")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         convert(ckpt, tmp_path / "out", False, quiet)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "zero123-xl.ckpt"]
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from backend.errors import UserError
-from backend.weights.catalog import weights_folder
+from backend.paths import weights_folder
 from backend.weights.install import add
 from tests.helpers.checkpoints import (
     original_state,

@@ -69,7 +69,7 @@ def test_every_tensor_arrives_and_the_unet_is_the_averaged_one(parts, folder):
 def test_the_folder_loads_and_computes_what_the_modules_compute(parts, folder):
     model = Zero123.load(folder)
     assert model.schedule["beta_start"] == 0.00085 and model.schedule["beta_end"] == 0.012
-    assert not model.polar_of_source and model.image_size == 256
+    assert not model.uses_source_elevation and model.image_size == 256
     pixels = torch.rand(1, 3, 224, 224)
     with torch.inference_mode():
         wanted = parts["image_encoder"](pixel_values=pixels).image_embeds
@@ -115,11 +115,11 @@ def test_half_rounds_to_16_bits(checkpoint, folder, tmp_path):
 
 
 def test_stable_zero123_is_told_the_polar_angle_of_each_source(checkpoint, folder, tmp_path):
-    convert(checkpoint, tmp_path / "view", polar_of_source=True)
+    convert(checkpoint, tmp_path / "view", uses_source_elevation=True)
     assert json.loads((tmp_path / "view" / "view.json").read_text())["fourth_pose_number"]
     moves, polars = np.array([[0.0, 90.0], [30.0, 30.0]]), np.array([75.0, 105.0])
     stable, plain = Zero123.load(tmp_path / "view"), Zero123.load(folder)
-    assert stable.polar_of_source
+    assert stable.uses_source_elevation
     assert np.allclose(stable.pose(moves, polars)[:, 3], np.radians(polars))
     assert np.allclose(stable.pose(moves, polars)[:, :3], plain.pose(moves, polars)[:, :3])
     assert (plain.pose(moves, polars)[:, 3] == 0).all()
@@ -127,7 +127,7 @@ def test_stable_zero123_is_told_the_polar_angle_of_each_source(checkpoint, folde
 
 def test_a_job_with_stable_zero123_needs_the_elevation_and_passes_it_on(tmp_path):
     folder = tiny.write_weights(tmp_path / "weights")
-    conversion.mark_polar_of_source(folder / "view")
+    conversion.mark_uses_source_elevation(folder / "view")
     picture = tmp_path / "disc.png"
     rows, columns = np.mgrid[:64, :64] - 32
     alpha = np.uint8(255) * (rows**2 + columns**2 < 600)

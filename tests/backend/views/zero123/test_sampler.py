@@ -17,7 +17,7 @@ from backend.io.tensors import read_tensors
 from backend.options import Preset
 from backend.types import Cutout, Elevation
 from backend.views.plan import ViewPlan
-from backend.views.zero123.conditioning import elevation_head
+from backend.views.zero123.conditioning import build_elevation_head
 from backend.views.zero123.loading import STABLE_DIFFUSION_SCHEDULE
 from backend.views.zero123.model import Zero123
 from backend.views.zero123.sampler import sample
@@ -163,7 +163,7 @@ def test_the_other_public_family_of_folders_loads(folder, model):
 
 
 def test_elevation_head(folder, model):
-    head = elevation_head([20, 8, 2])
+    head = build_elevation_head([20, 8, 2])
     torch.nn.init.zeros_(head[2].weight)
     head[2].bias = torch.nn.Parameter(torch.tensor([0.5, 2 * np.log(0.2)]))
     save_file(head.state_dict(), folder / "elevation.safetensors")

@@ -1,0 +1,65 @@
+"""One-2-3-45's own search for the elevation (arXiv 2306.16928, section 3.2), for the reference mode."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .. import camera
+from ..types import Elevation
+from .epipolar import epipolar_score
+from .matches import IMAGE_WIDTH, Matches, neighbor_cameras, world_to_camera
+
+
+def estimate_elevation(matches: Matches) -> Elevation:
+    """The reference's answer, which is 0 degrees (level with the object) where it finds none.
+
+    The confidence is ours: the share by which the matches fit (``epipolar_score``), about 0.3 where they are random.
+    """
+    polar = search_polar(matches)
+    if polar is None:
+        return Elevation(0.0, 0.0, "default")
+    return Elevation(float(90 - polar), float(1 - epipolar_score(matches, polar)), "matched")
+
+
+def search_polar(matches: Matches) -> int | None:
+    """The reference's search in steps of 10 degrees, then of 1: the polar angle, or None where a pair has no match.
+
+    Matches that share no keypoints leave every error at 0, and the answer is then 20, as in the reference.
+    """
+    if any(len(rows) == 0 for rows in matches.values()):
+        return None
+    best = min(range(30, 150, 10), key=lambda polar: reprojection_error(matches, polar))
+    return min(range(best - 10, best + 10), key=lambda polar: reprojection_error(matches, polar))
+
+
+def reprojection_error(matches: Matches, polar: float) -> float:
+    """The reference's score of a polar angle: pixels between reprojected and matched points, a sum of six means.
+
+    A point is triangulated from two images and projected into a third where a match of the first has the same keypoint.
+    """
+    poses = neighbor_cameras(polar)
+    projections = [_intrinsics() @ world_to_camera(pose) for pose in poses]
+    reversed_matches = {(second, first): rows[:, [2, 3, 0, 1, 4]] for (first, second), rows in matches.items()}
+    directed = {**matches, **reversed_matches}
+    error = 0.0
+    for start in range(3):
+        first, second, *others = ((start + step) % 4 for step in range(4))
+        rows = directed[first, second]
+        points = cv2.triangulatePoints(projections[first], projections[second], rows[:, :2].T, rows[:, 2:4].T)
+        for other in others:
+            other_rows = directed[first, other]
+            distance = np.linalg.norm(rows[:, None, :2] - other_rows[None, :, :2], axis=-1)
+            shared = distance.min(1) < 1
+            if shared.any():
+                matched = other_rows[distance.argmin(1)[shared]]
+                projected = projections[other] @ points[:, shared]
+                residual = np.linalg.norm(matched[:, 2:4] - (projected[:2] / projected[2]).T, axis=-1)
+                error += (residual * matched[:, 4]).sum() / matched[:, 4].sum()
+    return error
+
+
+def _intrinsics() -> np.ndarray:
+    """The camera matrix (3, 3) for images of ``IMAGE_WIDTH``."""
+    focal, center = camera.FOCAL * IMAGE_WIDTH, IMAGE_WIDTH / 2
+    return np.array([[focal, 0, center], [0, focal, center], [0, 0, 1]])

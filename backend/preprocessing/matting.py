@@ -1,0 +1,59 @@
+"""Alpha matting at the edge of a mask, and colors freed of the background that shows through there."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+OPAQUE = 0.98
+"""Alpha from which on a pixel shows no background."""
+
+
+def matte(color: np.ndarray, mask: np.ndarray, band: float) -> tuple[np.ndarray, np.ndarray]:
+    """Colors (H, W, 3) and a mask (H, W) 0..1 whose edge is known to within ``band`` pixels -> decontaminated colors
+    (H, W, 3) and a soft alpha (H, W), all float32.
+
+    In the band around the edge each pixel is a mix of the nearest certain foreground color and the nearest certain
+    background color; the alpha is its position between the two. Where those colors are alike, the blurred mask decides.
+    """
+    inside, outside = _erode(mask > 0.5, band), _erode(mask <= 0.5, band)
+    if not inside.any():
+        return color, (mask > 0.5).astype(np.float32)
+    unknown = ~(inside | outside)
+    smoothed = cv2.GaussianBlur(color, (0, 0), max(0.6, band / 2))
+    foreground = _nearest_known(smoothed, inside, unknown)
+    background = _nearest_known(smoothed, outside, unknown) if outside.any() else 1 - foreground
+    span = foreground - background
+    length = np.einsum("nc,nc->n", span, span)
+    position = np.einsum("nc,nc->n", color[unknown] - background, span) / np.maximum(length, 1e-6)
+    trust = np.clip(length / 0.02, 0, 1)
+    alpha = inside.astype(np.float32)
+    blurred_mask = cv2.GaussianBlur(mask, (0, 0), max(0.6, band / 3))
+    alpha[unknown] = np.clip(trust * position + (1 - trust) * blurred_mask[unknown], 0, 1)
+    return decontaminate(color, alpha), alpha
+
+
+def decontaminate(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Colors (H, W, 3) in which pixels that show some background, by ``alpha`` (H, W), take the color of the nearest
+    pixel that shows none."""
+    opaque = alpha > OPAQUE
+    mixed = (alpha > 0) & ~opaque
+    clean = color.copy()
+    if opaque.any():
+        clean[mixed] = _nearest_known(color, opaque, mixed)
+    return clean
+
+
+def _erode(mask: np.ndarray, distance: float) -> np.ndarray:
+    """The pixels of ``mask`` (H, W) farther than ``distance`` from its edge; the image border is no edge."""
+    padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    return (cv2.distanceTransform(padded, cv2.DIST_L2, 5) > distance)[1:-1, 1:-1]
+
+
+def _nearest_known(values: np.ndarray, known: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """For each of the N pixels in the mask ``queries`` the value (N, C) of the nearest pixel in the mask ``known``."""
+    source = (~known).astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(source, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    index = np.zeros(labels.max() + 1, np.int64)
+    index[labels[known]] = np.flatnonzero(known)
+    return values.reshape(-1, values.shape[-1])[index[labels[queries]]]
