@@ -14,7 +14,7 @@ from PIL import Image
 
 from . import camera, meshing, surface, text_to_image, texturing
 from .device import choose, precision
-from .elevation_estimation import epipolar, loftr, reference, sift, reference, sift
+from .elevation_estimation import epipolar, loftr, reference, sift
 from .elevation_estimation.matches import Matches
 from .errors import ErrorCode, UserError
 from .io import export
