@@ -18,7 +18,7 @@ from .baselines import painted
 from .ground_truth import on_white
 from .report import GROUPS
 
-SHAPES = {"seed": 16, "family": 8}
+SHAPES = {"in_distribution": 16, "held_out_families": 8}
 """How many of each group."""
 VIEWS = ("1", "2", "3")
 """Generated views shown: a quarter, a half and three quarters around; the fourth is the first of the second ring."""

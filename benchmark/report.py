@@ -40,7 +40,7 @@ METHODS = {
     "inflated": "floor: inflated outline",
     "ceiling": "ceiling: true views",
 }
-GROUPS = {"seed": "New shapes of families trained on", "family": "Families never trained on"}
+GROUPS = {"in_distribution": "New shapes of families trained on", "held_out_families": "Families never trained on"}
 LOW_IS_GOOD = {"chamfer"}
 GEOMETRIC = {"f05", "f02", "f10", "volume_iou", "silhouette_iou", *(name for name in SPLIT if name[0] == "r")}
 """A shape without a mesh counts as 0 in these; in the others it is left out."""

@@ -1,7 +1,6 @@
-"""The procedural shapes behind the starter weights: families of scenes for training, three more held out.
+"""The procedural scenes behind the starter weights: families for training, and three more that are held out.
 
-A scene is (P, 32) float32, P <= 20 primitives in object space (z up, front to -Y, free units).
-``procedural.scene`` evaluates it; the builders are in ``procedural.families.primitives``.
+``procedural.schema`` describes their rows; the families are built in ``procedural.families``.
 """
 
 from __future__ import annotations
@@ -70,24 +69,37 @@ FAMILIES: dict[str, Family] = {
     "meal": food.meal,
     "composite": composite.composite,
 }
-"""Families the weights are trained on."""
-COMPOSITE_SHARE = 0.12
+"""Families that the starter weights are trained on."""
+COMPOSITE_PROBABILITY = 0.12
 
-HELD_OUT: dict[str, Family] = {
+HELD_OUT_FAMILIES: dict[str, Family] = {
     "teapot": held_out.teapot,
     "guitar": held_out.guitar,
     "windmill": held_out.windmill,
 }
-"""Families no training run ever sees."""
+"""Families that no training run uses."""
 
 
 def sample(family: str, seed: int) -> np.ndarray:
-    """One shape of a family: (P, 32) float32, the same for the same name and seed on every machine."""
-    build = FAMILIES.get(family) or HELD_OUT[family]
+    """The rows (P, 32) float32 of one scene of a family: the same for the same name and seed on every machine."""
+    build = FAMILIES.get(family) or HELD_OUT_FAMILIES[family]
     return build(np.random.default_rng((zlib.crc32(family.encode()), seed)))
 
 
-def draw_family(rng: np.random.Generator) -> str:
-    """The name of a training family, ``composite`` (which has no shape of its own) more often than the others."""
+def sample_family(rng: np.random.Generator) -> str:
+    """The name of a training family: ``composite``, which is no kind of object, more often than the others."""
     names = [name for name in FAMILIES if name != "composite"]
-    return "composite" if rng.random() < COMPOSITE_SHARE else str(rng.choice(names))
+    return "composite" if rng.random() < COMPOSITE_PROBABILITY else str(rng.choice(names))
+
+
+def sample_pose_and_light(rng: np.random.Generator) -> tuple[float, float, np.ndarray]:
+    """How a scene is photographed: yaw in radians (most images show the front), elevation in degrees, light (4,)."""
+    yaw = rng.uniform(-np.pi, np.pi) if rng.random() < 0.4 else rng.normal(0, 0.6)
+    elevation = -8 + 53 * rng.beta(1.6, 2.0)
+    light_azimuth, light_elevation = rng.uniform(-2.2, 2.2), np.radians(rng.uniform(15, 80))
+    direction = [
+        np.sin(light_azimuth) * np.cos(light_elevation),
+        -np.cos(light_azimuth) * np.cos(light_elevation),
+        np.sin(light_elevation),
+    ]
+    return yaw, elevation, np.array([*direction, rng.uniform(0.55, 0.9)], np.float32)

@@ -12,34 +12,23 @@ import torch
 
 from backend.camera import camera_to_world
 from procedural import sampling
-from procedural.normalization import bounding_radius, place
+from procedural.normalization import bounding_radius, normalize_scene
+from procedural.schema import IDENTITY_TRANSFORM, pad_rows
 from procedural.triton_renderer import Scenes
 
-MOST_ROWS = 20
 CHUNK = 64
 
 
 def draw(seed: int) -> tuple[np.ndarray, float, float, np.ndarray]:
     """One random scene before it is placed: rows (P, 32), yaw in radians, elevation in degrees, light (4,)."""
     rng = np.random.default_rng((20261122, seed))
-    rows = sampling.sample(sampling.draw_family(rng), seed)
-    return rows, *draw_stand(rng)
-
-
-def draw_stand(rng: np.random.Generator) -> tuple[float, float, np.ndarray]:
-    """How a scene is photographed: yaw (most pictures show the front), elevation, light."""
-    yaw = rng.uniform(-np.pi, np.pi) if rng.random() < 0.4 else rng.normal(0, 0.6)
-    elevation = -8 + 53 * rng.beta(1.6, 2.0)
-    azimuth, height = rng.uniform(-2.2, 2.2), np.radians(rng.uniform(15, 80))
-    toward = [np.sin(azimuth) * np.cos(height), -np.cos(azimuth) * np.cos(height), np.sin(height)]
-    return yaw, elevation, np.array([*toward, rng.uniform(0.55, 0.9)], np.float32)
+    rows = sampling.sample(sampling.sample_family(rng), seed)
+    return rows, *sampling.sample_pose_and_light(rng)
 
 
 def _draw_chunk(start: int) -> tuple[np.ndarray, ...]:
     drawn = [draw(start + i) for i in range(CHUNK)]
-    rows = np.zeros((CHUNK, MOST_ROWS, 32), np.float32)
-    for i, (mine, *_) in enumerate(drawn):
-        rows[i, : len(mine)] = mine
+    rows = pad_rows([mine for mine, *_ in drawn])
     counts = np.array([len(mine) for mine, *_ in drawn], np.int32)
     radius = np.array([bounding_radius(mine) for mine, *_ in drawn], np.float32)
     yaw, elevation = (np.array([each[i] for each in drawn], np.float32) for i in (1, 2))
@@ -53,14 +42,14 @@ def placed_scenes(start: int, workers: int, device) -> Iterator[tuple[Scenes, to
         for seed in itertools.count(start + len(ahead) * CHUNK, CHUNK):
             rows, counts, radius, yaw, elevation, light = ahead.popleft().get()
             ahead.append(processes.apply_async(_draw_chunk, (seed,)))
-            whole = np.tile(np.array([1, 0, 0, 0, 1, 0], np.float32), (CHUNK, 1))
+            whole = np.tile(np.array(IDENTITY_TRANSFORM, np.float32), (CHUNK, 1))
             scenes = Scenes(rows, counts, whole, light, device)
             tensors = [torch.from_numpy(each).to(device) for each in (radius, yaw, elevation)]
-            placement, good = place(scenes.distance, *tensors)
+            object_to_world, good = normalize_scene(scenes.distance, *tensors)
             if not good.all():  # an empty scene (a cut that took everything) is replaced by its neighbor
                 keep = torch.where(good, torch.arange(CHUNK, device=device), good.int().argmax())
-                scenes, placement, tensors[2] = scenes[keep], placement[keep], tensors[2][keep]
-            scenes.placement = placement.contiguous()
+                scenes, object_to_world, tensors[2] = scenes[keep], object_to_world[keep], tensors[2][keep]
+            scenes.object_to_world = object_to_world.contiguous()
             yield scenes, tensors[2]
 
 

@@ -16,7 +16,7 @@ RINGS = 9
 """Views of a sample that are always shown: the input and both rings."""
 NEIGHBORS = 0, 16, 32
 """How many of the 32 neighbors are shown besides, in turn: a CPU's users get by without, a GPU's have them all."""
-FIELDS = ("rows", "counts", "placement", "light")
+FIELDS = ("rows", "counts", "object_to_world", "light")
 """What ``Scenes`` is made of."""
 
 

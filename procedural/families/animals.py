@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .materials import BLACK, DOTS, FUR, NOISE, STRIPES, WHITE, colors, of, plain, shaded, skin, tint
-from .primitives import IN_BOTH, IN_X, cone, ellipsoid, limb, ring, rod, scene, turned
+from procedural.schema import Mirror, Pattern
+
+from .materials import BLACK, FUR, WHITE, colors, natural, patterned, pick, solid, tint
+from .primitives import cone, ellipsoid, limb, ring, rod, rotated, to_rows
 
 
 @dataclass(frozen=True)
@@ -48,28 +50,36 @@ def _coat(rng, name: str) -> tuple:
     """Skin of the body, of head and legs, and a plain darker color."""
     if name == "giraffe":
         base, spots = tint(rng, (0.87, 0.7, 0.4)), tint(rng, (0.5, 0.3, 0.14))
-        return skin(base, spots, DOTS, rng.uniform(2.5, 4)), plain(base), spots
+        return patterned(base, spots, Pattern.DOTS, rng.uniform(2.5, 4)), solid(base), spots
     if name == "elephant":
         base = tint(rng, (0.52, 0.53, 0.57), 0.1)
     elif name == "pig":
         base = tint(rng, (0.92, 0.65, 0.64))
     elif name == "sheep":
-        dark = of(rng, FUR)
-        return shaded(rng, tint(rng, (0.88, 0.86, 0.8)), 0.4), plain(dark), dark
+        dark = pick(rng, FUR)
+        return natural(rng, tint(rng, (0.88, 0.86, 0.8)), 0.4), solid(dark), dark
     elif name == "lion":
         base = tint(rng, (0.82, 0.62, 0.32))
     elif rng.random() < 0.12:
         base = colors(rng, 1)[0]
     else:
-        base = of(rng, FUR)
+        base = pick(rng, FUR)
     dark = tuple(0.55 * c for c in base)
     if name == "cow" and rng.random() < 0.7:
-        return skin(tint(rng, WHITE), tint(rng, FUR[5 if rng.random() < 0.5 else 0]), NOISE, 2.0), plain(base), dark
+        return (
+            patterned(tint(rng, WHITE), tint(rng, FUR[5 if rng.random() < 0.5 else 0]), Pattern.NOISE, 2.0),
+            solid(base),
+            dark,
+        )
     if name in ("cat", "horse") and rng.random() < 0.35:
         if name == "horse":
-            return skin(WHITE, BLACK, STRIPES, rng.uniform(3, 5)), skin(WHITE, BLACK, STRIPES, 5.0), BLACK
-        return skin(base, dark, STRIPES, rng.uniform(3, 5)), plain(base), dark
-    return shaded(rng, base, 0.3), plain(base), dark
+            return (
+                patterned(WHITE, BLACK, Pattern.STRIPES, rng.uniform(3, 5)),
+                patterned(WHITE, BLACK, Pattern.STRIPES, 5.0),
+                BLACK,
+            )
+        return patterned(base, dark, Pattern.STRIPES, rng.uniform(3, 5)), solid(base), dark
+    return natural(rng, base, 0.3), solid(base), dark
 
 
 def quadruped(rng: np.random.Generator) -> np.ndarray:
@@ -90,18 +100,22 @@ def quadruped(rng: np.random.Generator) -> np.ndarray:
     drop = snout * (0.6 if name in ("horse", "deer", "giraffe", "cow") else 0.25)
     tip = (0, fy - head * 0.6 - snout, fz - head * 0.2 - drop)
     if name == "pig":
-        rows.append(rod((0, fy, fz - 0.03), (0, fy - head - 0.1, fz - 0.05), 0.15, 0.12, plain(tint(rng, dark, 0.1))))
+        rows.append(rod((0, fy, fz - 0.03), (0, fy - head - 0.1, fz - 0.05), 0.15, 0.12, solid(tint(rng, dark, 0.1))))
     elif snout:
         rows.append(limb((0, fy - head * 0.3, fz - head * 0.15), tip, head * 0.65, head * 0.45, fur, blend=0.04))
-        rows.append(ellipsoid((0, tip[1] - head * 0.36, tip[2] + head * 0.1), head * 0.2, plain(BLACK)))
-    rows.append(ellipsoid((head * 0.45, fy - head * 0.78, fz + head * 0.3), head * 0.16, plain(BLACK), mirror=IN_X))
+        rows.append(ellipsoid((0, tip[1] - head * 0.36, tip[2] + head * 0.1), head * 0.2, solid(BLACK)))
+    rows.append(ellipsoid((head * 0.45, fy - head * 0.78, fz + head * 0.3), head * 0.16, solid(BLACK), mirror=Mirror.X))
     ear = (head * 0.6, fy + head * 0.15, fz + head * 0.75)
     if s.ears == "pointed":
-        rows.append(rod(ear, (head * 0.8, ear[1], ear[2] + head * 0.75), head * 0.32, head * 0.08, fur, mirror=IN_X))
-    elif s.ears == "floppy":
-        flap = turned(y=-15 if rng.random() < 0.7 else 20)
         rows.append(
-            ellipsoid((head * 0.95, ear[1], fz), (head * 0.22, head * 0.4, head * 0.75), plain(dark), flap, mirror=IN_X)
+            rod(ear, (head * 0.8, ear[1], ear[2] + head * 0.75), head * 0.32, head * 0.08, fur, mirror=Mirror.X)
+        )
+    elif s.ears == "floppy":
+        flap = rotated(y=-15 if rng.random() < 0.7 else 20)
+        rows.append(
+            ellipsoid(
+                (head * 0.95, ear[1], fz), (head * 0.22, head * 0.4, head * 0.75), solid(dark), flap, mirror=Mirror.X
+            )
         )
     elif s.ears == "long":
         rows.append(
@@ -111,12 +125,14 @@ def quadruped(rng: np.random.Generator) -> np.ndarray:
                 head * 0.24,
                 head * 0.2,
                 fur,
-                mirror=IN_X,
+                mirror=Mirror.X,
             )
         )
     elif s.ears == "huge":
         rows.append(
-            ellipsoid((head * 1.45, fy + head * 0.35, fz), (head * 0.8, 0.08, head), fur, turned(z=25), mirror=IN_X)
+            ellipsoid(
+                (head * 1.45, fy + head * 0.35, fz), (head * 0.8, 0.08, head), fur, rotated(z=25), mirror=Mirror.X
+            )
         )
     elif s.ears == "side":
         rows.append(
@@ -126,13 +142,13 @@ def quadruped(rng: np.random.Generator) -> np.ndarray:
                 head * 0.28,
                 head * 0.18,
                 fur,
-                mirror=IN_X,
+                mirror=Mirror.X,
             )
         )
     else:
-        rows.append(ellipsoid((head * 0.75, ear[1], fz + head * 0.85), head * 0.32, fur, mirror=IN_X))
+        rows.append(ellipsoid((head * 0.75, ear[1], fz + head * 0.85), head * 0.32, fur, mirror=Mirror.X))
     if s.extra == "mane":
-        rows.append(limb((0, -length * 0.8, girth), (0, fy + head * 0.7, fz + head * 0.8), 0.09, 0.09, plain(dark)))
+        rows.append(limb((0, -length * 0.8, girth), (0, fy + head * 0.7, fz + head * 0.8), 0.09, 0.09, solid(dark)))
     elif s.extra == "knobs":
         rows.append(
             rod(
@@ -140,8 +156,8 @@ def quadruped(rng: np.random.Generator) -> np.ndarray:
                 (head * 0.45, fy, fz + head * 1.6),
                 0.045,
                 0.05,
-                plain(dark),
-                mirror=IN_X,
+                solid(dark),
+                mirror=Mirror.X,
             )
         )
     elif s.extra == "trunk":
@@ -156,8 +172,8 @@ def quadruped(rng: np.random.Generator) -> np.ndarray:
                     (head * 0.6, fy - head * 1.6, fz - 0.3),
                     0.07,
                     0.04,
-                    plain(WHITE),
-                    mirror=IN_X,
+                    solid(WHITE),
+                    mirror=Mirror.X,
                 )
             )
     elif s.extra == "horns":
@@ -167,33 +183,33 @@ def quadruped(rng: np.random.Generator) -> np.ndarray:
                 (head * 1.2, fy, fz + head * 1.5),
                 0.06,
                 0.04,
-                plain((0.8, 0.75, 0.6)),
-                mirror=IN_X,
+                solid((0.8, 0.75, 0.6)),
+                mirror=Mirror.X,
             )
         )
-        rows.append(ellipsoid((0, length * 0.55, -girth * 0.9), girth * 0.35, plain(tint(rng, (0.9, 0.65, 0.62)))))
+        rows.append(ellipsoid((0, length * 0.55, -girth * 0.9), girth * 0.35, solid(tint(rng, (0.9, 0.65, 0.62)))))
     elif s.extra == "antlers":
         fork = (head * 1.5, fy + 0.1, fz + head * 2.2)
-        rows.append(limb((head * 0.4, fy, fz + head * 0.8), fork, 0.045, 0.04, plain(dark), mirror=IN_X))
+        rows.append(limb((head * 0.4, fy, fz + head * 0.8), fork, 0.045, 0.04, solid(dark), mirror=Mirror.X))
         for y in (-0.25, 0.15):
-            rows.append(limb(fork, (head * 2.0, fork[1] + y, fork[2] + 0.25), 0.04, 0.04, plain(dark), mirror=IN_X))
+            rows.append(limb(fork, (head * 2.0, fork[1] + y, fork[2] + 0.25), 0.04, 0.04, solid(dark), mirror=Mirror.X))
     elif s.extra == "ruff":
         rows.append(
             ellipsoid(
-                (0, fy + head * 0.4, fz), (head * 1.45, head * 0.75, head * 1.5), plain(tint(rng, (0.5, 0.28, 0.1)))
+                (0, fy + head * 0.4, fz), (head * 1.45, head * 0.75, head * 1.5), solid(tint(rng, (0.5, 0.28, 0.1)))
             )
         )
     if s.tail == "ball":
         rows.append(ellipsoid((0, length + girth * 0.9, girth * 0.3), u(0.09, 0.14), body))
     elif s.tail == "curl":
-        rows.append(ring((0, length + girth, 0.12), 0.1, 0.04, fur, turn=turned(y=70)))
+        rows.append(ring((0, length + girth, 0.12), 0.1, 0.04, fur, rotation=rotated(y=70)))
     else:
         root = (0, length + girth * 0.7, girth * 0.45)
         y, z = {"up": (u(0.15, 0.4), u(0.3, 0.55)), "down": (u(0.1, 0.2), -u(0.4, 0.7)), "bushy": (0.4, -0.2)}[s.tail]
         size = 0.11 if s.tail == "bushy" or name == "horse" else 0.05
         rows.append(
             limb(
-                root, (0, root[1] + y, root[2] + z), size * 0.7, size, plain(dark) if name in ("horse", "lion") else fur
+                root, (0, root[1] + y, root[2] + z), size * 0.7, size, solid(dark) if name in ("horse", "lion") else fur
             )
         )
     x, y = girth * 0.62, length * 0.92
@@ -206,10 +222,10 @@ def quadruped(rng: np.random.Generator) -> np.ndarray:
             thick,
             fur,
             blend=0.04,
-            mirror=IN_BOTH,
+            mirror=Mirror.XY,
         )
     )
     if rng.random() < 0.6:
         foot = (x, y + stride, -girth * 0.6 - leg - thick * 0.3)
-        rows.append(cone(foot, thick * 1.25, thick * 1.1, thick * 0.7, plain(dark), 0.02, mirror=IN_BOTH))
-    return scene(rows)
+        rows.append(cone(foot, thick * 1.25, thick * 1.1, thick * 0.7, solid(dark), 0.02, mirror=Mirror.XY))
+    return to_rows(rows)

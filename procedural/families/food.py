@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from procedural.schema import Operation, Pattern
+
 from .materials import (
-    CHECKS,
-    DOTS,
     LEAF,
-    NOISE,
     RED,
-    STRIPES,
     WOOD,
     YELLOW,
     colors,
-    of,
-    painted,
-    plain,
-    shaded,
-    skin,
+    maybe_patterned,
+    natural,
+    patterned,
+    pick,
+    solid,
     tint,
 )
-from .primitives import CARVE, box, cone, ellipsoid, limb, prism, rod, scene, turned
+from .primitives import box, cone, ellipsoid, limb, prism, rod, rotated, to_rows
 
 BREAD, CHOCOLATE = (0.82, 0.58, 0.3), (0.3, 0.17, 0.1)
 
@@ -30,14 +28,14 @@ def meal(rng: np.random.Generator) -> np.ndarray:
     """Burger, apple, pear, pumpkin, pineapple, carrot or a bowl of fruit."""
     u = rng.uniform
     first, second, third = colors(rng, 3)
-    leaf, kind = plain(of(rng, LEAF)), int(rng.integers(7))
-    twig = plain(of(rng, WOOD))
+    leaf, kind = solid(pick(rng, LEAF)), int(rng.integers(7))
+    twig = solid(pick(rng, WOOD))
     if kind == 0:
         bread = tint(rng, BREAD)
         wide, z = u(0.7, 0.85), 0.17
         rows = [
-            ellipsoid((0, 0, 0.35), (wide, wide, u(0.4, 0.6)), skin(bread, (0.93, 0.88, 0.7), DOTS, 3.5)),
-            box((0, 0, -0.8), (2, 2, 1.1), plain(bread), op=CARVE),
+            ellipsoid((0, 0, 0.35), (wide, wide, u(0.4, 0.6)), patterned(bread, (0.93, 0.88, 0.7), Pattern.DOTS, 3.5)),
+            box((0, 0, -0.8), (2, 2, 1.1), solid(bread), op=Operation.SUBTRACT),
         ]
         for color, size, half in (
             (LEAF[3], 1.08, 0.06),
@@ -51,19 +49,19 @@ def meal(rng: np.random.Generator) -> np.ndarray:
                     wide * size,
                     wide * size * u(0.97, 1.03),
                     half + 0.035,
-                    plain(tint(rng, color)),
+                    solid(tint(rng, color)),
                     0.05,
                 )
             )
             z -= 2 * half
-        rows.append(cone((0, 0, z - 0.05), wide * 0.9, wide, 0.18, plain(bread), 0.1))
+        rows.append(cone((0, 0, z - 0.05), wide * 0.9, wide, 0.18, solid(bread), 0.1))
     elif kind in (1, 2):
         skins = (RED, (0.75, 0.8, 0.25), (0.9, 0.75, 0.2))[int(rng.integers(3))]
-        peel, size = shaded(rng, tint(rng, skins), 0.5), u(0.5, 0.6)
+        peel, size = natural(rng, tint(rng, skins), 0.5), u(0.5, 0.6)
         if kind == 1:
             rows = [
                 ellipsoid((0, 0, 0), (size, size, size * u(0.85, 0.98)), peel),
-                ellipsoid((0, 0, size * 1.05), (0.22, 0.22, 0.3), peel, op=CARVE, blend=0.1),
+                ellipsoid((0, 0, size * 1.05), (0.22, 0.22, 0.3), peel, op=Operation.SUBTRACT, blend=0.1),
             ]
             top = size * 0.7
         else:
@@ -75,28 +73,34 @@ def meal(rng: np.random.Generator) -> np.ndarray:
         tip = (0.08, 0, top + u(0.25, 0.35))
         rows.append(rod((0, 0, top - 0.12), tip, 0.05, 0.055, twig))
         if rng.random() < 0.8:
-            rows.append(ellipsoid((0.24, 0, top + 0.16), (0.24, 0.1, 0.045), leaf, turned(y=-20)))
+            rows.append(ellipsoid((0.24, 0, top + 0.16), (0.24, 0.1, 0.045), leaf, rotated(y=-20)))
         if kind == 1 and rng.random() < 0.25:
-            rows.append(ellipsoid((size, -0.1, 0.05), 0.26, plain((0.93, 0.89, 0.7)), op=CARVE))
+            rows.append(ellipsoid((size, -0.1, 0.05), 0.26, solid((0.93, 0.89, 0.7)), op=Operation.SUBTRACT))
     elif kind == 3:
         orange, count = tint(rng, (0.9, 0.48, 0.12)), int(rng.integers(7, 10))
         rows = [
-            ellipsoid((0.32, 0, 0), (0.36, 0.3, u(0.42, 0.55)), plain(orange), repeat=count),
-            ellipsoid((0, 0, 0), (0.4, 0.4, 0.38), plain(orange)),
+            ellipsoid((0.32, 0, 0), (0.36, 0.3, u(0.42, 0.55)), solid(orange), repeat=count),
+            ellipsoid((0, 0, 0), (0.4, 0.4, 0.38), solid(orange)),
         ]
         rows.append(limb((0, 0, 0.3), (0.08, 0, 0.7), 0.1, 0.07, leaf))
         if rng.random() < 0.5:
-            rows.append(prism((0.22, -0.6, 0.12), 0.11, 0.0, 0.09, 0.16, plain((0.2, 0.1, 0.05)), 0.0, op=CARVE))
-            rows.append(prism((-0.22, -0.6, 0.12), 0.11, 0.0, 0.09, 0.16, plain((0.2, 0.1, 0.05)), 0.0, op=CARVE))
-            rows.append(box((0, -0.62, -0.16), (0.3, 0.16, 0.07), plain((0.2, 0.1, 0.05)), op=CARVE))
+            rows.append(
+                prism((0.22, -0.6, 0.12), 0.11, 0.0, 0.09, 0.16, solid((0.2, 0.1, 0.05)), 0.0, op=Operation.SUBTRACT)
+            )
+            rows.append(
+                prism((-0.22, -0.6, 0.12), 0.11, 0.0, 0.09, 0.16, solid((0.2, 0.1, 0.05)), 0.0, op=Operation.SUBTRACT)
+            )
+            rows.append(box((0, -0.62, -0.16), (0.3, 0.16, 0.07), solid((0.2, 0.1, 0.05)), op=Operation.SUBTRACT))
     elif kind == 4:
         rows = [
             ellipsoid(
-                (0, 0, 0), (0.45, 0.45, u(0.6, 0.75)), skin(tint(rng, (0.85, 0.6, 0.2)), (0.55, 0.33, 0.1), CHECKS, 2.5)
+                (0, 0, 0),
+                (0.45, 0.45, u(0.6, 0.75)),
+                patterned(tint(rng, (0.85, 0.6, 0.2)), (0.55, 0.33, 0.1), Pattern.CHECKS, 2.5),
             )
         ]
         rows += [
-            ellipsoid((out, 0, z), (0.32, 0.1, 0.05), leaf, turned(y=-steep), repeat=n)
+            ellipsoid((out, 0, z), (0.32, 0.1, 0.05), leaf, rotated(y=-steep), repeat=n)
             for out, z, steep, n in ((0.22, 0.72, 35, 6), (0.15, 0.85, 60, 5))
         ]
         rows.append(ellipsoid((0, 0, 0.85), (0.12, 0.12, 0.36), leaf))
@@ -108,7 +112,7 @@ def meal(rng: np.random.Generator) -> np.ndarray:
                 (0, 0, -long),
                 u(0.24, 0.32),
                 0.06,
-                skin(tint(rng, (0.93, 0.5, 0.13)), (0.8, 0.4, 0.1), STRIPES, 3.0),
+                patterned(tint(rng, (0.93, 0.5, 0.13)), (0.8, 0.4, 0.1), Pattern.STRIPES, 3.0),
             )
         ]
         rows += [
@@ -117,16 +121,16 @@ def meal(rng: np.random.Generator) -> np.ndarray:
         ]
     else:
         rows = [
-            ellipsoid((0, 0, 0), (0.8, 0.8, 0.55), painted(rng, first, second, 0.5)),
-            box((0, 0, 1), (2, 2, 1), plain(third), op=CARVE),
+            ellipsoid((0, 0, 0), (0.8, 0.8, 0.55), maybe_patterned(rng, first, second, 0.5)),
+            box((0, 0, 1), (2, 2, 1), solid(third), op=Operation.SUBTRACT),
         ]
         rows += [
-            ellipsoid((0, 0, 0.06), (0.7, 0.7, 0.45), plain(third), op=CARVE),
-            cone((0, 0, -0.52), 0.42, 0.35, 0.1, plain(first)),
+            ellipsoid((0, 0, 0.06), (0.7, 0.7, 0.45), solid(third), op=Operation.SUBTRACT),
+            cone((0, 0, -0.52), 0.42, 0.35, 0.1, solid(first)),
         ]
         for angle, color in zip((0.3, 2.4, 4.4), (RED, LEAF[3], (0.93, 0.55, 0.15)), strict=True):
             rows.append(
-                ellipsoid((0.33 * np.cos(angle), 0.33 * np.sin(angle), 0.0), u(0.27, 0.33), plain(tint(rng, color)))
+                ellipsoid((0.33 * np.cos(angle), 0.33 * np.sin(angle), 0.0), u(0.27, 0.33), solid(tint(rng, color)))
             )
-        rows.append(ellipsoid((0, 0, 0.2), 0.28, skin(tint(rng, YELLOW), tint(rng, RED), NOISE, 1.0)))
-    return scene(rows)
+        rows.append(ellipsoid((0, 0, 0.2), 0.28, patterned(tint(rng, YELLOW), tint(rng, RED), Pattern.NOISE, 1.0)))
+    return to_rows(rows)

@@ -1,10 +1,24 @@
-"""Colors and patterns: palettes, materials and what a part is painted with."""
+"""Colors and materials of primitives: palettes, and functions that sample from them."""
 
 from __future__ import annotations
 
 import colorsys
+from typing import NamedTuple
 
-SOLID, STRIPES, CHECKS, DOTS, GRADIENT, NOISE = range(6)
+from procedural.schema import Pattern
+
+
+class Material(NamedTuple):
+    """Two colors (sRGB 0..1) and the pattern in which they alternate."""
+
+    color_a: tuple
+    color_b: tuple
+    pattern: int
+    """A ``Pattern``."""
+    frequency: float = 1.0
+    """Cycles per unit of length."""
+    axis: int = 2
+    """Local axis 0..2 across which stripes run."""
 
 
 def _palette(text: str) -> tuple:
@@ -48,9 +62,9 @@ def tint(rng, color, amount: float = 0.06) -> tuple:
     return tuple(min(max(color[i] + light + shift[i], 0.03), 0.94) for i in range(3))
 
 
-def of(rng, material) -> tuple:
-    """A random color of a material (a tuple of colors)."""
-    return tint(rng, material[int(rng.integers(len(material)))])
+def pick(rng, palette) -> tuple:
+    """A random color of a palette (a tuple of colors), slightly tinted."""
+    return tint(rng, palette[int(rng.integers(len(palette)))])
 
 
 def colors(rng, count: int) -> list:
@@ -69,26 +83,27 @@ def colors(rng, count: int) -> list:
     ]
 
 
-def plain(color) -> tuple:
-    """Skin of one color."""
-    return (*color, *color, SOLID, 1.0, 2)
+def solid(color) -> Material:
+    """A material of one color."""
+    return Material(color, color, Pattern.SOLID)
 
 
-def skin(first, second, pattern: int, frequency: float = 3.0, axis: int = 2) -> tuple:
-    """Skin of two colors in a pattern; frequency in cycles per unit, axis 0..2 local."""
-    return (*first, *second, pattern, frequency, axis)
+def patterned(first, second, pattern: int, frequency: float = 3.0, axis: int = 2) -> Material:
+    """A material of two colors; ``frequency`` in cycles per unit of length, ``axis`` 0..2 local."""
+    return Material(first, second, pattern, frequency, axis)
 
 
-def painted(rng, first, second, chance: float = 0.35) -> tuple:
-    """The first color, with some chance patterned with the second."""
+def maybe_patterned(rng, first, second, chance: float = 0.35) -> Material:
+    """The first color, with probability ``chance`` patterned with the second."""
     if rng.random() >= chance:
-        return plain(first)
-    return skin(first, second, int(rng.integers(1, 6)), rng.uniform(1.5, 4.5), int(rng.integers(3)))
+        return solid(first)
+    return patterned(first, second, int(rng.integers(1, 6)), rng.uniform(1.5, 4.5), int(rng.integers(3)))
 
 
-def shaded(rng, color, chance: float = 0.5) -> tuple:
-    """A natural surface: plain, or with soft noise or a gradient towards a darker tone."""
+def natural(rng, color, chance: float = 0.5) -> Material:
+    """A natural surface: with probability ``chance`` soft noise or a gradient towards a darker tone, else solid."""
     darker = tuple(0.72 * c for c in color)
     if rng.random() >= chance:
-        return plain(color)
-    return skin(darker, color, GRADIENT if rng.random() < 0.5 else NOISE, rng.uniform(2.0, 5.0))
+        return solid(color)
+    pattern = Pattern.GRADIENT if rng.random() < 0.5 else Pattern.NOISE
+    return patterned(darker, color, pattern, rng.uniform(2.0, 5.0))

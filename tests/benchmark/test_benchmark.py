@@ -18,19 +18,19 @@ from benchmark import contact_sheet, quality, report
 from benchmark.baselines import painted
 from benchmark.ground_truth import Truth, choose, score
 from procedural import scene
-from procedural.scene import ELLIPSOID, Scene
+from procedural.families.materials import patterned
+from procedural.families.primitives import ellipsoid, to_rows
+from procedural.scene import Scene
+from procedural.schema import Pattern
 from tests.helpers.tiny import RADIUS, write_weights
 
 
-def ball_scene(name="ball", group="seed", elevation=20.0, radius=RADIUS, offset=(0.0, 0.0, 0.0)):
+def ball_scene(name="ball", group="in_distribution", elevation=20.0, radius=RADIUS, offset=(0.0, 0.0, 0.0)):
     """A ball in two colors as the real scenes are written down."""
-    row = np.zeros((1, 32), np.float32)
-    row[0, :4] = ELLIPSOID, radius, radius, radius
-    row[0, 9:18] = np.eye(3).ravel()
-    row[0, 20:26] = 0.9, 0.2, 0.1, 0.9, 0.9, 0.3
-    row[0, 26:28] = 1, 3
-    placement = np.array([1, *offset, 1, 0], np.float32)
-    return Scene(name, "ball", group, elevation, row, placement, np.array([0, -0.6, 0.8, 0.6], np.float32))
+    material = patterned((0.9, 0.2, 0.1), (0.9, 0.9, 0.3), Pattern.STRIPES, 3.0, 0)
+    rows = to_rows([ellipsoid((0, 0, 0), radius, material)])
+    object_to_world = np.array([1, *offset, 1, 0], np.float32)
+    return Scene(name, "ball", group, elevation, rows, object_to_world, np.array([0, -0.6, 0.8, 0.6], np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def results():
         return {
             "name": f"mug-{index}",
             "family": "mug",
-            "group": "seed",
+            "group": "in_distribution",
             "elevation": 20.0,
             "elevation_found": {"degrees": 24.0, "source": "matched", "confidence": 0.5},
             "seconds": {"views": 10.0 + index, "mesh": 1.0},
@@ -64,7 +64,7 @@ def results():
 
 
 def test_a_shape_without_a_mesh_counts_as_nothing_found():
-    group = report.summarize(results())["seed"]
+    group = report.summarize(results())["in_distribution"]
     ours = group["methods"]["ours"]
     assert ours["f05"]["mean"] == pytest.approx(0.81)
     assert ours["f05"]["median"] == 0.9
@@ -98,7 +98,7 @@ def test_tables_hold_what_was_measured():
         assert not line.startswith("|") or line.endswith("|")
     assert "nan" not in page
     text = json.dumps(report.plain(whole), allow_nan=False)
-    assert json.loads(text)["groups"]["seed"]["shapes"] == 10
+    assert json.loads(text)["groups"]["in_distribution"]["shapes"] == 10
     assert "0.810" in report.table(whole)
 
 
@@ -152,14 +152,14 @@ def test_true_views_are_the_whole_plan_as_the_network_takes_it():
 
 
 def write_held_out(path, scenes):
-    names = ("name", "family", "group", "elevation", "rows", "placement", "light")
+    names = ("name", "family", "group", "elevation", "rows", "object_to_world", "light")
     arrays = {name: np.array([getattr(scene, name) for scene in scenes]) for name in names}
     np.savez(path, **arrays, count=[len(scene.rows) for scene in scenes])
 
 
 def test_a_ball_goes_from_file_to_numbers_and_back_out_as_tables(weights, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(scene, "HELD_OUT", tmp_path / "held_out.npz")
-    write_held_out(scene.HELD_OUT, [ball_scene("a", "family", elevation=35.0)])
+    monkeypatch.setattr(scene, "HELD_OUT_PATH", tmp_path / "held_out.npz")
+    write_held_out(scene.HELD_OUT_PATH, [ball_scene("a", "held_out_families", elevation=35.0)])
     flags = ["--weights", str(weights), "--faces", "2000", "--texture-size", "256"]
     files = tmp_path / "out.json", tmp_path / "out.md"
     assert quality.main(["quality", *flags, "--json", str(files[0]), "--markdown", str(files[1])]) == 0
@@ -194,20 +194,20 @@ def test_a_scene_without_a_mesh_is_recorded_and_not_fatal(weights, tmp_path):
     found = quality.judge(truth, Pipeline(), network, Options(weights=str(broken)), tmp_path / "job")
     assert "object" in found["failed"]
     assert set(found["methods"]) == {"sphere", "box", "inflated"}
-    group = report.summarize([found])["seed"]
+    group = report.summarize([found])["in_distribution"]
     assert group["methods"]["ours"]["f05"]["mean"] == group["methods"]["ceiling"]["f05"]["mean"] == 0
     assert group["failed"] == 1
 
 
 def test_the_sheet_shows_shapes_evenly_and_stays_small():
     scenes = [ball_scene(f"s{index}") for index in range(31)] + [
-        ball_scene(f"f{index}", "family") for index in range(9)
+        ball_scene(f"f{index}", "held_out_families") for index in range(9)
     ]
     chosen = choose(scenes, contact_sheet.SHAPES)
     assert [scene.name for scene in chosen][:2] == ["s0", "s2"]
     assert len(chosen) == 24
     noise = np.random.default_rng(0).integers(0, 255, (contact_sheet.TILE, 8 * contact_sheet.TILE, 3), np.uint8)
-    sheet = contact_sheet.draw({"seed": [noise] * 16, "family": [noise] * 7})
+    sheet = contact_sheet.draw({"in_distribution": [noise] * 16, "held_out_families": [noise] * 7})
     assert sheet.size[1] > 12 * contact_sheet.TILE
     corner = np.asarray(sheet)[3 * contact_sheet.GAP :, : 8 * contact_sheet.TILE]
     np.testing.assert_array_equal(corner[: contact_sheet.TILE], noise)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy import ndimage
 
-from procedural.sampling import FAMILIES, HELD_OUT, draw_family, sample
-from procedural.scene import COLUMNS, SUBTRACT, object_distance
+from procedural.sampling import FAMILIES, HELD_OUT_FAMILIES, sample, sample_family
+from procedural.schema import MAX_PRIMITIVES, ROW_LENGTH, Column, Operation
+from procedural.sdf import object_distance
 
 VOXELS = 48
 
@@ -20,8 +21,9 @@ def _grid(low: np.ndarray, high: np.ndarray, size: int) -> torch.Tensor:
 
 def pieces(rows: np.ndarray) -> np.ndarray:
     """Voxel counts of the shape's separate pieces, largest first, on a grid fitted to it."""
-    added = rows[rows[:, 18] != SUBTRACT]
-    reach = float((np.linalg.norm(added[:, 6:9], axis=1) + np.abs(added[:, [1, 2, 3, 5]]).sum(1)).max())
+    added = rows[rows[:, Column.OPERATION] != Operation.SUBTRACT]
+    sizes = np.abs(added[:, [Column.A, Column.B, Column.C, Column.HALF_DEPTH]]).sum(1)
+    reach = float((np.linalg.norm(added[:, Column.CENTER : Column.ROTATION], axis=1) + sizes).max())
     low, high = np.full(3, -reach), np.full(3, reach)
     tensor = torch.from_numpy(rows)
     for _ in range(2):
@@ -40,22 +42,22 @@ def pieces(rows: np.ndarray) -> np.ndarray:
     return np.sort(np.bincount(labels.ravel(), minlength=count + 1)[1:])[::-1]
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, *HELD_OUT])
+@pytest.mark.parametrize("family", [*FAMILIES, *HELD_OUT_FAMILIES])
 def test_scenes_are_finite_small_and_repeatable(family):
     for seed in range(40):
         rows = sample(family, seed)
         assert rows.dtype == np.float32
-        assert rows.shape[1] == COLUMNS
-        assert 1 <= len(rows) <= 20
+        assert rows.shape[1] == ROW_LENGTH
+        assert 1 <= len(rows) <= MAX_PRIMITIVES == 20
         assert np.isfinite(rows).all()
-        assert ((rows[:, 20:26] >= 0) & (rows[:, 20:26] <= 1)).all()
-        turns = rows[:, 9:18].reshape(-1, 3, 3)
-        assert np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3), atol=1e-2)
+        assert ((rows[:, Column.COLOR_A : Column.PATTERN] >= 0) & (rows[:, Column.COLOR_A : Column.PATTERN] <= 1)).all()
+        rotations = rows[:, Column.ROTATION : Column.OPERATION].reshape(-1, 3, 3)
+        assert np.allclose(rotations @ rotations.transpose(0, 2, 1), np.eye(3), atol=1e-2)
         assert np.array_equal(rows, sample(family, seed))
     assert not np.array_equal(sample(family, 0), sample(family, 1))
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, *HELD_OUT])
+@pytest.mark.parametrize("family", [*FAMILIES, *HELD_OUT_FAMILIES])
 def test_scenes_are_one_piece(family):
     torch.set_num_threads(1)
     for seed in range(2):
@@ -64,8 +66,8 @@ def test_scenes_are_one_piece(family):
 
 
 def test_held_out_families_are_never_drawn_for_training():
-    assert not set(FAMILIES) & set(HELD_OUT)
+    assert not set(FAMILIES) & set(HELD_OUT_FAMILIES)
     rng = np.random.default_rng(0)
-    drawn = [draw_family(rng) for _ in range(2000)]
+    drawn = [sample_family(rng) for _ in range(2000)]
     assert set(drawn) == set(FAMILIES)
     assert drawn.count("composite") > 2 * len(drawn) / len(FAMILIES)

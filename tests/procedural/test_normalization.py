@@ -1,4 +1,4 @@
-"""Where procedural scenes are put for their camera."""
+"""How procedural scenes are scaled and centered for their input camera."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import pytest
 import torch
 
 from backend import camera
-from procedural.normalization import FILL, LARGEST_COORDINATE, bounding_radius, place
+from procedural.families.materials import solid
+from procedural.families.primitives import box, ellipsoid, to_rows
+from procedural.normalization import FRAME_FILL, MAX_COORDINATE, bounding_radius, normalize_scene
 from procedural.sampling import FAMILIES, sample
-from procedural.scene import BOX, ELLIPSOID, object_distance
+from procedural.schema import Operation
+from procedural.sdf import object_distance
 
 
-def placed(rows, yaw, elevation):
+def normalized(rows, yaw, elevation):
     table = torch.from_numpy(rows)
-    return place(
+    return normalize_scene(
         lambda points: object_distance(table, points[0])[0][None],
         torch.tensor([bounding_radius(rows)]),
         torch.tensor([yaw]),
@@ -23,41 +26,40 @@ def placed(rows, yaw, elevation):
 
 
 @pytest.mark.parametrize(("family", "yaw", "elevation"), [("chair", 0.6, 40.0), ("car", -2.0, -5.0), ("tree", 3.0, 20)])
-def test_a_scene_is_placed_as_a_cutout_of_it_would_be(family, yaw, elevation):
+def test_scene_is_framed_as_its_cutout_would_be(family, yaw, elevation):
     torch.set_num_threads(1)
     rows = sample(family, 7)
-    placement, good = placed(rows, yaw, float(elevation))
-    assert good.tolist() == [True]
-    scale, *offset, cos, sin = placement[0].tolist()
+    object_to_world, valid = normalized(rows, yaw, float(elevation))
+    assert valid.tolist() == [True]
+    scale, *translation, cos, sin = object_to_world[0].tolist()
     assert (cos, sin) == pytest.approx((np.cos(yaw), np.sin(yaw)), abs=1e-5)
     steps = np.linspace(-0.6, 0.6, 97, dtype=np.float32)
     world = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
-    moved = (world - np.float32(offset)) / scale
-    turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], np.float32)
-    distance = scale * object_distance(torch.from_numpy(rows), torch.from_numpy(moved @ turn))[0].numpy()
+    shifted = (world - np.float32(translation)) / scale
+    rotation = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], np.float32)
+    distance = scale * object_distance(torch.from_numpy(rows), torch.from_numpy(shifted @ rotation))[0].numpy()
     inside = world[distance < 0.003]
-    assert np.abs(inside).max() < LARGEST_COORDINATE + 0.02
+    assert np.abs(inside).max() < MAX_COORDINATE + 0.02
     pose = camera.camera_to_world(90 - elevation, 0.0)
     pixels, _ = camera.project(inside, pose, 1)
     low, high = pixels.min(0), pixels.max(0)
     np.testing.assert_allclose((low + high) / 2, 0.5, atol=0.02)
     side = (high - low).max()
-    assert side == pytest.approx(FILL, abs=0.03) or (side < FILL and np.abs(inside).max() > LARGEST_COORDINATE - 0.02)
+    assert side == pytest.approx(FRAME_FILL, abs=0.03) or (
+        side < FRAME_FILL and np.abs(inside).max() > MAX_COORDINATE - 0.02
+    )
 
 
-def test_a_scene_that_was_cut_away_is_told():
-    rows = np.zeros((2, 32), np.float32)
-    rows[:, 9:18] = np.eye(3).ravel()
-    rows[0, :4] = ELLIPSOID, 0.3, 0.3, 0.3
-    rows[1, :4] = BOX, 1, 1, 1
-    rows[1, 18] = 1
-    placement, good = placed(rows, 0.0, 10.0)
-    assert good.tolist() == [False]
-    assert torch.isfinite(placement).all()
+def test_empty_scene_is_reported():
+    gray = solid((0.5, 0.5, 0.5))
+    rows = to_rows([ellipsoid((0, 0, 0), 0.3, gray), box((0, 0, 0), (1, 1, 1), gray, op=Operation.SUBTRACT)])
+    object_to_world, valid = normalized(rows, 0.0, 10.0)
+    assert valid.tolist() == [False]
+    assert torch.isfinite(object_to_world).all()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_bounding_radius_bounds(family):
+def test_bounding_radius_bounds(family):
     torch.set_num_threads(1)
     for seed in range(3):
         rows = sample(family, seed)

@@ -1,323 +1,49 @@
-"""The benchmark's true scenes: their distances against brute force, and the fixed list that is judged on."""
+"""Scenes in world space, and the benchmark's fixed list of them."""
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from scipy.spatial import cKDTree
 
 from benchmark.ground_truth import Truth
-from procedural import scene as scenes
-from procedural.sampling import FAMILIES, HELD_OUT
-from procedural.scene import (
-    BOX,
-    CAPSULE,
-    CONE,
-    ELLIPSOID,
-    INTERSECT,
-    PRISM,
-    SUBTRACT,
-    TORUS,
-    UNION,
-    Scene,
-    load_held_out,
-    object_distance,
-)
-
-RIM = np.linspace(0, 2 * np.pi, 240, endpoint=False)
-LINE = np.linspace(0, 1, 81)
+from procedural.families.materials import solid
+from procedural.families.primitives import box, ellipsoid, to_rows
+from procedural.held_out import held_out_scenes
+from procedural.sampling import FAMILIES, HELD_OUT_FAMILIES
+from procedural.scene import Scene, load_held_out
+from procedural.sdf import object_distance
 
 
-def row(kind, a=0.1, b=0.1, c=0.1, rounding=0.0, depth=0.1, center=(0, 0, 0), turn=None, operation=UNION, blend=0.0):
-    made = np.zeros(32, np.float32)
-    made[:6] = kind, a, b, c, rounding, depth
-    made[6:9] = center
-    made[9:18] = (np.eye(3) if turn is None else turn).ravel()
-    made[18:20] = operation, blend
-    return made
+def make_scene(rows, scale=0.5, translation=(0.1, -0.05, 0.02), yaw=0.7):
+    object_to_world = np.array([scale, *translation, math.cos(yaw), math.sin(yaw)], np.float32)
+    return Scene("a", "a", "in_distribution", 10.0, rows, object_to_world, np.array([0, 0, 1, 0.5], np.float32))
 
 
-def distance(rows, points) -> np.ndarray:
-    table = torch.from_numpy(np.atleast_2d(rows))
-    return object_distance(table, torch.from_numpy(np.asarray(points, np.float32)))[0].numpy()
-
-
-def turned(profile: np.ndarray) -> np.ndarray:
-    """A profile (N, 2) of radius and height, swept round z."""
-    radius, height = profile[:, None, 0], profile[:, None, 1]
-    across = np.broadcast_to(height, (len(profile), len(RIM)))
-    return np.stack([radius * np.cos(RIM), radius * np.sin(RIM), across], -1).reshape(-1, 3)
-
-
-def outline(*corners) -> np.ndarray:
-    """Points along a line through 2D corners."""
-    return np.concatenate([np.subtract(b, a) * LINE[:, None] + a for a, b in pairwise(corners)])
-
-
-def ball_points(radius, count=20_000) -> np.ndarray:
-    """Fibonacci's even spread over a ball."""
-    step = np.arange(count) + 0.5
-    z, angle = 1 - 2 * step / count, step * math.pi * (1 + 5**0.5)
-    flat = np.sqrt(1 - z * z)
-    return radius * np.stack([flat * np.cos(angle), flat * np.sin(angle), z], -1)
-
-
-def box_faces(half) -> np.ndarray:
-    steps = 2 * LINE - 1
-    u, v = (each.ravel() for each in np.meshgrid(steps, steps))
-    sides = [np.insert(np.stack([u, v], -1), axis, sign, 1) for axis in range(3) for sign in (-1, 1)]
-    return np.concatenate(sides) * half
-
-
-def capsule_profile(low, high, half):
-    """Two balls joined by their common tangents: the outline of the hull."""
-    tilt = math.asin((low - high) / (2 * half))
-    bottom = np.linspace(-np.pi / 2, tilt, 80)
-    top = np.linspace(tilt, np.pi / 2, 80)
-    arcs = [
-        np.stack([low * np.cos(bottom), low * np.sin(bottom) - half], -1),
-        np.stack([high * np.cos(top), high * np.sin(top) + half], -1),
-    ]
-    return np.concatenate([arcs[0], outline(arcs[0][-1], arcs[1][0]), arcs[1]])
-
-
-def prism_faces(low, high, half, depth):
-    """The trapezoid's rim along y, and its two flat sides."""
-    rim = outline((-low, -half), (low, -half), (high, half), (-high, half), (-low, -half))
-    steps = (2 * LINE - 1) * depth
-    band = np.stack([np.repeat(rim[:, 0], len(steps)), np.tile(steps, len(rim)), np.repeat(rim[:, 1], len(steps))], -1)
-    u, v = (each.ravel() for each in np.meshgrid(2 * LINE - 1, LINE))
-    across = np.stack([u * (low + v * (high - low)), np.zeros_like(u), (2 * v - 1) * half], -1)
-    side = np.array([0, depth, 0])
-    return np.concatenate([band, across + side, across - side])
-
-
-def arc_points(large, small, half_angle):
-    """A tube bent round z, reaching ``half_angle`` to both sides of +x, with round ends."""
-    along = np.linspace(-half_angle, half_angle, 300)
-    out = np.stack([np.cos(along), np.sin(along), np.zeros(300)], -1)
-    up = np.array([0, 0, 1])
-    across = np.cos(RIM)[:, None] * out[:, None] + np.sin(RIM)[:, None] * up
-    tube = (large * out[:, None] + small * across).reshape(-1, 3)
-    caps = []
-    for end in (-1, 1):
-        ball = ball_points(small, 4000)
-        ahead = end * np.array([-np.sin(end * half_angle), np.cos(half_angle), 0])
-        caps.append(ball[ball @ ahead >= 0] + large * out[0 if end < 0 else -1])
-    return tube if half_angle == math.pi else np.concatenate([tube, *caps])
-
-
-def in_balls(points, centers, radii):
-    """Whether points (N, 3) are in any of the balls (M, 3), (M,)."""
-    return (np.linalg.norm(points[:, None] - centers, axis=-1) < radii).any(1)
-
-
-def in_arc(half_angle, small):
-    along = np.linspace(-half_angle, half_angle, 300)
-    spine = 0.35 * np.stack([np.cos(along), np.sin(along), np.zeros(300)], -1)
-    return lambda p: in_balls(p, spine, np.full(300, small))
-
-
-def in_capsule(low, high):
-    """A ball that changes its size evenly on the way."""
-    centers = np.outer(np.linspace(-0.3, 0.3, 300), [0, 0, 1])
-    return lambda p: in_balls(p, centers, np.linspace(low, high, 300))
-
-
-def in_cone(low, high):
-    """Between two discs at z = -0.3 and 0.3."""
-    return lambda p: (np.abs(p[:, 2]) < 0.3) & (np.hypot(p[:, 0], p[:, 1]) < low + (p[:, 2] + 0.3) / 0.6 * (high - low))
-
-
-SHAPES = {
-    "ball": (row(ELLIPSOID, 0.4, 0.4, 0.4), ball_points(0.4), lambda p: np.linalg.norm(p, axis=1) < 0.4),
-    "box": (row(BOX, 0.4, 0.2, 0.3), box_faces((0.4, 0.2, 0.3)), lambda p: (np.abs(p) < (0.4, 0.2, 0.3)).all(1)),
-    "cone": (
-        row(CONE, 0.4, 0.15, 0.3),
-        turned(outline((0, -0.3), (0.4, -0.3), (0.15, 0.3), (0, 0.3))),
-        in_cone(0.4, 0.15),
-    ),
-    "pointed cone": (row(CONE, 0.3, 0, 0.3), turned(outline((0, -0.3), (0.3, -0.3), (0, 0.3))), in_cone(0.3, 0)),
-    "ring": (row(TORUS, 0.35, 0.1, math.pi), arc_points(0.35, 0.1, math.pi), in_arc(math.pi, 0.1)),
-    "arc": (row(TORUS, 0.35, 0.08, 1.1), arc_points(0.35, 0.08, 1.1), in_arc(1.1, 0.08)),
-    "long arc": (row(TORUS, 0.35, 0.08, 2.3), arc_points(0.35, 0.08, 2.3), in_arc(2.3, 0.08)),
-    "capsule": (row(CAPSULE, 0.2, 0.1, 0.3), turned(capsule_profile(0.2, 0.1, 0.3)), in_capsule(0.2, 0.1)),
-    "pear": (row(CAPSULE, 0.08, 0.25, 0.3), turned(capsule_profile(0.08, 0.25, 0.3)), in_capsule(0.08, 0.25)),
-    "prism": (
-        row(PRISM, 0.4, 0.2, 0.3, depth=0.15),
-        prism_faces(0.4, 0.2, 0.3, 0.15),
-        lambda p: (np.abs(p) < np.stack([0.3 - p[:, 2] / 3, 0 * p[:, 0] + 0.15, 0 * p[:, 0] + 0.3], -1)).all(1),
-    ),
-}
-"""A primitive, points all over its surface, and what is inside it, in words that share nothing with the formulas."""
-
-
-@pytest.mark.parametrize("name", SHAPES)
-def test_a_primitives_distance_is_that_of_its_sampled_surface(name):
-    one, surface, inside = SHAPES[name]
-    np.testing.assert_allclose(distance(one, surface), 0, atol=2e-5)
-    points = np.random.default_rng(0).uniform(-0.6, 0.6, (1500, 3))
-    nearest, _ = cKDTree(surface, compact_nodes=False).query(points)
-    found = distance(one, points)
-    clear = nearest > 0.02  # nearer, the samples' own spacing shows
-    np.testing.assert_allclose(np.abs(found[clear]), nearest[clear], atol=1.5e-3)
-    np.testing.assert_array_equal(found[clear] < 0, inside(points)[clear])
-    assert (found < -0.02).sum() > 5
-
-
-def test_an_ellipsoids_distance_is_right_to_first_order():
-    half = np.array([0.4, 0.15, 0.25])
-    surface = ball_points(1.0, 3000) * half
-    normal = surface / half**2
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    one = row(ELLIPSOID, *half)
-    np.testing.assert_allclose(distance(one, surface), 0, atol=1e-6)
-    for step in (-0.01, -0.001, 0.001, 0.01):
-        np.testing.assert_allclose(distance(one, surface + step * normal), step, rtol=0.05)
-    assert distance(one, [[0, 0, 0]])[0] == pytest.approx(-0.15)
-    far = np.random.default_rng(0).uniform(-1, 1, (2000, 3))
-    far = far[((far / half) ** 2).sum(1) > 1]
-    nearest, _ = cKDTree(ball_points(1.0, 40_000) * half).query(far)
-    assert (distance(one, far) < 2 * nearest + 0.01).all()
-    assert (distance(one, far) > 0).all()
-
-
-@pytest.mark.parametrize("kind", [BOX, CONE, PRISM])
-def test_rounding_takes_the_edges_and_leaves_the_size(kind):
-    points = np.random.default_rng(0).uniform(-0.7, 0.7, (2000, 3))
-    soft = distance(row(kind, 0.4, 0.2, 0.3, rounding=0.05, depth=0.2), points)
-    smaller = distance(row(kind, 0.35, 0.15, 0.25, depth=0.15), points)
-    np.testing.assert_allclose(soft, smaller - 0.05, atol=1e-6)
-    top = distance(row(kind, 0.4, 0.2, 0.3, rounding=0.05, depth=0.2), [[0, 0, 0.3], [0, 0, -0.3]])
-    np.testing.assert_allclose(top, 0, atol=1e-6)
-
-
-def turn_z(degrees):
-    """World-to-local rotation of a part turned by ``degrees`` about z."""
-    sin, cos = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
-    return np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
-
-
-def test_a_part_stands_where_its_row_puts_it():
-    """A long box turned a quarter about z lies along y."""
-    moved = row(BOX, 0.3, 0.05, 0.1, center=(0.1, 0.2, -0.1), turn=turn_z(90))
-    found = distance(moved, [(0.1, 0.5, -0.1), (0.1, -0.1, -0.1), (0.15, 0.2, -0.1), (0.1, 0.2, 0.0), (0.1, 0.6, -0.1)])
-    np.testing.assert_allclose(found, [0, 0, 0, 0, 0.1], atol=1e-6)
-    slanted = row(BOX, 0.3, 0.05, 0.1, turn=turn_z(30))
-    tip = 0.3 * np.array([math.cos(math.pi / 6), 0.5, 0])
-    np.testing.assert_allclose(distance(slanted, [tip, -tip, 1.5 * tip]), [0, 0, 0.15], atol=1e-6)
-
-
-POINTS = np.random.default_rng(3).uniform(-0.6, 0.6, (3000, 3))
-BALL, BOX_ASIDE = row(ELLIPSOID, 0.3, 0.3, 0.3), row(BOX, 0.2, 0.2, 0.2, center=(0.2, 0, 0))
-
-
-def combined(operation, blend=0.0, second=BOX_ASIDE):
-    second = second.copy()
-    second[18:20] = operation, blend
-    return np.stack([BALL, second])
-
-
-def test_operations_combine_the_parts_in_order():
-    a, b = distance(BALL, POINTS), distance(BOX_ASIDE, POINTS)
-    np.testing.assert_allclose(distance(combined(UNION), POINTS), np.minimum(a, b), atol=1e-6)
-    np.testing.assert_allclose(distance(combined(SUBTRACT), POINTS), np.maximum(a, -b), atol=1e-6)
-    np.testing.assert_allclose(distance(combined(INTERSECT), POINTS), np.maximum(a, b), atol=1e-6)
-    third = row(ELLIPSOID, 0.15, 0.15, 0.15, center=(0.2, 0, 0))
-    filled = distance(np.stack([*combined(SUBTRACT), third]), POINTS)
-    np.testing.assert_allclose(filled, np.minimum(np.maximum(a, -b), distance(third, POINTS)), atol=1e-6)
-
-
-def test_a_blend_fills_the_seam_and_nothing_else():
-    a, b = distance(BALL, POINTS), distance(BOX_ASIDE, POINTS)
-    soft = distance(combined(UNION, 0.1), POINTS)
-    far = np.abs(a - b) > 0.1
-    assert far.any()
-    np.testing.assert_allclose(soft[far], np.minimum(a, b)[far], atol=1e-6)
-    assert (soft[~far] <= np.minimum(a, b)[~far]).all()
-    np.testing.assert_allclose((np.minimum(a, b) - soft).max(), 0.1 / 4, atol=5e-4)
-    cut = distance(combined(SUBTRACT, 0.1), POINTS)
-    assert (cut >= np.maximum(a, -b) - 1e-6).all()
-    np.testing.assert_allclose((cut - np.maximum(a, -b)).max(), 0.1 / 4, atol=5e-4)
-
-
-def test_the_deciding_part_gives_the_color():
-    rows = combined(UNION)
-    rows[0, 20:26], rows[1, 20:26] = (1, 0, 0) * 2, (0, 1, 0) * 2
-    table = torch.from_numpy(rows)
-    points = torch.tensor([[-0.3, 0, 0], [0.4, 0, 0]])
-    _, owner = object_distance(table, points)
-    assert owner.tolist() == [0, 1]
-    assert scenes.object_color(table, points, owner).tolist() == [[1, 0, 0], [0, 1, 0]]
-
-
-def test_patterns_run_between_the_two_colors():
-    points = torch.from_numpy(np.float32(POINTS))
-    for pattern in range(6):
-        one = row(ELLIPSOID, 0.3, 0.3, 0.3)
-        one[23:26], one[26], one[27] = 1, pattern, 4
-        shares = scenes.object_color(torch.from_numpy(one[None]), points, torch.zeros(len(points), dtype=int))[:, 0]
-        assert ((shares >= 0) & (shares <= 1)).all()
-        if pattern == scenes.SOLID:
-            assert (shares == 0).all()
-        else:
-            assert 0.02 < shares.mean() < 0.98, pattern
-    one[26], one[27], one[28] = scenes.STRIPES, 2, 1  # along y, two stripes a unit
-    ends = torch.tensor([[0.2, 0.1, 0.3], [0.2, 0.2, -0.3], [0.1, 0.3, 0], [0.3, 0.45, 0]])
-    shares = scenes.object_color(torch.from_numpy(one[None]), ends, torch.zeros(4, dtype=int))[:, 0]
-    assert shares.tolist() == [1, 1, 0, 0]
-
-
-def copies(one, *turns):
-    """The union of a part under 3x3 matrices, by brute force."""
-    return np.min([distance(one, POINTS @ np.asarray(turn)) for turn in turns], 0)
-
-
-@pytest.mark.parametrize(
-    ("mirror", "signs"), [(1, [(1, 1), (-1, 1)]), (2, [(1, 1), (1, -1)]), (3, [(1, 1), (-1, 1), (1, -1), (-1, -1)])]
-)
-def test_a_mirror_gives_both_sides(mirror, signs):
-    one = row(ELLIPSOID, 0.1, 0.1, 0.1, center=(0.3, 0.25, 0.1))
-    both = one.copy()
-    both[29] = mirror
-    np.testing.assert_allclose(distance(both, POINTS), copies(one, *(np.diag([*s, 1]) for s in signs)), atol=1e-5)
-
-
-@pytest.mark.parametrize("times", [2, 3, 5, 8])
-def test_a_repetition_stands_all_round_z(times):
-    one = row(CAPSULE, 0.04, 0.04, 0.1, center=(0.35, 0, 0.05))
-    many = one.copy()
-    many[30] = times
-    wanted = copies(one, *(turn_z(360 * k / times) for k in range(times)))
-    np.testing.assert_allclose(distance(many, POINTS), wanted, atol=1e-5)
-
-
-def a_scene(rows, scale=0.5, offset=(0.1, -0.05, 0.02), yaw=0.7):
-    placement = np.array([scale, *offset, math.cos(yaw), math.sin(yaw)], np.float32)
-    return Scene("a", "a", "seed", 10.0, rows, placement, np.array([0, 0, 1, 0.5], np.float32))
-
-
-def test_a_scene_is_turned_scaled_and_moved_into_the_world():
-    rows = np.stack([row(BOX, 0.6, 0.2, 0.3), row(ELLIPSOID, 0.2, 0.2, 0.2, center=(0.6, 0, 0))])
-    rows[0, 23:26] = rows[0, 20:23] = 0.25
-    rows[1, 23:26] = rows[1, 20:23] = 0.75
-    placed = a_scene(rows)
+def test_scene_is_rotated_scaled_and_translated_into_the_world():
+    rows = to_rows(
+        [
+            box((0, 0, 0), (0.6, 0.2, 0.3), solid((0.25,) * 3), rounding=0.0),
+            ellipsoid((0.6, 0, 0), 0.2, solid((0.75,) * 3)),
+        ]
+    )
+    scene = make_scene(rows)
+    sin, cos = math.sin(0.7), math.cos(0.7)
+    rotation = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
     in_object = np.random.default_rng(0).uniform(-1, 1, (500, 3)).astype(np.float32)
-    world = 0.5 * in_object @ turn_z(0.7 * 180 / math.pi) + (0.1, -0.05, 0.02)
-    np.testing.assert_allclose(placed.distance(world), 0.5 * distance(rows, in_object), atol=1e-6)
-    _, owner = object_distance(torch.from_numpy(rows), torch.from_numpy(in_object))
-    np.testing.assert_allclose(placed.color(world)[:, 0], np.where(owner == 0, 0.25, 0.75))
-    assert placed.distance(np.zeros((0, 3), np.float32)).shape == (0,)
+    world = 0.5 * in_object @ rotation + (0.1, -0.05, 0.02)
+    distance, owner = object_distance(torch.from_numpy(rows), torch.from_numpy(in_object))
+    np.testing.assert_allclose(scene.distance(world), 0.5 * distance, atol=1e-6)
+    np.testing.assert_allclose(scene.color(world)[:, 0], np.where(owner == 0, 0.25, 0.75))
+    assert scene.distance(np.zeros((0, 3), np.float32)).shape == (0,)
 
 
 def test_light_falls_from_its_side_and_never_goes_out():
-    placed = a_scene(row(ELLIPSOID)[None])
+    scene = make_scene(to_rows([ellipsoid((0, 0, 0), 0.1, solid((0.8,) * 3))]))
     albedo = np.full((3, 3), 0.8)
-    lit = placed.shade(albedo, np.array([[0, 0, 1.0], [1, 0, 0], [0, 0, -1]]))
+    lit = scene.shade(albedo, np.array([[0, 0, 1.0], [1, 0, 0], [0, 0, -1]]))
     np.testing.assert_allclose(lit[0], 0.8)
     np.testing.assert_allclose(lit[2], 0.4)
     assert (lit[0] > lit[1]).all()
@@ -329,28 +55,39 @@ def held_out():
     return load_held_out()
 
 
-def test_the_fixed_list_is_what_its_name_says(held_out):
+def test_held_out_list_is_what_its_name_says(held_out):
     assert len(held_out) == 33
     assert len({scene.name for scene in held_out}) == 33
-    seeds = [scene.family for scene in held_out if scene.group == "seed"]
-    families = [scene.family for scene in held_out if scene.group == "family"]
+    seeds = [scene.family for scene in held_out if scene.group == "in_distribution"]
+    families = [scene.family for scene in held_out if scene.group == "held_out_families"]
     assert len(seeds) == len(set(seeds)) == 24
     assert set(seeds) < set(FAMILIES)
     assert len(families) == 9
-    assert set(families) == set(HELD_OUT)
+    assert set(families) == set(HELD_OUT_FAMILIES)
     assert not set(families) & set(FAMILIES)
     for scene in held_out:
         assert -10 < scene.elevation < 50
         assert np.linalg.norm(scene.light[:3]) == pytest.approx(1, abs=1e-3)
 
 
+def test_held_out_list_can_be_made_again(held_out):
+    """The same seeds give the same scenes; only the transforms are sums whose order may depend on the processor."""
+    again = held_out_scenes()
+    assert [scene.name for scene in again] == [scene.name for scene in held_out]
+    for scene, stored in zip(again, held_out, strict=True):
+        np.testing.assert_array_equal(scene.rows, stored.rows)
+        np.testing.assert_array_equal(scene.light, stored.light)
+        np.testing.assert_allclose(scene.object_to_world, stored.object_to_world, atol=1e-6)
+        assert (scene.family, scene.group, scene.elevation) == (stored.family, stored.group, stored.elevation)
+
+
 @pytest.mark.parametrize("number", range(33))
-def test_a_held_out_scene_fills_its_frame_as_a_cutout_does(held_out, number):
+def test_held_out_scene_fills_its_frame_as_a_cutout_does(held_out, number):
     torch.set_num_threads(1)
     scene = held_out[number]
     truth = Truth(scene, resolution=128, view_size=64)
     reach = np.abs(truth.mesh.vertices).max()
-    # placed for 0.57; a tip thinner than the cells it was placed with (guitar-2) may stand out by 0.02
+    # scaled to 0.57; a tip thinner than the cells it was measured with (guitar-2) may protrude by 0.02
     assert reach < 0.59
     rows, columns = np.nonzero(truth.picture(256)[..., 3] > 0.5)
     low = np.array([columns.min(), rows.min()])

@@ -17,7 +17,7 @@ def along_rays(origins, directions, length):
 
 def test_depths_are_where_a_ray_enters_and_first_leaves_the_object():
     scenes = [scene for scene in load_held_out() if scene.name in ("mug-0", "hat-0")]
-    batch = from_numpy([(each.rows, each.placement, each.light) for each in scenes], "cpu")
+    batch = from_numpy([(each.rows, each.object_to_world, each.light) for each in scenes], "cpu")
     poses = camera_to_world(np.float64([[60, 95], [50, 80]]), np.float64([0, 130]))
     found = depths(batch, torch.from_numpy(poses), 16, 0.6).float().numpy()
     assert found.shape == (2, 2, 16, 16, 2)

@@ -7,18 +7,18 @@ import torch
 
 from backend import camera
 from procedural import triton_renderer
+from procedural.families.materials import solid
+from procedural.families.primitives import ellipsoid, to_rows
+from procedural.schema import IDENTITY_TRANSFORM, Operation
 from training import surface_loss
 from training.surface_loss import turn
 
 
 def test_points_of_supervision_lie_evenly_over_the_surface_inside_and_outside(monkeypatch):
     """Of a hollow ball: the inside has a fifth of the area, and far less of the space around it."""
-    rows = np.zeros((2, 32), np.float32)
-    rows[:, 1:4] = [[0.4], [0.2]]
-    rows[:, 9:18] = np.eye(3).ravel()
-    rows[1, 18] = 1  # carved out of the first
-    whole = np.float32([1, 0, 0, 0, 1, 0])
-    ball = triton_renderer.from_numpy([(rows, whole, np.float32([0, 0, 1, 0.5]))], "cpu")
+    gray = solid((0.5, 0.5, 0.5))
+    rows = to_rows([ellipsoid((0, 0, 0), 0.4, gray), ellipsoid((0, 0, 0), 0.2, gray, op=Operation.SUBTRACT)])
+    ball = triton_renderer.from_numpy([(rows, np.float32(IDENTITY_TRANSFORM), np.float32([0, 0, 1, 0.5]))], "cpu")
     monkeypatch.setattr(surface_loss, "POINTS", 3072)
     monkeypatch.setattr(triton_renderer, "BLOCK", 4096)  # the interpreter takes as long for more at once
     torch.manual_seed(0)

@@ -1,6 +1,6 @@
-"""Write the example pictures in ``examples/``: shapes of training families under seeds no training run draws.
+"""Write the example pictures in ``examples/``: shapes of training families with seeds that no training run uses.
 
-python -m training.examples
+``python -m benchmark.example_images``
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from benchmark.ground_truth import Truth
 from benchmark.quality import write_picture
 from procedural import sampling
-from procedural.normalization import place_one
+from procedural.normalization import normalize_rows
 from procedural.scene import Scene
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples"
@@ -25,7 +25,7 @@ LIGHT = np.array([-0.36, -0.62, 0.70, 0.7], np.float32)
 def scene(family: str, seed: int, yaw: float, elevation: float) -> Scene:
     """One shape, placed for its input camera."""
     rows = sampling.sample(family, seed)
-    return Scene(f"{family}-{seed}", family, "example", elevation, rows, place_one(rows, yaw, elevation), LIGHT)
+    return Scene(f"{family}-{seed}", family, "example", elevation, rows, normalize_rows(rows, yaw, elevation), LIGHT)
 
 
 def main() -> None:
