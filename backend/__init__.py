@@ -1,1 +1,14 @@
 """Image to Mesh: the backend. It never imports bpy and runs alone: ``python -m backend --help``."""
+
+from __future__ import annotations
+
+__all__ = ["ImageToMesh"]
+
+
+def __getattr__(name: str) -> object:
+    """``ImageToMesh``, imported at first use: Blender imports modules of this package and has no PyTorch."""
+    if name == "ImageToMesh":
+        from .api import ImageToMesh
+
+        return ImageToMesh
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

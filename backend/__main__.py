@@ -1,74 +1,67 @@
 """The command line: ``python -m backend --help``.
 
 Only the standard library is imported at the top: where torch and the others are missing, the backend's own environment
-is made first and this program runs again inside it.
+is made first and this program runs again inside it. So commands import what they need when they run.
 """
 
 from __future__ import annotations
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - this is where an older Python is told
+if sys.version_info < (3, 11):  # noqa: UP036 - older ones get this sentence instead of a traceback
     sys.exit("error: Image to Mesh needs Python 3.11 to 3.14, and this is older: start it with a newer one.")
 
 import argparse
-import importlib.util
 import logging
-import os
-import signal
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from . import environment, options
 from .accelerator import ACCELERATORS
-from .client import START
-from .errors import ErrorCode, UserError, to_user_error
+from .bootstrap import REQUIRED_MODULES, missing_modules, run_inside
+from .errors import to_user_error
 from .paths import data_folder
 from .progress import TerminalProgress
 from .weights import commands as weights
 
 _log = logging.getLogger(__name__)
-_NEEDED = ("torch", "diffusers", "transformers", "safetensors", "PIL", "cv2", "scipy", "trimesh")
-_INSIDE = "IMAGE_TO_MESH_INSIDE"
-"""Set for the run inside the backend's own environment, so that a broken one is told of instead of tried for ever."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; the exit status: 0 good, 1 with one sentence on what a person can do, 130 interrupted."""
+    """Run one command; the exit status: 0 success, 1 with one sentence on what the user can do, 130 interrupted."""
     flags = _parser().parse_args(arguments)
     if flags.command == "serve":
         return flags.run(flags)
     log = _open_log(data_folder() / "logs" / "command-line.log")
     try:
-        if flags.needs_environment and _missing():
-            return _run_inside(arguments)
+        if flags.needs_environment and missing_modules():
+            return run_inside("backend", arguments)
         return flags.run(flags)
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
     except Exception as error:
         _log.exception("%s failed", flags.command)
-        told = to_user_error(error, log)
-        print(f"\nerror: {told}", file=sys.stderr)
-        if told.log:
-            print(f"log: {told.log}", file=sys.stderr)
+        user_error = to_user_error(error, log)
+        print(f"\nerror: {user_error}", file=sys.stderr)
+        if user_error.log:
+            print(f"log: {user_error.log}", file=sys.stderr)
         return 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m backend", description="A picture becomes a textured 3D object.")
+    parser = argparse.ArgumentParser(prog="python -m backend", description="Turn one image into a textured mesh.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    mesh = commands.add_parser("mesh", help="turn a picture into NAME.glb and a turntable preview NAME.png")
-    mesh.add_argument("picture", type=Path, metavar="PICTURE")
+    mesh = commands.add_parser("mesh", help="turn an image into NAME.glb and a turntable preview NAME.png")
+    mesh.add_argument("image", type=Path, metavar="IMAGE")
     mesh.add_argument("-o", "--output", type=Path, metavar="OUT.glb", help="default: NAME.glb in the current folder")
     options.add_flags(mesh)
     mesh.set_defaults(run=_mesh, needs_environment=True)
 
-    text = commands.add_parser("text", help="paint a picture of what words say, and turn it into a mesh")
-    text.add_argument("words", metavar="WORDS", help="what it shall be, as in “a blue teapot”")
-    text.add_argument("-o", "--output", type=Path, metavar="OUT.glb", help="default: named after the words")
+    text = commands.add_parser("text", help="generate an image from a text prompt, and turn it into a mesh")
+    text.add_argument("prompt", metavar="PROMPT", help="one object, such as “a blue teapot”")
+    text.add_argument("-o", "--output", type=Path, metavar="OUT.glb", help="default: named after the prompt")
     options.add_flags(text)
     text.set_defaults(run=_text, needs_environment=True)
 
@@ -78,40 +71,14 @@ def _parser() -> argparse.ArgumentParser:
 
     setup = commands.add_parser("setup", help="make the backend's own Python environment")
     setup.add_argument("--accelerator", choices=ACCELERATORS, help="default: what this computer has")
-    setup.add_argument("--repair", action="store_true", help="delete what is there and make it anew")
+    setup.add_argument("--repair", action="store_true", help="delete it first and make it again")
     setup.set_defaults(run=_setup, needs_environment=False)
 
     weights.add_parser(commands)
 
-    doctor = commands.add_parser("doctor", help="say what is installed and whether it works")
+    doctor = commands.add_parser("doctor", help="show what is installed and whether it works")
     doctor.set_defaults(run=_doctor, needs_environment=True)
-
-    benchmark = commands.add_parser("benchmark", help="measure quality on held-out shapes", add_help=False)
-    benchmark.add_argument("rest", nargs=argparse.REMAINDER)
-    benchmark.set_defaults(run=_benchmark, needs_environment=True)
     return parser
-
-
-def _missing() -> list[str]:
-    return [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-
-
-def _run_inside(arguments: Sequence[str]) -> int:
-    """Make the backend's own environment where it is missing, and run this program in it."""
-    if _INSIDE in os.environ:
-        raise UserError(
-            ErrorCode.ENVIRONMENT_BROKEN,
-            f"The backend's environment lacks {', '.join(_missing())}: repair it with "
-            "“python3 -m backend setup --repair”.",
-        )
-    python = environment.ensure(TerminalProgress())
-    command = [str(python), "-I", "-X", "utf8", "-c", START, str(Path(__file__).resolve().parents[1]), *arguments]
-    variables = {**os.environ, _INSIDE: "1"}
-    if os.name == "posix":
-        os.execve(python, command, variables)
-    process = subprocess.Popen(command, env=variables)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other one hears it too, and cleans up
-    return process.wait()
 
 
 def _open_log(path: Path) -> str | None:
@@ -130,14 +97,14 @@ def _open_log(path: Path) -> str | None:
 def _mesh(flags: argparse.Namespace) -> int:
     from .commands import mesh
 
-    mesh(flags.picture, flags.output, options.from_flags(flags))
+    mesh(flags.image, flags.output, options.from_flags(flags))
     return 0
 
 
 def _text(flags: argparse.Namespace) -> int:
     from .commands import text
 
-    text(flags.words, flags.output, options.from_flags(flags))
+    text(flags.prompt, flags.output, options.from_flags(flags))
     return 0
 
 
@@ -158,13 +125,7 @@ def _setup(flags: argparse.Namespace) -> int:
 def _doctor(flags: argparse.Namespace) -> int:
     from .commands import doctor
 
-    return doctor(_NEEDED)
-
-
-def _benchmark(flags: argparse.Namespace) -> int:
-    from benchmark import quality
-
-    return quality.main(flags.rest)
+    return doctor(REQUIRED_MODULES)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Angles, poses and rays: the only place that knows a camera convention.
+"""Angles, poses and rays: the only module that knows a camera convention.
 
 Source: Zero123's camera rig (arXiv 2303.11328) and the 8 + 32 view plan of One-2-3-45 (arXiv 2306.16928, section 3.2).
 """
@@ -12,10 +12,10 @@ RADIUS = 1.2
 FOCAL = 280 / 256
 """Focal length in image widths."""
 LOWER_RING_UP_TO = 75
-"""Polar angle (degrees) up to which the second ring of views is placed below the first instead of above it."""
+"""Polar angle of the input camera (degrees) up to which the second ring of views lies below the first, not above."""
 
 FIRST_RING = tuple((str(k), 0.0, 90.0 * k) for k in range(4))
-"""Stage-1 views around the picture's own height: (name, polar change, azimuth change) in degrees."""
+"""Stage-1 views at the input camera's elevation: (name, polar change, azimuth change) in degrees."""
 LOWER_RING = tuple((str(4 + k), 30.0, 30.0 + 90.0 * k) for k in range(4))
 UPPER_RING = tuple((str(8 + k), -30.0, 30.0 + 90.0 * k) for k in range(4))
 NEIGHBORS = ((-10.0, 0.0), (10.0, 0.0), (0.0, -10.0), (0.0, 10.0))
@@ -23,7 +23,7 @@ NEIGHBORS = ((-10.0, 0.0), (10.0, 0.0), (0.0, -10.0), (0.0, 10.0))
 
 
 def second_ring(polar: float) -> tuple[tuple[str, float, float], ...]:
-    """The second ring of stage-1 views for an input seen at ``polar`` degrees."""
+    """The second ring of stage-1 views for an input camera at ``polar`` degrees."""
     return LOWER_RING if polar <= LOWER_RING_UP_TO else UPPER_RING
 
 
@@ -45,13 +45,13 @@ def camera_to_world(polar, azimuth, radius: float = RADIUS) -> np.ndarray:
 
 
 def relative_pose(polar_change, azimuth_change) -> np.ndarray:
-    """Zero123's pose numbers for a camera move in degrees: (..., 4) float32 [polar, sin, cos of azimuth, radius]."""
+    """Zero123's relative pose for a camera offset in degrees: (..., 4) float32 [polar, sin, cos of azimuth, radius]."""
     polar, azimuth = np.broadcast_arrays(np.radians(np.float64(polar_change)), np.radians(np.float64(azimuth_change)))
     return np.stack([polar, np.sin(azimuth), np.cos(azimuth), np.zeros_like(polar)], -1).astype(np.float32)
 
 
 def project(points: np.ndarray, pose: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """World points (P, 3) seen by one camera (4, 4) -> pixels (P, 2) (column, row) and depth (P,) along -z."""
+    """World points (P, 3) -> pixels (P, 2) (column, row) of the camera ``pose`` (4, 4) and depth (P,) along -z."""
     local = (points - pose[:3, 3]) @ pose[:3, :3]
     depth = -local[:, 2]
     safe = np.where(np.abs(depth) < 1e-6, 1e-6, depth)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from . import protocol
 from .errors import ErrorCode, UserError
+from .paths import PARTIAL
 from .protocol import Failure, Progress, Result
 from .version import VERSION
 
@@ -253,7 +254,7 @@ class Backend:
         """The process is gone: every open request fails, and what it left half-written is removed."""
         self._dead = how
         for id, folder in self._open.items():
-            shutil.rmtree(folder / protocol.PARTIAL, ignore_errors=True)
+            shutil.rmtree(folder / PARTIAL, ignore_errors=True)
             asked = id in self._cancelled
             error = UserError(ErrorCode.CANCELLED, "Cancelled.", str(self.log)) if asked else self._crash()
             self._events.append(Failure(id, error))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import device
+from .device import choose_device
 from .errors import ErrorCode, UserError
+from .io.export import write_atomically
 from .options import Options
 from .pipeline import Pipeline
 from .progress import TerminalProgress, never_cancelled
@@ -20,29 +20,29 @@ from .version import VERSION
 from .weights.resolve import locate_weights
 
 
-def mesh(picture: Path, output: Path | None, options: Options) -> None:
-    """Write OUT.glb (default: the picture's name in the current folder) and its preview beside it; print the report.
+def mesh(image: Path, output: Path | None, options: Options) -> None:
+    """Write OUT.glb (default: the image's name in the current folder) and its preview beside it; print the report.
 
-    Raises UserError. Each file is complete or not there; a picture that has the preview's name is never overwritten.
+    Raises UserError. Each file is complete or not there; an image that has the preview's name is never overwritten.
     """
-    target = _target(picture.stem, output)
+    target = _check_target(image.stem, output)
     preview = target.with_suffix(".png")
-    if preview.exists() and (not target.exists() or preview.samefile(picture)):
+    if preview.exists() and (not target.exists() or preview.samefile(image)):
         preview = target.with_name(f"{target.stem}-preview.png")
-    _make(
-        lambda folder: Pipeline().generate(picture, folder, options, TerminalProgress(), never_cancelled),
+    _run(
+        lambda folder: Pipeline().generate(image, folder, options, TerminalProgress(), never_cancelled),
         {"mesh.glb": target, "preview.png": preview},
     )
 
 
-def text(words: str, output: Path | None, options: Options) -> None:
-    """Write OUT.glb (default: named after the words), its preview and the picture it was made of; print the report.
+def text(prompt: str, output: Path | None, options: Options) -> None:
+    """Write OUT.glb (default: named after the prompt), its preview and the generated image; print the report.
 
     Raises UserError. Each file is complete or not there.
     """
-    target = _target("-".join(re.findall(r"\w+", words))[:60], output)
-    _make(
-        lambda folder: Pipeline().imagine(words, folder, options, TerminalProgress(), never_cancelled),
+    target = _check_target("-".join(re.findall(r"\w+", prompt))[:60], output)
+    _run(
+        lambda folder: Pipeline().text_to_mesh(prompt, folder, options, TerminalProgress(), never_cancelled),
         {
             "mesh.glb": target,
             "preview.png": target.with_suffix(".png"),
@@ -52,28 +52,29 @@ def text(words: str, output: Path | None, options: Options) -> None:
 
 
 def doctor(packages: Sequence[str]) -> int:
-    """Print what is installed; 0 when a picture could be turned into a mesh now."""
+    """Print what is installed; 0 when an image could be turned into a mesh now. Raises UserError."""
     print(f"Image to Mesh {VERSION}, Python {platform.python_version()}: {sys.executable}")
     versions = importlib.metadata.packages_distributions()
     for name in packages:
         owner = versions.get(name, [name])[0]
         print(f"  {owner} {importlib.metadata.version(owner)}")
-    print(f"device: {device.choose('auto')}")
+    print(f"device: {choose_device('auto')}")
     print(f"weights: {locate_weights('starter')}")
     return 0
 
 
-def _make(work: Callable[[Path], dict], wanted: dict[str, Path]) -> None:
-    """Do the work in a temporary folder, put the wanted files of it in their places, and tell about it."""
+def _run(job: Callable[[Path], dict], outputs: dict[str, Path]) -> None:
+    """Run a job in a temporary folder, copy its ``outputs`` (name in the folder -> path) and print the report."""
     with tempfile.TemporaryDirectory(prefix="image-to-mesh-") as folder:
-        result = work(Path(folder))
-        for name, place in wanted.items():
-            _put(Path(folder) / name, place)
+        result = job(Path(folder))
+        for name, path in outputs.items():
+            write_atomically(path, (Path(folder) / name).read_bytes())
     _print_report(result["report"])
-    print("", *wanted.values(), sep="\n")
+    print("", *outputs.values(), sep="\n")
 
 
-def _target(name: str, output: Path | None) -> Path:
+def _check_target(name: str, output: Path | None) -> Path:
+    """The absolute path of ``output`` (default: NAME.glb), which has to be writable as a GLB. Raises UserError."""
     target = (output or Path(f"{name or 'mesh'}.glb")).absolute()
     if target.suffix.lower() != ".glb":
         raise UserError(ErrorCode.BAD_OUTPUT, f"{target.name} does not end in .glb: name the result NAME.glb.")
@@ -82,31 +83,21 @@ def _target(name: str, output: Path | None) -> Path:
     return target
 
 
-def _put(source: Path, target: Path) -> None:
-    partial = target.with_name(target.name + ".partial")
-    try:
-        shutil.copyfile(source, partial)
-        partial.replace(target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
 def _print_report(report: dict) -> None:
-    height = report["elevation"]
-    source = height["source"] + (f" by {report['matcher']}" if report["matcher"] else "")
-    print(f"\nelevation {height['degrees']:.0f} degrees: {source}, confidence {height['confidence']:.2f}")
+    elevation = report["elevation"]
+    source = elevation["source"] + (f" by {report['matcher']}" if report["matcher"] else "")
+    print(f"\nelevation {elevation['degrees']:.0f} degrees: {source}, confidence {elevation['confidence']:.2f}")
     print("\nseconds")
     for stage, seconds in report["seconds"].items():
         print(f"  {stage:<12} {seconds:7.1f}")
-    print(f"  {'together':<12} {sum(report['seconds'].values()):7.1f}")
+    print(f"  {'total':<12} {sum(report['seconds'].values()):7.1f}")
     print("\nmesh")
     for name, value in report["mesh"].items():
-        print(f"  {name:<12} {_short(value)}")
+        print(f"  {name:<12} {_format(value)}")
 
 
-def _short(value) -> str:
-    """A number, a fact or nested lists of them, floats with four digits."""
+def _format(value) -> str:
+    """A number, a fact or nested lists of them; floats with four digits."""
     if isinstance(value, list):
-        return "(" + ", ".join(map(_short, value)) + ")"
+        return "(" + ", ".join(map(_format, value)) + ")"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

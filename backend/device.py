@@ -7,17 +7,18 @@ import torch
 from .errors import ErrorCode, UserError
 
 
-def choose(name: str) -> torch.device:
-    """``auto``, ``cpu``, ``cuda`` or ``mps`` -> a device that is there. Raises UserError (``no_device``)."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+def choose_device(name: str) -> torch.device:
+    """``auto``, ``cpu``, ``cuda`` or ``mps`` -> a device that this computer has. Raises UserError (``no_device``)."""
+    usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = [device for device, is_usable in usable.items() if is_usable]
     if name == "auto":
-        name = next(each for each in there if there[each])
-    if not there[name]:
-        have = ", ".join(each for each in there if there[each])
-        raise UserError(ErrorCode.NO_DEVICE, f"This computer has no usable {name} device: choose auto or {have}.")
+        name = available[0]
+    if name not in available:
+        advice = f"choose auto or {', '.join(available)}"
+        raise UserError(ErrorCode.NO_DEVICE, f"This computer has no usable {name} device: {advice}.")
     return torch.device(name)
 
 
-def precision(device: torch.device) -> torch.dtype:
-    """16 bits where the hardware is built for it."""
+def choose_dtype(device: torch.device) -> torch.dtype:
+    """16 bits on CUDA GPUs, 32 elsewhere."""
     return torch.float16 if device.type == "cuda" else torch.float32

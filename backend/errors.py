@@ -1,4 +1,4 @@
-"""What goes wrong, as one sentence that a person can act on. Standard library only: Blender imports it."""
+"""Errors as one sentence that the user can act on. Standard library only: Blender imports it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MEMORY_TEXTS = ("out of memory", "can't allocate memory", "not enough memory", 
 
 
 class ErrorCode(StrEnum):
-    """What kind of error a ``UserError`` is, for programs."""
+    """The kind of a ``UserError``, for programs."""
 
     BAD_HASH = "bad_hash"
     BAD_IMAGE = "bad_image"
@@ -34,13 +34,13 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"
     LICENSE_NOT_ACCEPTED = "license_not_accepted"
     NEEDS_ELEVATION = "needs_elevation"
-    NOTHING_KEPT = "nothing_kept"
     NO_BACKEND = "no_backend"
     NO_DEVICE = "no_device"
     NO_FIELD = "no_field"
     NO_NETWORK = "no_network"
     NO_OBJECT = "no_object"
     NO_PERMISSION = "no_permission"
+    NO_STATE = "no_state"
     NO_TEXT_MODEL = "no_text_model"
     NO_VENV = "no_venv"
     NO_WHEEL = "no_wheel"
@@ -63,13 +63,13 @@ class ErrorCode(StrEnum):
 
 
 class UserError(Exception):
-    """Something a person can act on: one clear sentence (what is wrong, what to do) and a short machine code."""
+    """An error that the user can act on: one clear sentence (what is wrong, what to do) and a code for programs."""
 
     def __init__(self, code: ErrorCode, message: str, log: str | None = None):
         super().__init__(message)
         self.code = code
         self.log = log
-        """Path of the log that tells more, if there is one."""
+        """Path of the log with the details, if there is one."""
 
 
 class Cancelled(Exception):
@@ -87,10 +87,10 @@ def to_user_error(error: BaseException, log: str | None) -> UserError:
     if isinstance(error, Cancelled):
         return UserError(ErrorCode.CANCELLED, str(error), log)
     text = str(error).lower()
-    if (isinstance(error, OSError) and error.errno in _DISK_FULL) or any(each in text for each in _DISK_FULL_TEXTS):
+    if (isinstance(error, OSError) and error.errno in _DISK_FULL) or any(phrase in text for phrase in _DISK_FULL_TEXTS):
         return UserError(ErrorCode.DISK_FULL, "The disk is full: free some space and try again.", log)
-    if isinstance(error, MemoryError) or any(each in text for each in _MEMORY_TEXTS):
-        advice = "close other programs, or choose the fast preset, fewer faces or a smaller texture"
+    if isinstance(error, MemoryError) or any(phrase in text for phrase in _MEMORY_TEXTS):
+        advice = "close other programs, or choose the fast quality, fewer faces or a smaller texture"
         return UserError(ErrorCode.OUT_OF_MEMORY, f"There is not enough memory for this job: {advice}.", log)
     if isinstance(error, PermissionError):
         return UserError(ErrorCode.NO_PERMISSION, f"No permission for {error.filename}: choose another folder.", log)
@@ -99,7 +99,7 @@ def to_user_error(error: BaseException, log: str | None) -> UserError:
         return UserError(
             ErrorCode.ENVIRONMENT_BROKEN, f"The backend's environment is incomplete ({error}): {advice}.", log
         )
-    where = f"; the log tells more: {log}" if log else ""
+    details = f"; see the log: {log}" if log else ""
     return UserError(
-        ErrorCode.INTERNAL, f"Something went wrong inside the backend ({type(error).__name__}){where}", log
+        ErrorCode.INTERNAL, f"Something went wrong inside the backend ({type(error).__name__}){details}", log
     )

@@ -1,10 +1,11 @@
-"""The story in one screen: a picture becomes views, a field, a mesh and a textured object in a job's folder."""
+"""The order of the stages: an image becomes views, a field, a mesh and a textured mesh in a job's folder."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,200 +14,246 @@ from kornia.feature.loftr import LoFTR
 from PIL import Image
 
 from . import camera, meshing, surface, text_to_image, texturing
-from .device import choose, precision
+from .config import ElevationMethod, ReconstructionConfig, TextureSource, resolve_options
+from .device import choose_device, choose_dtype
 from .elevation_estimation import epipolar, loftr, reference, sift
 from .elevation_estimation.matches import Matches
 from .errors import ErrorCode, UserError
 from .io import export
-from .io.image import load_picture
-from .io.job_folder import keep, kept, partial, write_sheet
+from .io.image import load_image
+from .io.job_folder import FIELD_FILE, atomic_folder, load_state, save_state, write_contact_sheet
 from .options import Options
 from .preprocessing import foreground
 from .progress import ProgressListener, ProgressTracker
-from .types import Cutout, Elevation, Field, SurfaceModel, Views
+from .rendering.turntable import turntable
+from .types import Cutout, Elevation, Field, SurfaceModel, TexturedMesh, ViewModel, Views
 from .version import VERSION
-from .views.plan import ViewPlan
-from .views.zero123.model import Zero123
+from .views.loading import load_view_model
 from .weights.resolve import resolve_components
 
-GENERATE = {"picture": 1, "load": 6, "views": 60, "surface": 6, "mesh": 8, "texture": 12, "export": 7}
-IMAGINE = {"text": 60, **GENERATE}
-REWORK = {"load": 1, "mesh": 8, "texture": 12, "export": 7}
+RECONSTRUCT = {"picture": 1, "load": 6, "views": 60, "surface": 6, "mesh": 8, "texture": 12}
+GENERATE = {**RECONSTRUCT, "export": 7}
+TEXT_TO_MESH = {"text": 60, **GENERATE}
+REMESH = {"load": 1, "mesh": 8, "texture": 12, "export": 7}
 """Each stage's usual share of the time."""
+PREVIEW_TILE = 320
+"""Pixels along a side of each of the preview's eight images."""
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """All that one image became."""
+
+    cutout: Cutout
+    views: Views
+    field: Field
+    textured: TexturedMesh
+    report: dict
+    """Plain values: how it was made, and measurements of the mesh."""
 
 
 class Pipeline:
-    """The networks, kept loaded from job to job, and the three things that can be done with them.
+    """The networks, which stay loaded from job to job, and the jobs that they do.
 
-    All return ``{"folder", "files", "report"}`` and raise UserError; nothing half-written is left in either case.
+    ``generate``, ``text_to_mesh`` and ``remesh`` return ``{"folder", "files", "report"}``; their ``listener`` receives
+    a ``ProgressEvent`` after every step. They raise UserError, and ``Cancelled`` once ``is_cancelled`` returns True; in
+    either case no file of an unfinished job is left.
     """
 
     def __init__(self):
         self._loaded: tuple[Path, Path, torch.device] | None = None
-        self._view_model: Zero123 | None = None
-        self._loftr: tuple[Path, LoFTR] | None = None
+        self._view_model: ViewModel | None = None
         self._surface: SurfaceModel | None = None
+        self._loftr: tuple[Path, LoFTR] | None = None
 
     def generate(
-        self, path: Path, folder: Path, options: Options, listener: ProgressListener, is_cancelled: Callable[[], bool]
+        self, image: Path, folder: Path, options: Options, listener: ProgressListener, is_cancelled: Callable[[], bool]
     ) -> dict:
-        """A picture file -> a textured mesh in ``folder``."""
-        job = ProgressTracker(GENERATE, listener, is_cancelled)
-        with partial(folder) as place:
-            return self._generate(path, place, folder, job, options, {})
+        """An image file -> a textured mesh in ``folder``."""
+        tracker = ProgressTracker(GENERATE, listener, is_cancelled)
+        with atomic_folder(folder) as target:
+            files, report = self._generate(image, target, options, tracker, {})
+        return {"folder": str(folder), "files": files, "report": report}
 
-    def imagine(
-        self, text: str, folder: Path, options: Options, listener: ProgressListener, is_cancelled: Callable[[], bool]
+    def text_to_mesh(
+        self, prompt: str, folder: Path, options: Options, listener: ProgressListener, is_cancelled: Callable[[], bool]
     ) -> dict:
-        """Words -> ``picture.png`` and a textured mesh of what it shows, in ``folder``."""
-        if not text.strip():
-            raise UserError(ErrorCode.BAD_OPTION, "There are no words to make something of: say what it shall be.")
-        job = ProgressTracker(IMAGINE, listener, is_cancelled)
-        with partial(folder) as place:
-            with job.stage("text", f"Painting “{textwrap.shorten(text, 40, placeholder=' …')}”"):
+        """A text prompt -> ``picture.png`` and a textured mesh of what it shows, in ``folder``."""
+        if not prompt.strip():
+            raise UserError(ErrorCode.BAD_OPTION, "The prompt is empty: describe an object.")
+        tracker = ProgressTracker(TEXT_TO_MESH, listener, is_cancelled)
+        with atomic_folder(folder) as target:
+            with tracker.stage("text", f"Generating an image of “{textwrap.shorten(prompt, 40, placeholder=' …')}”"):
                 model = text_to_image.locate_model(options.text_model)
-                self._loaded = self._view_model = self._surface = self._loftr = None  # a card may hold only one model
-                path = place / "picture.png"
-                image = text_to_image.generate_image(
-                    model, text, options.seed, choose(options.device), _rating, job.update
-                )
+                self._unload()  # a graphics card may hold only one model
+                path = target / "picture.png"
+                device = choose_device(options.device)
+                image = text_to_image.generate_image(model, prompt, options.seed, device, _rate_image, tracker.update)
                 image.save(path)
-                job.update(1.0, path)
-            return self._generate(path, place, folder, job, options, {"text": text, "text_model": model.name})
+                tracker.update(1.0, path)
+            files, report = self._generate(path, target, options, tracker, {"text": prompt, "text_model": model.name})
+        return {"folder": str(folder), "files": files, "report": report}
 
-    def _generate(
-        self, path: Path, place: Path, folder: Path, job: ProgressTracker, options: Options, about: dict
+    def remesh(
+        self, folder: Path, options: Options, listener: ProgressListener, is_cancelled: Callable[[], bool]
     ) -> dict:
-        with job.stage("picture", "Reading the picture"):
-            image = load_picture(path)
-            image = foreground.shrink_to_reference_size(image) if options.faithful else image
+        """Another number of faces or texture size for the result of an earlier job in ``folder``, which is replaced."""
+        tracker = ProgressTracker(REMESH, listener, is_cancelled)
+        with atomic_folder(folder) as target:
+            with tracker.stage("load", "Loading the earlier result"):
+                device = choose_device(options.device)
+                tensors, views, cutout, report = load_state(folder)
+                field = surface.field_from_tensors(tensors, folder / FIELD_FILE, device)
+                earlier = Options.from_dict(report["options"])
+                options = replace(earlier, faces=options.faces, texture_size=options.texture_size)
+                config = resolve_options(options, report["device"])
+            textured = _extract_and_texture(field, views, cutout, config, tracker)
+            report |= {"options": options.to_dict()}
+            files = _export(target, textured, report, tracker)
+        return {"folder": str(folder), "files": files, "report": report}
+
+    def reconstruct(
+        self,
+        image: np.ndarray,
+        weights: str,
+        config: ReconstructionConfig,
+        tracker: ProgressTracker,
+        write_preview: Callable[[Views], Path | None] = lambda views: None,
+    ) -> Reconstruction:
+        """An image (H, W, 4) of ``load_image`` -> a textured mesh, in memory.
+
+        ``tracker`` has the stages of ``RECONSTRUCT``. ``write_preview`` receives the views as soon as there are any and
+        returns an image file to show. Raises UserError and ``Cancelled``.
+        """
+        with tracker.stage("picture", "Cutting out the object"):
+            if config.limit_input_size:
+                image = foreground.shrink_to_reference_size(image)
             cutout = foreground.cut_out(image)
-        with job.stage("load", "Loading the networks"):
-            device = choose(options.device)
-            self._load(*resolve_components(options.weights), device)
-        with job.stage("views", "Looking at the object from all sides"):
-            views, height = self._see(cutout, options, job)
+        with tracker.stage("load", "Loading the networks"):
+            view_model, surface_model = self.load(weights, torch.device(config.device))
+        config = replace(config, num_views=surface_model.required_views or config.num_views)
+        with tracker.stage("views", "Generating views"):
+            estimate = partial(self._estimate_elevation, config)
+            views, elevation = view_model.sample_views(cutout, estimate, config, tracker.update)
             if not np.isfinite(views.images).all():
                 raise UserError(
                     ErrorCode.BROKEN_VIEWS,
-                    "The view weights draw no pictures, only undefined numbers: install them again.",
+                    "The view weights produce undefined numbers instead of images: install them again.",
                 )
-        write_sheet(place / "views.png", views)
-        with job.stage("surface", "Finding the surface"):
-            job.update(0.0, place / "views.png")
-            field = self._surface.reconstruct(views, silhouette_constraint=not options.faithful)
-        keep(place, field, views, cutout)
-        report = about | {
+        preview = write_preview(views)
+        with tracker.stage("surface", "Reconstructing the surface"):
+            tracker.update(0.0, preview)
+            field = surface_model.reconstruct(views, config.silhouette_constraint)
+        textured = _extract_and_texture(field, views, cutout, config, tracker)
+        report = {
             "version": VERSION,
-            "picture": path.name,
-            "device": device.type,
+            "device": config.device,
             "foreground": cutout.method,
-            "elevation": asdict(height),
-            "matcher": _matcher() if height.source == "matched" else None,
-            "camera": _camera(views, cutout, *image.shape[:2]),
+            "elevation": asdict(elevation),
+            "matcher": _matcher_name() if elevation.source == "matched" else None,
+            "camera": _input_camera(views, cutout, *image.shape[:2]),
             "views": len(views.names),
+            "mesh": meshing.measure(textured.mesh),
+            "seconds": tracker.seconds,
         }
-        return self._finish(place, folder, job, field, views, cutout, options, report)
+        return Reconstruction(cutout, views, field, textured, report)
 
-    def rework(
-        self, folder: Path, options: Options, listener: ProgressListener, is_cancelled: Callable[[], bool]
-    ) -> dict:
-        """A new face budget or texture size from what an earlier job left in ``folder``, whose files are replaced."""
-        job = ProgressTracker(REWORK, listener, is_cancelled)
-        with partial(folder) as place:
-            with job.stage("load", "Loading the earlier result"):
-                device = choose(options.device)
-                field, views, cutout, report = kept(folder, device)
-                earlier = Options.from_dict(report["options"])
-                options = replace(earlier, faces=options.faces, texture_size=options.texture_size)
-            return self._finish(place, folder, job, field, views, cutout, options, report)
+    def load(self, weights: str, device: torch.device) -> tuple[ViewModel, SurfaceModel]:
+        """The networks of ``weights`` (a name or a folder) on ``device``; those of other weights are dropped.
 
-    def _load(self, view: Path, field: Path, device: torch.device) -> None:
-        if self._loaded != (view, field, device):
+        Raises UserError.
+        """
+        view_folder, surface_folder = resolve_components(weights)
+        if self._loaded != (view_folder, surface_folder, device):
             self._loaded = self._view_model = self._surface = None
-            self._view_model = Zero123.load(view, device, precision(device))
-            self._surface = surface.load(field, device)
-            self._loaded = (view, field, device)
+            self._view_model = load_view_model(view_folder, device, choose_dtype(device))
+            self._surface = surface.load(surface_folder, device)
+            self._loaded = (view_folder, surface_folder, device)
+        return self._view_model, self._surface
 
-    def _see(self, cutout: Cutout, options: Options, job: ProgressTracker) -> tuple[Views, Elevation]:
-        """The views around the object; how high the camera stood decides where the second ring lies."""
-        quality = options.quality(self._view_model.device.type)
-        if self._surface.required_views:
-            quality = replace(quality, views=self._surface.required_views)
-        if self._view_model.uses_source_elevation and options.elevation is None:
-            raise UserError(
-                ErrorCode.NEEDS_ELEVATION,
-                "These weights (Stable Zero123) must be told how high the camera stood: set the elevation, 0 is level.",
-            )
-        polar = 90 - (options.elevation or 0.0)
-        plan = ViewPlan(self._view_model, cutout, quality, options.seed, job.update, polar)
-        plan.add_ring(camera.FIRST_RING)
-        if options.elevation is not None:
-            height = Elevation(options.elevation, 1.0, "given")
-        else:
-            # Small painted views match badly (docs/decisions.md): a model that predicts elevations needs no neighbors.
-            predicted = self._view_model.predict_elevation(plan.image("input"))
-            matches = None
-            if quality.faithful or predicted is None:
-                matches = self._match(plan.add_neighbors(["0"]), quality.faithful)
-            if quality.faithful:
-                height = reference.estimate_elevation(matches)
-            else:
-                height = epipolar.estimate_elevation(matches, predicted)
-        plan.add_ring(camera.second_ring(90 - height.degrees))
-        if quality.views == 40:
-            plan.add_neighbors(plan.stage_1)
-        return plan.posed(height, quality.views), height
+    def _unload(self) -> None:
+        self._loaded = self._view_model = self._surface = self._loftr = None
 
-    def _match(self, neighbors: np.ndarray, faithful: bool) -> Matches:
-        """Matches by LoFTR where its weights are on disk, else by SIFT."""
+    def _generate(
+        self, path: Path, target: Path, options: Options, tracker: ProgressTracker, origin: dict
+    ) -> tuple[dict[str, str], dict]:
+        """Reconstruct an image file and write all files of the job into ``target``: their names and the report.
+
+        ``origin``: what the report says first.
+        """
+
+        def write_preview(views: Views) -> Path:
+            write_contact_sheet(target / "views.png", views)
+            return target / "views.png"
+
+        with tracker.stage("picture", "Reading the image"):
+            image = load_image(path)
+        config = resolve_options(options, choose_device(options.device).type)
+        result = self.reconstruct(image, options.weights, config, tracker, write_preview)
+        save_state(target, result.field.tensors(), result.views, result.cutout)
+        report = {**origin, "picture": path.name, **result.report, "options": options.to_dict()}
+        return _export(target, result.textured, report, tracker), report
+
+    def _estimate_elevation(
+        self,
+        config: ReconstructionConfig,
+        predict: Callable[[], tuple[float, float] | None],
+        sample_neighbors: Callable[[], np.ndarray],
+    ) -> Elevation:
+        """An ``ElevationEstimator`` once ``config`` is given."""
+        if config.elevation is not None:
+            return Elevation(config.elevation, 1.0, "given")
+        if config.elevation_method is ElevationMethod.REFERENCE:
+            return reference.estimate_elevation(self._match(sample_neighbors(), config))
+        # Small generated views match badly (docs/experiments.md): a model that predicts elevations needs no neighbors.
+        predicted = predict()
+        matches = self._match(sample_neighbors(), config) if predicted is None else None
+        return epipolar.estimate_elevation(matches, predicted)
+
+    def _match(self, neighbors: np.ndarray, config: ReconstructionConfig) -> Matches:
+        """Matches between neighboring views, by LoFTR where its weights are on disk, else by SIFT."""
         path = loftr.find_weights()
         if path is None:
             return sift.match_images(neighbors)
         if self._loftr is None or self._loftr[0] != path:
-            self._loftr = path, loftr.load_network(path, self._view_model.device)
-        return loftr.match_images(self._loftr[1], neighbors, faithful)
-
-    def _finish(
-        self,
-        place: Path,
-        folder: Path,
-        job: ProgressTracker,
-        field: Field,
-        views: Views,
-        cutout: Cutout,
-        options: Options,
-        report: dict,
-    ) -> dict:
-        """Field -> files, the part that generate and rework share."""
-        with job.stage("mesh", "Building the mesh"):
-            resolution = options.quality(report["device"]).resolution
-            grid = field.grid_to_world if options.faithful else None
-            shape = meshing.extract(field, resolution, options.faces, job.update, grid)
-        with job.stage("texture", "Painting the texture"):
-            seen = (None, None) if options.faithful else (views, cutout)
-            textured = texturing.bake(shape, field, *seen, options.texture_size, job.update)
-        with job.stage("export", "Writing the files"):
-            report |= {"options": options.to_dict(), "mesh": meshing.measure(shape), "seconds": job.seconds}
-            files = export.write_result(place, textured, report)
-        return {"folder": str(folder), "files": files, "report": report}
+            self._loftr = path, loftr.load_network(path, config.device)
+        return loftr.match_images(self._loftr[1], neighbors, config.elevation_method is ElevationMethod.REFERENCE)
 
 
-def _rating(drawn: Image.Image) -> int:
-    """How much of one object a drawn picture shows: 2 all of it, 1 some, 0 none."""
-    image = np.dstack([np.asarray(drawn.convert("RGB"), np.float32) / 255, np.ones(drawn.size[::-1], np.float32)])
+def _extract_and_texture(
+    field: Field, views: Views, cutout: Cutout, config: ReconstructionConfig, tracker: ProgressTracker
+) -> TexturedMesh:
+    with tracker.stage("mesh", "Extracting the mesh"):
+        grid = field.grid_to_world if config.reference_grid else None
+        mesh = meshing.extract(field, config.resolution, config.faces, tracker.update, grid)
+    with tracker.stage("texture", "Baking the texture"):
+        sources = (views, cutout) if config.texture_source is TextureSource.VIEWS else (None, None)
+        return texturing.bake(mesh, field, *sources, config.texture_size, tracker.update)
+
+
+def _export(target: Path, textured: TexturedMesh, report: dict, tracker: ProgressTracker) -> dict[str, str]:
+    """Write the result's files; their names. Completes the report."""
+    with tracker.stage("export", "Writing the files"):
+        report |= {"mesh": meshing.measure(textured.mesh), "seconds": tracker.seconds}
+        preview = turntable(textured, report["elevation"]["degrees"], PREVIEW_TILE)
+        return export.write_result(target, textured, preview, report)
+
+
+def _rate_image(generated: Image.Image) -> int:
+    """How much of one object a generated image shows: 2 all of it, 1 some, 0 none."""
+    image = np.asarray(generated.convert("RGB").convert("RGBA"), np.float32) / 255
     try:
         return 1 + text_to_image.shows_whole_object(foreground.cut_out(image), *image.shape[:2])
     except UserError:
         return 0
 
 
-def _matcher() -> str:
+def _matcher_name() -> str:
     return "SIFT" if loftr.find_weights() is None else "LoFTR"
 
 
-def _camera(views: Views, cutout: Cutout, height: int, width: int) -> dict:
-    """The picture's own camera, for placing a matching one in a scene."""
+def _input_camera(views: Views, cutout: Cutout, height: int, width: int) -> dict:
+    """The input image's own camera, for a matching one in a scene."""
     return {
         "camera_to_world": views.camera_to_world[0].tolist(),
         "focal": camera.FOCAL,

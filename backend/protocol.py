@@ -16,8 +16,6 @@ from .errors import UserError
 
 PROTOCOL = 1
 """Raised whenever an old side would misunderstand a new one."""
-PARTIAL = ".partial"
-"""Folder inside a job's folder where files stand until the job is done; whatever is in it is not a result."""
 
 _USER_ERROR = -32000
 

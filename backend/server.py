@@ -19,6 +19,7 @@ from typing import BinaryIO
 from . import protocol
 from .errors import ErrorCode, UserError, to_user_error
 from .options import Options
+from .paths import PARTIAL
 from .progress import ProgressEvent
 from .version import VERSION
 
@@ -135,14 +136,14 @@ class _Server:
             from .pipeline import Pipeline
 
             self._pipeline = Pipeline()
-        self._partial = folder / protocol.PARTIAL
+        self._partial = folder / PARTIAL
         try:
             if method == "generate":
                 picture = Path(params["picture"])
                 return self._pipeline.generate(picture, folder, options, progress, cancelled.is_set)
             if method == "imagine":
-                return self._pipeline.imagine(params["text"], folder, options, progress, cancelled.is_set)
-            return self._pipeline.rework(folder, options, progress, cancelled.is_set)
+                return self._pipeline.text_to_mesh(params["text"], folder, options, progress, cancelled.is_set)
+            return self._pipeline.remesh(folder, options, progress, cancelled.is_set)
         finally:
             self._partial = None
 

@@ -1,28 +1,32 @@
-"""The plain data that walks between the rooms (conventions: docs/architecture.md)."""
+"""The data that stages pass to each other, and the protocols of the networks (conventions: docs/architecture.md)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from .config import ReconstructionConfig
+from .progress import OnProgress
+
 
 @dataclass(frozen=True)
 class Cutout:
-    """The object of the picture, alone and centered: its longer side fills 75 % of a square canvas."""
+    """The object of the input image, alone and centered: its longer side fills 75 % of a square canvas."""
 
     image: np.ndarray
-    """(S, S, 4) float32, straight alpha, at the picture's own resolution."""
+    """(S, S, 4) float32, straight alpha, at the input image's own resolution."""
     method: str
-    """How the object was found: ``alpha``, ``rembg`` or ``grabcut``."""
+    """How the object was segmented: ``alpha``, ``rembg`` or ``grabcut``."""
     canvas: tuple[float, float, float]
-    """Left, top and side of the canvas in pixels of the original picture."""
+    """Left, top and side of the canvas in pixels of the input image."""
 
 
 @dataclass(frozen=True)
 class Views:
-    """Posed pictures of one object on white; index 0 is the input picture itself."""
+    """Posed images of one object on white; index 0 is the input image itself."""
 
     images: np.ndarray
     """(N, H, W, 3) float32, composited on white."""
@@ -36,7 +40,7 @@ class Views:
 
 @dataclass(frozen=True)
 class Elevation:
-    """How high the picture's camera stood above the object's horizon."""
+    """The angle of the input camera above the object's horizon."""
 
     degrees: float
     confidence: float
@@ -45,8 +49,37 @@ class Elevation:
     """``given``, ``matched``, ``predicted`` or ``default``."""
 
 
+class ElevationEstimator(Protocol):
+    """How a view model learns the input camera's elevation. Each argument is only called if it is needed."""
+
+    def __call__(
+        self, predict: Callable[[], tuple[float, float] | None], sample_neighbors: Callable[[], np.ndarray]
+    ) -> Elevation:
+        """predict: the view model's own estimate, degrees and one standard deviation, or None if it has none.
+
+        sample_neighbors: the four neighbors (4, H, W, 3) of view 0, in the order of ``camera.NEIGHBORS``.
+        """
+
+
+class ViewModel(Protocol):
+    """Samples views of an object from one image of it: each on its own (``views.independent``) or all jointly."""
+
+    def sample_views(
+        self,
+        cutout: Cutout,
+        estimate_elevation: ElevationEstimator,
+        config: ReconstructionConfig,
+        callback_on_step_end: OnProgress,
+    ) -> tuple[Views, Elevation]:
+        """The input image and ``config.num_views`` generated views around the object, and the elevation used for them.
+
+        callback_on_step_end: called after every sampler step with the fraction of all steps that is done; may raise
+        ``Cancelled``. Raises UserError (``needs_elevation``) where the weights need an elevation and none is given.
+        """
+
+
 class Field(Protocol):
-    """A signed distance and a color at every point; kept on disk so that rework can start here."""
+    """A signed distance and a color at every point; saved, so that remeshing can start from it."""
 
     half_side: float
     """The field is defined on [-half_side, half_side]^3 in world units."""
@@ -94,7 +127,7 @@ class Mesh:
 
 @dataclass(frozen=True)
 class TexturedMesh:
-    """A mesh with a UV texture and a map of where each texel's color came from."""
+    """A mesh with a UV texture and a map of the source of each texel's color."""
 
     mesh: Mesh
     uvs: np.ndarray
@@ -102,4 +135,4 @@ class TexturedMesh:
     texture: np.ndarray
     """(T, T, 3) uint8 sRGB, top row first."""
     confidence: np.ndarray
-    """(T, T) uint8: 255 seen in the picture, 170 generated, 85 filled, 0 outside every island."""
+    """(T, T) uint8: 255 from the input image, 170 from generated views, 85 from the field, 0 outside every chart."""

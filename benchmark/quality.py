@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image
 
 from backend import camera, meshing, options, surface, texturing
-from backend.device import choose
+from backend.config import resolve_options
+from backend.device import choose_device
 from backend.errors import UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
@@ -70,7 +71,7 @@ def _quality(flags: argparse.Namespace) -> int:
     if flags.shapes:
         scenes = choose_scenes(scenes, dict.fromkeys(report.GROUPS, flags.shapes))
     setting = report.setting(chosen, PICTURE_SIZE, flags.true_elevation)  # now: the code may change meanwhile
-    network = surface.load(locate_weights(chosen.weights) / "surface", choose(chosen.device))
+    network = surface.load(locate_weights(chosen.weights) / "surface", choose_device(chosen.device))
     pipeline = Pipeline()
     results = []
     with tempfile.TemporaryDirectory(prefix="image-to-mesh-") as temporary:
@@ -195,7 +196,7 @@ def true_views(truth: Truth, cutout: Cutout, size: int) -> Views:
 def build(network: SurfaceModel, views: Views, cutout: Cutout, chosen: Options) -> TexturedMesh:
     """The second half of the pipeline alone: views -> textured mesh."""
     field = network.reconstruct(views)
-    resolution = chosen.quality(choose(chosen.device).type).resolution
+    resolution = resolve_options(chosen, choose_device(chosen.device).type).resolution
     return texturing.bake(meshing.extract(field, resolution, chosen.faces), field, views, cutout, chosen.texture_size)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 
-from ..backend.protocol import PARTIAL
+from ..backend.paths import PARTIAL
 from .scene import PROVENANCE
 
 PACKAGE = __package__.rpartition(".")[0]

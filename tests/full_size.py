@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--device", default="cuda", choices=("cuda", "mps", "cpu"))
-    parser.add_argument("--preset", default="auto")
+    parser.add_argument("--quality", default="auto")
     parser.add_argument("--layout", choices=tuple(LAYOUTS), action="append", help="this one (default: all)")
     args = parser.parse_args()
     os.environ["IMAGE_TO_MESH_HOME"] = str(args.folder / "home")
@@ -62,7 +62,7 @@ def main() -> None:
         parts = {name: part.cpu() for name, part in full_size_view_parts().items()}
     count = sum(each.numel() for part in parts.values() for each in part.parameters())
     print(f"{count / 1e9:.2f} billion numbers", flush=True)
-    options = ["--device", args.device, "--preset", args.preset]
+    options = ["--device", args.device, "--quality", args.quality]
     for layout in args.layout or LAYOUTS:
         place = args.folder / layout
         place.mkdir()
@@ -71,7 +71,7 @@ def main() -> None:
         speed = ["benchmark", "speed", ROOT / "examples" / "mug.png", "--weights", layout, *options]
         backend(speed)
         if layout == "lightning":
-            backend([*speed, "--faithful"])
+            backend([*speed, "--reference-mode"])
         backend(["weights", "remove", layout])
 
 

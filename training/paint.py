@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from backend.camera import FIRST_RING, LOWER_RING, LOWER_RING_UP_TO, NEIGHBORS, UPPER_RING
-from backend.options import PRESETS, Preset
+from backend.options import QUALITY_PRESETS, QualityPreset
 from backend.views.zero123.masks import masks_from_white_background
 from backend.views.zero123.model import Zero123
 from backend.views.zero123.sampler import denoise, fast_scheduler
@@ -34,7 +34,7 @@ def paint(
     inputs: torch.Tensor,
     elevations: torch.Tensor,
     azimuths: torch.Tensor,
-    quality: Preset = PRESETS["fast"],
+    quality: QualityPreset = QUALITY_PRESETS["fast"],
 ) -> torch.Tensor:
     """Paint the views after the first from input pictures (B, S, S, 4) uint8, angles (B, V) with the input's first.
 
@@ -51,9 +51,9 @@ def paint(
     for part in torch.arange(len(pose), device=pose.device).split(BATCH):
         tokens = model.tokens(embedding[owner[part]], pose[part])
         noise = torch.randn(len(part), model.latent_channels, model.latent_size, model.latent_size, device=pose.device)
-        scheduler = fast_scheduler(model.schedule, quality.steps)
+        scheduler = fast_scheduler(model.schedule, quality.num_inference_steps)
         latents = denoise(
-            model, scheduler, noise, condition[owner[part]], tokens, quality.guidance, None, iter(()), int
+            model, scheduler, noise, condition[owner[part]], tokens, quality.guidance_scale, None, iter(()), int
         )
         painted.append(((model.decode(latents) + 1) / 2).clamp(0, 1))
     pictures = torch.cat(painted).permute(0, 2, 3, 1)

@@ -1,4 +1,4 @@
-"""The files of a job folder."""
+"""A textured mesh -> files."""
 
 from __future__ import annotations
 
@@ -9,43 +9,40 @@ import numpy as np
 import trimesh
 from PIL import Image
 
-from ..rendering import turntable
 from ..types import TexturedMesh
+from .job_folder import REPORT_FILE
 
 Y_UP = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], np.float32)
-"""World (Z up) to glTF (Y up): (x, y, z) -> (x, z, -y), a turn and no mirror image."""
+"""World (Z up) to glTF (Y up): (x, y, z) -> (x, z, -y), a rotation without reflection."""
 NAME = "Image to Mesh"
 ROUGHNESS = 0.8
-PREVIEW_TILE = 320
 
 
-def write_result(folder: Path, textured: TexturedMesh, report: dict) -> dict[str, str]:
+def write_result(folder: Path, textured: TexturedMesh, preview: np.ndarray, report: dict) -> dict[str, str]:
     """Write mesh.glb, mesh.npz, texture.png, confidence.png, preview.png and report.json into an existing folder.
 
-    report: plain values; its ``elevation`` turns the preview. Returns the files' names by what they are. OSError (a
-    full disk) goes up; the caller hands in a folder that nobody looks at before everything is there.
+    preview: (H, W, 3) uint8. report: plain values. Returns the files' names by what they are. An OSError (a full disk)
+    is not caught: the caller passes a folder that is renamed when all files are complete.
     """
     mesh = textured.mesh
-    texture = Image.fromarray(textured.texture)
-    texture.save(folder / "texture.png")
+    Image.fromarray(textured.texture).save(folder / "texture.png")
     Image.fromarray(textured.confidence).save(folder / "confidence.png")
     (folder / "mesh.glb").write_bytes(to_glb(textured))
     np.savez_compressed(folder / "mesh.npz", vertices=mesh.vertices, faces=mesh.faces, uvs=textured.uvs)
-    turned = turntable.turntable(textured, report["elevation"]["degrees"], PREVIEW_TILE)
-    Image.fromarray(turned).save(folder / "preview.png")
-    (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
+    Image.fromarray(preview).save(folder / "preview.png")
+    (folder / REPORT_FILE).write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
     return {
         "glb": "mesh.glb",
         "mesh": "mesh.npz",
         "texture": "texture.png",
         "confidence": "confidence.png",
         "preview": "preview.png",
-        "report": "report.json",
+        "report": REPORT_FILE,
     }
 
 
-def to_glb(textured: TexturedMesh) -> bytes:
-    """A binary glTF 2.0 with normals, UVs and the texture inside; vertices are doubled at UV seams only."""
+def to_trimesh(textured: TexturedMesh) -> trimesh.Trimesh:
+    """The mesh with normals, UVs and a PBR material, in glTF's axes (Y up); vertices are doubled at UV seams only."""
     mesh = textured.mesh
     normals = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).vertex_normals
     corners = np.column_stack([mesh.faces.reshape(-1, 1), textured.uvs.reshape(-1, 2)])
@@ -57,7 +54,7 @@ def to_glb(textured: TexturedMesh) -> bytes:
         metallicFactor=0.0,
         roughnessFactor=ROUGHNESS,
     )
-    split = trimesh.Trimesh(
+    return trimesh.Trimesh(
         mesh.vertices[vertex] @ Y_UP.T,
         faces.reshape(-1, 3),
         vertex_normals=normals[vertex] @ Y_UP.T,
@@ -65,4 +62,19 @@ def to_glb(textured: TexturedMesh) -> bytes:
         process=False,
         metadata={"name": NAME},
     )
-    return split.export(file_type="glb", include_normals=True)
+
+
+def to_glb(textured: TexturedMesh) -> bytes:
+    """A binary glTF 2.0 with the texture inside."""
+    return to_trimesh(textured).export(file_type="glb", include_normals=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that is complete or not there."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

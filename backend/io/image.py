@@ -1,4 +1,4 @@
-"""A file -> an RGBA array, or one clear sentence."""
+"""An image from a file or from memory -> an RGBA array, or one clear sentence on what is wrong with it."""
 
 from __future__ import annotations
 
@@ -12,89 +12,120 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ..errors import ErrorCode, UserError
 
-SMALLEST_SIDE = 16
-LARGEST_SIDE = 8192
-KEPT_SIDE = 4096
-"""Larger pictures are reduced to this; no texture is larger."""
+MIN_INPUT_SIDE = 16
+MAX_INPUT_SIDE = 8192
+MAX_SIDE = 4096
+"""Pixels; larger images are reduced to this, since no texture is larger."""
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "TGA", "PPM", "JPEG2000")
-"""Formats of Pillow that are pure decoders; others would start foreign programs."""
-_HINT = "use a picture saved as PNG, JPEG or WebP"
+"""Formats of Pillow that are pure decoders; others would start external programs."""
+_HINT = "use an image saved as PNG, JPEG or WebP"
 
 
-def load_picture(path: Path | str) -> np.ndarray:
-    """The picture of a file as (H, W, 4) float32 RGBA 0..1, straight alpha, sRGB, turned upright.
+def load_image(source: Path | str | Image.Image | np.ndarray) -> np.ndarray:
+    """An image as (H, W, 4) float32 RGBA 0..1, straight alpha, sRGB, upright, in steps of 1/255.
 
-    Raises UserError (``bad_image``) for a missing, unreadable, truncated, too small, too large or empty picture.
+    ``source``: a file, a Pillow image, or an array (H, W, 3 or 4) of uint8 or of floats 0..1. Larger images are reduced
+    to ``MAX_SIDE``. Raises UserError (``bad_image``) for one that is missing, unreadable, truncated, too small, too
+    large or empty.
     """
-    path = Path(path)
-    image = np.asarray(_read(path), np.float32) / 255
-    seen = image[image[..., 3] > 0.05]
-    if not len(seen):
-        raise UserError(ErrorCode.BAD_IMAGE, f"{path.name} is fully transparent: use a picture that shows an object.")
-    if np.ptp(seen, axis=0).max() < 3 / 255 and len(seen) == image[..., 3].size:
-        raise UserError(ErrorCode.BAD_IMAGE, f"{path.name} is all one color: use a picture that shows an object.")
-    return image
+    name = "The image"
+    if isinstance(source, (str, Path)):
+        name = Path(source).name
+        image = _read(Path(source))
+    elif isinstance(source, np.ndarray):
+        image = _prepare(_from_array(source), name)
+    else:
+        image = _prepare(source, name)
+    rgba = np.asarray(image, np.float32) / 255
+    visible = rgba[rgba[..., 3] > 0.05]
+    if not len(visible):
+        raise UserError(ErrorCode.BAD_IMAGE, f"{name} is fully transparent: use an image that shows an object.")
+    if np.ptp(visible, axis=0).max() < 3 / 255 and len(visible) == rgba[..., 3].size:
+        raise UserError(ErrorCode.BAD_IMAGE, f"{name} is all one color: use an image that shows an object.")
+    return rgba
 
 
 def _read(path: Path) -> Image.Image:
-    """The file as an 8-bit RGBA image, at most KEPT_SIDE pixels a side."""
+    """The image file as ``_prepare`` returns it."""
     Image.init()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # sizes are checked below
-            with Image.open(path, formats=[each for each in FORMATS if each in Image.OPEN]) as image:
-                _check_size(path, *image.size)
-                image.load()
-                image = _to_srgb(ImageOps.exif_transpose(_to_8_bit(image)))
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # sizes are checked in _prepare
+            with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+                return _prepare(image, path.name)
     except FileNotFoundError as error:
         raise UserError(ErrorCode.BAD_IMAGE, f"There is no file {path}: check the path.") from error
     except (IsADirectoryError, PermissionError) as error:
         raise UserError(
-            ErrorCode.BAD_IMAGE, f"{path} cannot be read: choose a picture file that you may open."
+            ErrorCode.BAD_IMAGE, f"{path} cannot be read: choose an image file that you may open."
         ) from error
     except Image.DecompressionBombError as error:
-        raise _too_large(path) from error
+        raise _too_large(path.name) from error
     except UnidentifiedImageError as error:
-        raise UserError(ErrorCode.BAD_IMAGE, f"{path.name} is not a picture that can be read: {_HINT}.") from error
+        raise UserError(ErrorCode.BAD_IMAGE, f"{path.name} is not an image that can be read: {_HINT}.") from error
     except (UserError, MemoryError):
         raise
     except Exception as error:  # a damaged file can make Pillow's decoders raise anything
         raise UserError(ErrorCode.BAD_IMAGE, f"{path.name} is damaged or cut short ({error}): {_HINT}.") from error
-    image.thumbnail((KEPT_SIDE, KEPT_SIDE), Image.Resampling.LANCZOS)
-    return image
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
-    if max(width, height) > LARGEST_SIDE:
-        raise _too_large(path, f"{width} x {height} pixels")
-    if min(width, height) < SMALLEST_SIDE:
+def _from_array(array: np.ndarray) -> Image.Image:
+    """(H, W, 3 or 4) uint8 or floats 0..1 -> a Pillow image. Raises UserError."""
+    is_float = np.issubdtype(array.dtype, np.floating)
+    has_shape = array.ndim == 3 and array.shape[2] in (3, 4)
+    if not has_shape or not (array.dtype == np.uint8 or is_float):
         raise UserError(
             ErrorCode.BAD_IMAGE,
-            f"{path.name} is too small ({width} x {height} pixels): use a picture of at least "
-            f"{SMALLEST_SIDE} pixels a side, better 256 or more.",
+            f"An array of shape {array.shape} and type {array.dtype} is not an image: use height x width x 3 or 4 of "
+            "uint8 or of floats between 0 and 1.",
+        )
+    if is_float:
+        if not ((array >= 0) & (array <= 1)).all():  # nor NaN
+            raise UserError(ErrorCode.BAD_IMAGE, "The array holds values outside 0 to 1: scale it, or use uint8.")
+        array = np.round(array * 255).astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _prepare(image: Image.Image, name: str) -> Image.Image:
+    """An 8-bit RGBA copy in sRGB, upright, at most ``MAX_SIDE`` pixels a side."""
+    _check_size(name, *image.size)
+    image.load()
+    prepared = _to_srgb(ImageOps.exif_transpose(_to_8_bit(image)))
+    prepared.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    return prepared
+
+
+def _check_size(name: str, width: int, height: int) -> None:
+    if max(width, height) > MAX_INPUT_SIDE:
+        raise _too_large(name, f"{width} x {height} pixels")
+    if min(width, height) < MIN_INPUT_SIDE:
+        raise UserError(
+            ErrorCode.BAD_IMAGE,
+            f"{name} is too small ({width} x {height} pixels): use an image of at least "
+            f"{MIN_INPUT_SIDE} pixels a side, better 256 or more.",
         )
 
 
-def _too_large(path: Path, size: str = "far too many pixels") -> UserError:
-    advice = f"reduce it to at most {LARGEST_SIDE} pixels a side"
-    return UserError(ErrorCode.BAD_IMAGE, f"{path.name} is too large ({size}): {advice}.")
+def _too_large(name: str, size: str = "far too many pixels") -> UserError:
+    advice = f"reduce it to at most {MAX_INPUT_SIDE} pixels a side"
+    return UserError(ErrorCode.BAD_IMAGE, f"{name} is too large ({size}): {advice}.")
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Deep grays (16 and 32 bits, floats) to 8 bits; Pillow itself would clip them at 255."""
+    """Grayscale of 16 or 32 bits or of floats -> 8 bits; Pillow itself would clip it at 255."""
     if not image.mode.startswith(("I", "F")):
         return image
     exif = image.getexif()
     gray = np.nan_to_num(np.asarray(image, np.float64)).clip(0)
     ranges = (65535.0,) if image.mode.startswith("I;16") else (1.0, 255.0, 65535.0, max(gray.max(), 1.0))
-    top = next(each for each in ranges if gray.max() <= each)
-    eight = Image.fromarray(np.round(gray / top * 255).astype(np.uint8))
-    eight.getexif().update(exif)
-    return eight
+    white = next(limit for limit in ranges if gray.max() <= limit)
+    reduced = Image.fromarray(np.round(gray / white * 255).astype(np.uint8))
+    reduced.getexif().update(exif)
+    return reduced
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """Colors by the file's own profile where it has a sound one (print and wide-gamut pictures), alpha kept."""
+    """RGBA in sRGB, by the image's own color profile where it has a valid one (print and wide-gamut images)."""
     straight = image.convert("RGBA")
     profile = image.info.get("icc_profile")
     if profile and image.mode in ("RGB", "RGBA", "CMYK"):

@@ -1,4 +1,4 @@
-"""A job's folder: nothing half-written is ever seen in it, and what rework needs is kept in it."""
+"""A job's folder: never half-written, and with all that remeshing starts from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,38 +14,41 @@ import torch
 from PIL import Image
 
 from ..errors import ErrorCode, UserError
-from ..protocol import PARTIAL
-from ..surface import VolumeField, load_field
-from ..types import Cutout, Field, Views
-from .tensors import write_tensors
+from ..paths import PARTIAL
+from ..types import Cutout, Views
+from .tensors import read_tensors, write_tensors
+
+FIELD_FILE = "field.safetensors"
+VIEWS_FILE = "views.npz"
+REPORT_FILE = "report.json"
 
 
 @contextlib.contextmanager
-def partial(folder: Path) -> Iterator[Path]:
-    """A place for a job's files: on success all move into ``folder`` at once, on any error all are gone.
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder for a job's files: on success all move into ``folder``, on any error all are deleted.
 
-    What an earlier process left there when it was killed is removed. A folder that was made for this job goes too.
+    What an earlier process left there when it was killed is deleted. A folder that was made for this job goes too.
     """
     existed = folder.is_dir()
-    place = folder / PARTIAL
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
+    partial = folder / PARTIAL
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
     try:
-        yield place
-        for file in sorted(place.iterdir()):
+        yield partial
+        for file in sorted(partial.iterdir()):
             file.replace(folder / file.name)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         if not existed:
             with contextlib.suppress(OSError):  # with results in it, it stays
                 folder.rmdir()
 
 
-def keep(place: Path, field: Field, views: Views, cutout: Cutout) -> None:
-    """Write what rework starts from: ``field.safetensors`` and ``views.npz`` (pictures in 8 bits)."""
-    write_tensors(place / "field.safetensors", field.tensors(), quantize=False)
+def save_state(folder: Path, field_tensors: Mapping[str, torch.Tensor], views: Views, cutout: Cutout) -> None:
+    """Write what remeshing starts from: the tensors of the field, and views and cutout with 8 bits a channel."""
+    write_tensors(folder / FIELD_FILE, dict(field_tensors), quantize=False)
     np.savez_compressed(
-        place / "views.npz",
+        folder / VIEWS_FILE,
         images=_to_8_bit(views.images),
         masks=_to_8_bit(views.masks),
         camera_to_world=views.camera_to_world,
@@ -56,19 +59,10 @@ def keep(place: Path, field: Field, views: Views, cutout: Cutout) -> None:
     )
 
 
-def write_sheet(path: Path, views: Views) -> None:
-    """All views side by side, in the order of their names, as one picture."""
-    across = math.ceil(math.sqrt(2 * len(views.images)))
-    blank = np.ones((-len(views.images) % across, *views.images.shape[1:]), np.float32)
-    rows = np.concatenate([views.images, blank]).reshape(-1, across, *views.images.shape[1:])
-    sheet = rows.transpose(0, 2, 1, 3, 4).reshape(-1, across * views.images.shape[2], 3)
-    Image.fromarray(_to_8_bit(sheet)).save(path)
-
-
-def kept(folder: Path, device: torch.device) -> tuple[VolumeField, Views, Cutout, dict]:
-    """What ``keep`` wrote and the report of the earlier job. Raises UserError (``nothing_kept``)."""
+def load_state(folder: Path) -> tuple[dict[str, torch.Tensor], Views, Cutout, dict]:
+    """What ``save_state`` wrote and the job's report. Raises UserError (``no_state``)."""
     try:
-        with np.load(folder / "views.npz") as arrays:
+        with np.load(folder / VIEWS_FILE) as arrays:
             views = Views(
                 _from_8_bit(arrays["images"]),
                 _from_8_bit(arrays["masks"]),
@@ -76,13 +70,22 @@ def kept(folder: Path, device: torch.device) -> tuple[VolumeField, Views, Cutout
                 tuple(arrays["names"].tolist()),
             )
             cutout = Cutout(_from_8_bit(arrays["cutout"]), str(arrays["method"]), tuple(arrays["canvas"].tolist()))
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        field = load_field(folder / "field.safetensors", device)
+        report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
+        field_tensors = read_tensors(folder / FIELD_FILE)
     except (OSError, ValueError, KeyError, EOFError, UserError) as error:
         raise UserError(
-            ErrorCode.NOTHING_KEPT, f"The earlier result in {folder} is gone or damaged: generate the object again."
+            ErrorCode.NO_STATE, f"The earlier result in {folder} is missing or damaged: generate the object again."
         ) from error
-    return field, views, cutout, report
+    return field_tensors, views, cutout, report
+
+
+def write_contact_sheet(path: Path, views: Views) -> None:
+    """All views side by side, in the order of their names, as one image."""
+    columns = math.ceil(math.sqrt(2 * len(views.images)))
+    blank = np.ones((-len(views.images) % columns, *views.images.shape[1:]), np.float32)
+    rows = np.concatenate([views.images, blank]).reshape(-1, columns, *views.images.shape[1:])
+    sheet = rows.transpose(0, 2, 1, 3, 4).reshape(-1, columns * views.images.shape[2], 3)
+    Image.fromarray(_to_8_bit(sheet)).save(path)
 
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:

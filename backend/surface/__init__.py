@@ -8,13 +8,12 @@ from pathlib import Path
 
 import torch
 
-from ..io.tensors import read_tensors
 from ..types import Field, SurfaceModel
 from . import network, one2345
 from .field import VolumeField, field_from
 from .network import SurfaceNetwork
 
-__all__ = ["SurfaceNetwork", "VolumeField", "load", "load_field"]
+__all__ = ["SurfaceNetwork", "VolumeField", "field_from_tensors", "load"]
 
 
 def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceModel:
@@ -26,7 +25,9 @@ def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceModel
     return (one2345.load if public else network.load)(folder, device)
 
 
-def load_field(path: Path | str, device: str | torch.device = "cpu") -> Field:
-    """The field whose ``tensors`` were written to ``path``, from either network. Raises UserError."""
-    tensors = read_tensors(path)
+def field_from_tensors(tensors: dict[str, torch.Tensor], path: Path | str, device: str | torch.device = "cpu") -> Field:
+    """The field, from either network, that ``tensors`` describe; ``path``, where they were stored, is named in errors.
+
+    Raises UserError (``field_broken``).
+    """
     return (one2345.field_from if "one2345.volume" in tensors else field_from)(tensors, path, device)

@@ -8,8 +8,9 @@ from dataclasses import fields
 
 import pytest
 
+from backend.config import ElevationMethod, ReconstructionConfig, Scheduler, TextureSource, resolve_options
 from backend.errors import UserError
-from backend.options import FAITHFUL, PRESETS, Options, add_flags, from_flags
+from backend.options import QUALITY_PRESETS, Options, add_flags, from_flags
 
 
 def _parsed(*flags: str) -> Options:
@@ -24,7 +25,7 @@ def test_defaults():
 
 
 def test_survives_json():
-    options = Options(elevation=-12.5, faces=500, preset="high")
+    options = Options(elevation=-12.5, faces=500, quality="high")
     assert Options.from_dict(json.loads(json.dumps(options.to_dict()))) == options
 
 
@@ -50,9 +51,11 @@ def test_whole_floats_are_whole_numbers():
         {"texture_size": 0},
         {"seed": -1},
         {"device": "tpu"},
-        {"preset": ""},
+        {"quality": ""},
         {"weights": "  "},
-        {"faithful": 1},
+        {"reference_mode": 1},
+        {"preset": "fast"},
+        {"faithful": True},
     ],
 )
 def test_refused_in_one_sentence(values):
@@ -78,18 +81,51 @@ def test_flags_make_the_same_options():
         _parsed("--faces", "3")
 
 
-def test_auto_quality_follows_the_device():
-    assert Options().quality("cpu") == PRESETS["fast"]
-    assert Options().quality("cuda") == PRESETS["standard"]
-    assert Options(preset="high").quality("cpu") == PRESETS["high"]
+def _preset(config: ReconstructionConfig) -> tuple:
+    return config.num_inference_steps, config.guidance_scale, config.num_views, config.resolution
 
 
-def test_faithful_is_a_bare_flag_and_takes_the_place_of_the_quality():
-    assert not _parsed().faithful and _parsed("--faithful").faithful
-    assert _parsed("--faithful", "--preset", "fast").quality("cpu") == FAITHFUL
-    assert FAITHFUL.faithful and not any(each.faithful for each in PRESETS.values())
+@pytest.mark.parametrize(
+    ("quality", "device", "expected"),
+    [("auto", "cpu", "fast"), ("auto", "cuda", "standard"), ("auto", "mps", "standard"), ("high", "cpu", "high")],
+)
+def test_auto_quality_follows_the_device(quality, device, expected):
+    config = resolve_options(Options(quality=quality), device)
+    assert _preset(config) == tuple(vars(QUALITY_PRESETS[expected]).values()) and config.device == device
 
 
-def test_every_option_explains_itself():
-    for each in fields(Options):
-        assert each.metadata["label"] and each.metadata["help"] and each.metadata["kind"] in (str, int, float, bool)
+def test_reference_mode_is_a_bare_flag_and_replaces_the_quality():
+    assert not _parsed().reference_mode and _parsed("--reference-mode").reference_mode
+    config = resolve_options(_parsed("--reference-mode", "--quality", "fast", "--seed", "7"), "cpu")
+    assert _preset(config) == (75, 3.0, 40, 255) and config.seed == 7
+
+
+def test_reference_mode_decides_everything_that_the_reference_does_differently():
+    ours, reference = (resolve_options(Options(reference_mode=mode), "cuda") for mode in (False, True))
+    names = ("scheduler", "elevation_method", "texture_source")
+    assert [getattr(ours, name) for name in names] == [
+        Scheduler.DPM_SOLVER,
+        ElevationMethod.PREDICTED,
+        TextureSource.VIEWS,
+    ]
+    assert [getattr(reference, name) for name in names] == [
+        Scheduler.DDIM,
+        ElevationMethod.REFERENCE,
+        TextureSource.FIELD,
+    ]
+    assert reference.quantize_views and reference.reference_grid and reference.limit_input_size
+    assert not (ours.quantize_views or ours.reference_grid or ours.limit_input_size)
+    assert ours.silhouette_constraint and not reference.silhouette_constraint
+
+
+def test_help_shows_the_meaning_range_and_default_of_every_option(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
+    parser = ArgumentParser()
+    add_flags(parser)
+    lines = {line.split()[0]: line for line in parser.format_help().splitlines() if line.startswith("  --")}
+    for option in fields(Options):
+        line = lines[f"--{option.name.replace('_', '-')}"]
+        assert option.metadata["help"] in line
+        assert option.metadata["minimum"] is None or f"{option.metadata['minimum']} to " in line
+        assert option.default in (None, False) or f"(default: {option.default})" in line
+        assert all(choice in line for choice in option.metadata["choices"])

@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 from scipy.spatial import cKDTree
 
-from backend import meshing, surface
-from backend.io.job_folder import kept
+from backend import camera, meshing, surface
+from backend.io.job_folder import load_state
 from backend.meshing.extraction import isosurface
 from backend.options import Options
-from backend.pipeline import Pipeline
+from backend.pipeline import PREVIEW_TILE, Pipeline
 from backend.surface.one2345.loading import convert
 from tests.backend.surface.one2345.test_loading import checkpoint, tiny_views
 from tests.helpers import tiny
@@ -25,7 +25,7 @@ def test_a_whole_job(tmp_path):
     rgba = np.stack([rows // 3, columns // 3, rows // 4, inside * 255], -1).astype(np.uint8)
     Image.fromarray(rgba).save(tmp_path / "picture.png")
     weights = tiny.write_weights(tmp_path / "weights")
-    options = Options(weights=str(weights), faithful=True, texture_size=256, faces=2000, device="cpu")
+    options = Options(weights=str(weights), reference_mode=True, texture_size=256, faces=2000, device="cpu")
     told = []
     job = Pipeline().generate(
         tmp_path / "picture.png", tmp_path / "job", options, lambda event: told.append(event.fraction), lambda: False
@@ -33,14 +33,17 @@ def test_a_whole_job(tmp_path):
     report = job["report"]
     assert told == sorted(told) and len(told) > 76 + 2 * 49
     assert report["views"] == 41 and report["mesh"]["watertight"] and report["mesh"]["faces"] == 2000
-    height = report["elevation"]
-    assert height["source"] in ("matched", "default") and height["degrees"] == int(height["degrees"])
+    elevation = report["elevation"]
+    assert elevation["source"] in ("matched", "default") and elevation["degrees"] == int(elevation["degrees"])
     assert (report["camera"]["width"], report["camera"]["height"]) == (439, 512)
+    assert Image.open(tmp_path / "job" / "preview.png").size == (4 * PREVIEW_TILE, 2 * PREVIEW_TILE)
     confidence = np.asarray(Image.open(tmp_path / "job" / "confidence.png"))
     assert set(np.unique(confidence)) == {0, 85}  # the network's own colors, nothing of the picture
-    field, views, *_ = kept(tmp_path / "job", torch.device("cpu"))
+    tensors, views, *_ = load_state(tmp_path / "job")
+    field = surface.field_from_tensors(tensors, tmp_path / "job")
     assert field.outline is None
-    assert views.names[1:9] == tuple("01234567") or views.names[5:9] == ("8", "9", "10", "11")
+    second_ring = camera.second_ring(90 - elevation["degrees"])
+    assert views.names[1:9] == tuple(name for name, *_ in (*camera.FIRST_RING, *second_ring))
     assert views.names[9:13] == ("0_0", "0_1", "0_2", "0_3")
 
 

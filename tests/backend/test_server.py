@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from backend import protocol
 from backend.client import Backend
 from backend.errors import UserError
+from backend.paths import PARTIAL
 from backend.protocol import Failure, Progress, Result
 from backend.version import VERSION
 from tests.helpers import tiny
@@ -63,7 +64,7 @@ def picture(tmp_path) -> Path:
 
 
 def _options(weights: Path, **more) -> dict:
-    return {"weights": str(weights), "preset": "fast", "faces": 500, "texture_size": 256, "device": "cpu"} | more
+    return {"weights": str(weights), "quality": "fast", "faces": 500, "texture_size": 256, "device": "cpu"} | more
 
 
 def _wait_until(happened, seconds: float = 60.0):
@@ -133,7 +134,7 @@ def test_a_picture_becomes_a_result(backend, weights, picture, tmp_path):
         "report.json",
         "texture.png",
     ]
-    assert set(wanted) <= set(_files(folder)) and protocol.PARTIAL not in _files(folder)
+    assert set(wanted) <= set(_files(folder)) and PARTIAL not in _files(folder)
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report["mesh"]["watertight"] and report["mesh"]["manifold"] and report["mesh"]["faces"] == 500
     assert report["elevation"]["source"] in ("matched", "predicted", "default")
@@ -186,7 +187,7 @@ def test_bad_requests_get_one_sentence_and_the_process_lives_on(backend, weights
         assert not (tmp_path / "job").exists()
     with pytest.raises(UserError) as caught:
         backend.wait(backend.rework(tmp_path / "job", {}))
-    assert caught.value.code == "nothing_kept" and not (tmp_path / "job").exists()
+    assert caught.value.code == "no_state" and not (tmp_path / "job").exists()
     assert backend.alive and backend.hello["pid"] == pid
     assert "Traceback" in backend.log.read_text(encoding="utf-8")
 
@@ -252,7 +253,7 @@ def test_too_little_memory(backend, weights, picture, tmp_path):
 
 
 def test_cancel_ends_the_job_and_not_the_process(backend, weights, picture, tmp_path):
-    slow = _options(weights, preset="high")
+    slow = _options(weights, quality="high")
     id = backend.generate(picture, tmp_path / "job", slow)
     waiting = backend.generate(picture, tmp_path / "next", slow)
     _wait_for_stage(backend, id, "views")
@@ -269,23 +270,23 @@ def test_cancel_ends_the_job_and_not_the_process(backend, weights, picture, tmp_
 
 @linux
 def test_a_deaf_process_is_killed_on_cancel(own, weights, picture, tmp_path):
-    id = own.generate(picture, tmp_path / "job", _options(weights, preset="high"))
+    id = own.generate(picture, tmp_path / "job", _options(weights, quality="high"))
     _wait_for_stage(own, id, "views")
     os.kill(own.hello["pid"], signal.SIGSTOP)
     own.cancel(id)
     end = _end(own, id, 10)
     assert end.error.code == "cancelled" and not own.alive and _gone(own.hello["pid"])
-    assert not (tmp_path / "job" / protocol.PARTIAL).exists()
+    assert not (tmp_path / "job" / PARTIAL).exists()
 
 
 @linux
 def test_a_killed_process_is_one_clear_failure(own, weights, picture, tmp_path):
-    id = own.generate(picture, tmp_path / "job", _options(weights, preset="high"))
+    id = own.generate(picture, tmp_path / "job", _options(weights, quality="high"))
     _wait_for_stage(own, id, "views")
     os.kill(own.hello["pid"], signal.SIGKILL)
     end = _end(own, id, 5)
     assert end.error.code == "worker_crashed" and "memory" in str(end.error) and str(own.log) in str(end.error)
-    assert not own.alive and not (tmp_path / "job" / protocol.PARTIAL).exists()
+    assert not own.alive and not (tmp_path / "job" / PARTIAL).exists()
     with pytest.raises(UserError) as caught:
         own.generate(picture, tmp_path / "job", _options(weights))
     assert caught.value.code == "worker_crashed"
@@ -304,12 +305,12 @@ def test_a_crash_names_its_signal(own, weights, picture, tmp_path):
 @linux
 def test_close_in_the_middle_leaves_nothing(weights, picture, tmp_path):
     own = Backend(sys.executable, tmp_path / "log", ENVIRONMENT)
-    id = own.generate(picture, tmp_path / "job", _options(weights, preset="high"))
+    id = own.generate(picture, tmp_path / "job", _options(weights, quality="high"))
     _wait_for_stage(own, id, "views")
     pid, started = own.hello["pid"], time.monotonic()
     own.close()
     assert time.monotonic() - started < 5 and _gone(pid) and not own.alive
-    assert not (tmp_path / "job" / protocol.PARTIAL).exists()
+    assert not (tmp_path / "job" / PARTIAL).exists()
 
 
 @linux
@@ -322,7 +323,7 @@ def test_the_process_ends_with_its_parent(weights, picture, tmp_path):
         "while not any(each.stage == 'views' for each in backend.poll()): time.sleep(0.02)\n"
         "print(backend.hello['pid'], flush=True); os._exit(9)\n"
     )
-    options = json.dumps(_options(weights, preset="high"))
+    options = json.dumps(_options(weights, quality="high"))
     arguments = [sys.executable, str(tmp_path / "log"), str(picture), str(tmp_path / "job"), options]
     done = subprocess.run([sys.executable, "-c", parent, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 9, done.stderr

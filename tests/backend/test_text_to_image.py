@@ -24,7 +24,6 @@ from backend.protocol import Progress
 from backend.types import Cutout
 from backend.weights.catalog import load_catalog
 from backend.weights.registry import MANIFEST
-from backend.weights.resolve import resolve_components
 from tests.helpers import tiny
 from tests.helpers.paths import ROOT
 
@@ -51,7 +50,7 @@ def home(tmp_path, monkeypatch) -> Path:
 
 
 def _options(weights: Path, **more) -> dict:
-    small = {"preset": "fast", "faces": 500, "texture_size": 256, "device": "cpu", "elevation": 20.0}
+    small = {"quality": "fast", "faces": 500, "texture_size": 256, "device": "cpu", "elevation": 20.0}
     return {"weights": str(weights)} | small | more
 
 
@@ -204,12 +203,12 @@ def test_the_view_networks_make_room(model, weights, tmp_path):
     """One model at a time on the graphics card."""
     pipeline, there = Pipeline(), []
     options = Options.from_dict(_options(weights, text_model=str(model)))
-    pipeline._load(*resolve_components(options.weights), torch.device("cpu"))
+    pipeline.load(options.weights, torch.device("cpu"))
     assert pipeline._view_model is not None
 
     def progress(event: ProgressEvent) -> None:
         there.append(pipeline._view_model)
 
     with pytest.raises(Cancelled):
-        pipeline.imagine("x", tmp_path / "job", options, progress, lambda: len(there) > 3)
+        pipeline.text_to_mesh("x", tmp_path / "job", options, progress, lambda: len(there) > 3)
     assert there[0] is not None and there[1:] == [None] * 3

@@ -1,7 +1,7 @@
-"""The view model: given one picture and a camera move, predict the noise of the picture from there.
+"""The networks of Zero123: predict the noise in a view, given an image of the object and a relative camera pose.
 
-Zero123 (arXiv 2303.11328): a Stable-Diffusion UNet that sees [noisy latent, latent of the picture] and one
-cross-attention token made of the picture's CLIP embedding and the camera move. The folder's configs decide every size,
+Zero123 (arXiv 2303.11328): a Stable-Diffusion UNet whose input is [noisy latent, latent of the image] and one
+cross-attention token made of the image's CLIP embedding and the relative pose. The folder's configs decide every size,
 so the same class runs the bundled weights and the public ones.
 """
 
@@ -21,8 +21,8 @@ from .conditioning import ELEVATION_UNIT, clip_pixel_values
 from .loading import load_components
 
 
-class SingleToken:
-    """Cross-attention to one token. A softmax over one key is 1, so queries and keys do not matter (exact, not an
+class SingleTokenAttnProcessor:
+    """Cross-attention to one token. The softmax over one key is 1, so queries and keys do not matter (exact, not an
     approximation) and every pixel receives the same value."""
 
     def __call__(
@@ -33,7 +33,7 @@ class SingleToken:
 
 
 class Zero123(nn.Module):
-    """UNet, VAE, CLIP tower and camera projection, with what training and inference both need of them."""
+    """UNet, VAE, CLIP tower and camera projection, with the operations that training and inference share."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Zero123(nn.Module):
         self.scaling_factor: float = vae.config.scaling_factor
         unet.set_attn_processor(
             {
-                name: SingleToken() if name.endswith("attn2.processor") else processor
+                name: SingleTokenAttnProcessor() if name.endswith("attn2.processor") else processor
                 for name, processor in unet.attn_processors.items()
             }
         )

@@ -90,7 +90,7 @@ def test_the_pipeline_takes_it_where_it_is(weights, small, tmp_path, monkeypatch
     inside = (rows - 32) ** 2 + (columns - 32) ** 2 < 25**2
     Image.fromarray(np.stack([rows * 3, columns * 3, rows, inside * 255], -1).astype(np.uint8)).save(tmp_path / "p.png")
     options = Options(
-        weights=str(tiny.write_weights(tmp_path / "weights")), preset="fast", faces=500, texture_size=256, device="cpu"
+        weights=str(tiny.write_weights(tmp_path / "weights")), quality="fast", faces=500, texture_size=256, device="cpu"
     )
     asked = []
     hook = torch.nn.modules.module.register_module_forward_hook(

@@ -17,6 +17,7 @@ from backend.rendering import raycasting, turntable
 from backend.types import Mesh, TexturedMesh
 from tests.helpers.fields import FIELDS
 
+PREVIEW = np.arange(64 * 128 * 3, dtype=np.uint8).reshape(64, 128, 3)
 REPORT = {"elevation": {"degrees": 15.0}, "picture": "Tasse № 1.png"}
 
 
@@ -64,7 +65,7 @@ def test_glb_splits_vertices_only_at_seams(textured, read):
 
 
 def test_all_files_are_there_and_agree(textured, tmp_path):
-    files = export.write_result(tmp_path, textured, REPORT)
+    files = export.write_result(tmp_path, textured, PREVIEW, REPORT)
     assert sorted(files.values()) == sorted(path.name for path in tmp_path.iterdir())
     with np.load(tmp_path / files["mesh"]) as arrays:
         stored = {name: arrays[name] for name in ("vertices", "faces", "uvs")}
@@ -77,12 +78,12 @@ def test_all_files_are_there_and_agree(textured, tmp_path):
     assert (np.asarray(Image.open(tmp_path / files["texture"])) == textured.texture).all()
     assert (np.asarray(Image.open(tmp_path / files["confidence"])) == textured.confidence).all()
     assert json.loads((tmp_path / files["report"]).read_text(encoding="utf-8")) == REPORT
-    assert Image.open(tmp_path / files["preview"]).size == (4 * export.PREVIEW_TILE, 2 * export.PREVIEW_TILE)
+    assert (np.asarray(Image.open(tmp_path / files["preview"])) == PREVIEW).all()
 
 
 def test_a_folder_that_cannot_be_written_is_an_oserror(textured, tmp_path):
     with pytest.raises(OSError):
-        export.write_result(tmp_path / "gone", textured, REPORT)
+        export.write_result(tmp_path / "gone", textured, PREVIEW, REPORT)
 
 
 def test_turntable_starts_with_what_the_input_camera_saw(textured):

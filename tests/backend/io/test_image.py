@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from backend.errors import UserError
-from backend.io.image import KEPT_SIDE, load_picture
+from backend.io.image import MAX_SIDE, load_image
 
 
 def _gradient(height: int = 40, width: int = 60) -> np.ndarray:
@@ -21,7 +21,7 @@ def _gradient(height: int = 40, width: int = 60) -> np.ndarray:
 
 def _refused(path) -> str:
     with pytest.raises(UserError) as caught:
-        load_picture(path)
+        load_image(path)
     assert caught.value.code == "bad_image"
     sentence = str(caught.value)
     assert sentence.endswith(".") and ":" in sentence and "\n" not in sentence
@@ -31,7 +31,7 @@ def _refused(path) -> str:
 def test_rgb_comes_as_it_is(tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(_gradient()).save(path)
-    picture = load_picture(path)
+    picture = load_image(path)
     assert picture.shape == (40, 60, 4) and picture.dtype == np.float32
     assert np.array_equal(np.round(picture[..., :3] * 255), _gradient()) and (picture[..., 3] == 1).all()
 
@@ -39,7 +39,7 @@ def test_rgb_comes_as_it_is(tmp_path):
 def test_alpha_stays_straight(tmp_path):
     rgba = np.dstack([_gradient(), np.tile(np.linspace(0, 255, 60).astype(np.uint8), (40, 1))])
     Image.fromarray(rgba).save(tmp_path / "a.png")
-    assert np.array_equal(np.round(load_picture(tmp_path / "a.png") * 255), rgba)
+    assert np.array_equal(np.round(load_image(tmp_path / "a.png") * 255), rgba)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "CMYK", "YCbCr"])
@@ -49,28 +49,28 @@ def test_other_modes_show_the_same_picture(tmp_path, mode):
     path = tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png")
     image.save(path)
     wanted = np.asarray(image.convert("RGB"), np.float32) / 255
-    assert np.abs(load_picture(path)[..., :3] - wanted).max() < 0.02
+    assert np.abs(load_image(path)[..., :3] - wanted).max() < 0.02
 
 
 def test_palette_with_a_transparent_entry(tmp_path):
     image = Image.fromarray(_gradient()).quantize(16)
     image.save(tmp_path / "a.png", transparency=3)
     indices = np.asarray(Image.open(tmp_path / "a.png"))
-    assert np.array_equal(load_picture(tmp_path / "a.png")[..., 3] == 0, indices == 3)
+    assert np.array_equal(load_image(tmp_path / "a.png")[..., 3] == 0, indices == 3)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_sixteen_bit_gray_keeps_its_range(tmp_path, suffix):
     gray = np.linspace(0, 65535, 40 * 60).reshape(40, 60).astype(np.uint16)
     Image.fromarray(gray).save(tmp_path / f"a.{suffix}")
-    assert np.abs(load_picture(tmp_path / f"a.{suffix}")[..., 0] - gray / 65535).max() < 0.005
+    assert np.abs(load_image(tmp_path / f"a.{suffix}")[..., 0] - gray / 65535).max() < 0.005
 
 
 def test_float_tiff(tmp_path):
     gray = np.linspace(0, 1, 40 * 60, dtype=np.float32).reshape(40, 60)
     gray[0, 0] = np.nan
     Image.fromarray(gray).save(tmp_path / "a.tif")
-    assert np.abs(load_picture(tmp_path / "a.tif")[..., 0] - np.nan_to_num(gray)).max() < 0.005
+    assert np.abs(load_image(tmp_path / "a.tif")[..., 0] - np.nan_to_num(gray)).max() < 0.005
 
 
 def test_turned_upright(tmp_path):
@@ -78,12 +78,12 @@ def test_turned_upright(tmp_path):
     exif[0x0112] = 6  # the camera was held upright: rows are the picture's columns
     for suffix, keywords in (("jpg", {"quality": 95, "subsampling": 0}), ("png", {})):
         Image.fromarray(_gradient()).save(tmp_path / f"a.{suffix}", exif=exif, **keywords)
-        picture = load_picture(tmp_path / f"a.{suffix}")
+        picture = load_image(tmp_path / f"a.{suffix}")
         assert picture.shape == (60, 40, 4)
         assert np.abs(picture[..., :3] * 255 - np.rot90(_gradient(), -1)).mean() < 4
     gray = np.linspace(0, 65535, 40 * 60).reshape(40, 60).astype(np.uint16)
     Image.fromarray(gray).save(tmp_path / "deep.png", exif=exif)
-    assert load_picture(tmp_path / "deep.png").shape == (60, 40, 4)
+    assert load_image(tmp_path / "deep.png").shape == (60, 40, 4)
 
 
 def test_color_profile_is_honored(tmp_path):
@@ -95,29 +95,29 @@ def test_color_profile_is_honored(tmp_path):
     rgba = np.dstack([_gradient(), np.tile(np.linspace(20, 255, 60).astype(np.uint8), (40, 1))])
     for name, image in (("a.png", _gradient()), ("b.png", rgba)):
         Image.fromarray(image).save(tmp_path / name, icc_profile=profile)
-        picture = load_picture(tmp_path / name) * 255
+        picture = load_image(tmp_path / name) * 255
         assert np.abs(picture[..., :3] - _gradient()[..., ::-1]).max() <= 3
     assert np.abs(picture[..., 3] - rgba[..., 3]).max() < 1
     Image.fromarray(_gradient()).save(tmp_path / "c.png", icc_profile=b"not a profile")
-    assert np.abs(load_picture(tmp_path / "c.png")[..., :3] * 255 - _gradient()).max() < 1
+    assert np.abs(load_image(tmp_path / "c.png")[..., :3] * 255 - _gradient()).max() < 1
 
 
 def test_first_frame_of_an_animation(tmp_path):
     frames = [Image.fromarray(_gradient()), Image.fromarray(255 - _gradient())]
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
-    assert np.abs(load_picture(tmp_path / "a.webp")[..., :3] * 255 - _gradient()).max() <= 1
+    assert np.abs(load_image(tmp_path / "a.webp")[..., :3] * 255 - _gradient()).max() <= 1
 
 
 def test_any_path(tmp_path):
     path = tmp_path / "ein Ordner mit Ümläuten 日本" / "Täße № 1.png"
     path.parent.mkdir()
     Image.fromarray(_gradient()).save(path)
-    assert load_picture(str(path)).shape == (40, 60, 4)
+    assert load_image(str(path)).shape == (40, 60, 4)
 
 
 def test_large_pictures_are_reduced(tmp_path):
     Image.fromarray(_gradient(300, 6000)).save(tmp_path / "a.png")
-    assert load_picture(tmp_path / "a.png").shape == (205, KEPT_SIDE, 4)
+    assert load_image(tmp_path / "a.png").shape == (205, MAX_SIDE, 4)
 
 
 def test_missing_file_and_folder(tmp_path):
@@ -128,7 +128,7 @@ def test_missing_file_and_folder(tmp_path):
 def test_not_an_image(tmp_path):
     for name, content in (("a.png", b"hello\n" * 100), ("b.jpg", b""), ("c.png", bytes(range(256)) * 10)):
         (tmp_path / name).write_bytes(content)
-        assert "not a picture" in _refused(tmp_path / name)
+        assert "not an image" in _refused(tmp_path / name)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"])
@@ -152,7 +152,7 @@ def test_damaged_files_never_end_in_a_traceback(tmp_path):
                 damaged[chance.randrange(len(damaged))] = chance.randrange(256)
             (tmp_path / "a").write_bytes(damaged)
             try:
-                assert load_picture(tmp_path / "a").shape[2] == 4
+                assert load_image(tmp_path / "a").shape[2] == 4
             except UserError as error:
                 assert error.code == "bad_image"
 
@@ -179,4 +179,4 @@ def test_a_silhouette_is_a_picture(tmp_path):
     rgba = np.zeros((64, 64, 4), np.uint8)
     rgba[16:48, 16:48, 3] = 255
     Image.fromarray(rgba).save(tmp_path / "a.png")
-    assert load_picture(tmp_path / "a.png")[..., 3].mean() == 0.25
+    assert load_image(tmp_path / "a.png")[..., 3].mean() == 0.25

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from backend import camera, meshing
 from backend.errors import UserError
-from backend.io.tensors import write_tensors
+from backend.io.tensors import read_tensors, write_tensors
 from backend.paths import STARTER_WEIGHTS
-from backend.surface import SurfaceNetwork, VolumeField, load, load_field
+from backend.surface import SurfaceNetwork, VolumeField, field_from_tensors, load
 from backend.surface.silhouette_constraint import Outline
 from backend.types import Views
 from benchmark.ground_truth import Truth, on_white
@@ -175,7 +175,7 @@ def test_a_field_is_looked_up_where_its_cells_are(network, field):
 def test_a_field_survives_its_file(field, tmp_path):
     path = tmp_path / "field.safetensors"
     save_file(field.tensors(), path)
-    again = load_field(path)
+    again = field_from_tensors(read_tensors(path), path)
     points = np.random.default_rng(2).uniform(-0.6, 0.6, (5000, 3)).astype(np.float32)
     assert again.half_side == pytest.approx(0.6)
     assert np.ptp(field.distance(points)) > 1e-3
@@ -186,21 +186,21 @@ def test_a_field_survives_its_file(field, tmp_path):
 def test_a_file_that_holds_no_field_is_refused(field, tmp_path):
     path = tmp_path / "field.safetensors"
     with pytest.raises(UserError, match="missing"):
-        load_field(path)
+        field_from_tensors(read_tensors(path), path)
     for spoil in ("volume", "half_side", "decoder.layers.0.weight", "decoder.layers.4.bias"):
         save_file({name: tensor for name, tensor in field.tensors().items() if name != spoil}, path)
         with pytest.raises(UserError) as caught:
-            load_field(path)
+            field_from_tensors(read_tensors(path), path)
         assert caught.value.code == "field_broken", spoil
     for other in (torch.zeros(5, 4, 4, 4), torch.tensor(1.0)):
         save_file({**field.tensors(), "volume": other}, path)
         with pytest.raises(UserError) as caught:
-            load_field(path)
+            field_from_tensors(read_tensors(path), path)
         assert caught.value.code == "field_broken"
     save_file(field.tensors(), path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError) as caught:
-        load_field(path)
+        field_from_tensors(read_tensors(path), path)
     assert caught.value.code == "weights_broken"
 
 

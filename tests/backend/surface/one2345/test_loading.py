@@ -12,7 +12,7 @@ import torch
 
 from backend import camera, meshing, surface
 from backend.errors import UserError
-from backend.io.tensors import write_tensors
+from backend.io.tensors import read_tensors, write_tensors
 from backend.surface.one2345.loading import NETWORKS, convert, load, recognize
 from backend.surface.one2345.model import source_views
 from backend.surface.one2345.network import One2345
@@ -104,7 +104,7 @@ def test_a_checkpoint_becomes_a_mesh(field):
 def test_a_field_survives_its_file(field, tmp_path):
     write_tensors(tmp_path / "field.safetensors", field.tensors(), quantize=False)
     assert (tmp_path / "field.safetensors").stat().st_size < 40e6
-    again = surface.load_field(tmp_path / "field.safetensors")
+    again = surface.field_from_tensors(read_tensors(tmp_path / "field.safetensors"), tmp_path)
     points = np.random.default_rng(0).uniform(-0.5, 0.5, (500, 3)).astype(np.float32)
     assert again.half_side == field.half_side
     np.testing.assert_allclose(again.distance(points), field.distance(points), atol=2e-3)
@@ -125,7 +125,7 @@ def test_a_damaged_field_is_refused(field, tmp_path):
     ):
         write_tensors(path, spoiled, quantize=False)
         with pytest.raises(UserError) as caught:
-            surface.load_field(path)
+            surface.field_from_tensors(read_tensors(path), path)
         assert caught.value.code == "field_broken"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from backend.camera import LOWER_RING
+from backend.config import resolve_options
 from backend.errors import UserError
-from backend.io.image import load_picture
-from backend.options import Options, Preset
+from backend.io.image import load_image
+from backend.options import Options
 from backend.pipeline import Pipeline
 from backend.preprocessing.foreground import cut_out
-from backend.views.plan import ViewPlan
+from backend.views.independent import ViewSampler
 from backend.views.zero123 import convert as conversion
 from backend.views.zero123.convert import convert
 from backend.views.zero123.model import Zero123
@@ -138,13 +140,16 @@ def test_a_job_with_stable_zero123_needs_the_elevation_and_passes_it_on(tmp_path
     with pytest.raises(UserError, match="elevation"):
         pipeline.generate(*job)
 
-    cutout = cut_out(load_picture(picture))
+    cutout = cut_out(load_image(picture))
     model = Zero123.load(folder / "view")
     numbers, pose = [], model.pose
     model.pose = lambda *given: numbers.append(pose(*given)) or numbers[-1]
-    plan = ViewPlan(model, cutout, Preset(steps=1, guidance=1.0, views=8, resolution=64), 0, lambda _: None, polar=70.0)
-    plan.add_ring(LOWER_RING)
-    plan.add_neighbors(["4"])
+    config = replace(
+        resolve_options(Options(), "cpu"), num_inference_steps=1, guidance_scale=1.0, num_views=8, elevation=20.0
+    )
+    sampler = ViewSampler(model, cutout, config)
+    sampler.add_ring(LOWER_RING)
+    sampler.add_neighbors(["4"])
     assert np.allclose(numbers[0][:, 3], np.radians(70)) and np.allclose(numbers[1][:, 3], np.radians(100))
 
 

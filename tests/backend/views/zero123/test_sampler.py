@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ import torch
 from safetensors.torch import save_file
 
 from backend import camera
+from backend.config import resolve_options
 from backend.errors import UserError
 from backend.io.tensors import read_tensors
-from backend.options import Preset
+from backend.options import Options
 from backend.types import Cutout, Elevation
-from backend.views.plan import ViewPlan
+from backend.views.independent import ViewSampler
 from backend.views.zero123.conditioning import build_elevation_head
 from backend.views.zero123.loading import STABLE_DIFFUSION_SCHEDULE
 from backend.views.zero123.model import Zero123
@@ -52,22 +54,26 @@ def sources(model) -> np.ndarray:
 POSES = camera.relative_pose([0, 0, 10, -10], [0, 90, 0, 180])
 
 
+def generators(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
 def test_views_do_not_depend_on_the_batch_they_are_in(model, sources):
-    one = sample(model, sources, POSES, 3, 3.0, [1, 2, 3, 4], source_of=[0, 1, 1, 0])
+    one = sample(model, sources, POSES, 3, 3.0, generators(1, 2, 3, 4), source_of=[0, 1, 1, 0])
     assert one.shape == (4, model.image_size, model.image_size, 3)
     assert one.dtype == np.float32
     assert 0 <= one.min() < one.max() <= 1
     for batch in (1, 3):
-        again = sample(model, sources, POSES, 3, 3.0, [1, 2, 3, 4], source_of=[0, 1, 1, 0], batch=batch)
+        again = sample(model, sources, POSES, 3, 3.0, generators(1, 2, 3, 4), source_of=[0, 1, 1, 0], batch_size=batch)
         assert np.abs(again - one).max() < 1e-3
-    alone = sample(model, sources[1:], POSES[2:3], 3, 3.0, [3])
+    alone = sample(model, sources[1:], POSES[2:3], 3, 3.0, generators(3))
     assert np.abs(alone[0] - one[2]).max() < 1e-3
 
 
 @pytest.mark.parametrize("eta", [None, 1.0])
 def test_seed_source_and_pose_each_matter(model, sources, eta):
     def go(seed=1, source=0, pose=1, guidance=3.0):
-        return sample(model, sources, POSES[[pose]], 4, guidance, [seed], source_of=[source], eta=eta)
+        return sample(model, sources, POSES[[pose]], 4, guidance, generators(seed), source_of=[source], eta=eta)
 
     assert np.array_equal(go(), go())
     for other in (go(seed=2), go(source=1), go(pose=2), go(guidance=2.0)):
@@ -77,31 +83,32 @@ def test_seed_source_and_pose_each_matter(model, sources, eta):
 def test_guidance_1_skips_the_unconditional_half(model, sources):
     seen = []
     hook = model.unet.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
-    sample(model, sources, POSES[:2], 2, 1.0, [1, 2])
-    sample(model, sources, POSES[:2], 2, 3.0, [1, 2])
+    sample(model, sources, POSES[:2], 2, 1.0, generators(1, 2))
+    sample(model, sources, POSES[:2], 2, 3.0, generators(1, 2))
     hook.remove()
     channels, size = 2 * model.latent_channels, model.latent_size
     assert seen == [(2, channels, size, size)] * 2 + [(4, channels, size, size)] * 2
 
 
-def test_every_step_is_told_and_may_cancel(model, sources):
-    told = []
-    sample(model, sources, POSES, 3, 3.0, [1, 2, 3, 4], told.append, [0] * 4, batch=3)
-    assert told == [done / 6 for done in range(1, 7)]
+def test_every_step_is_reported_and_may_cancel(model, sources):
+    fractions = []
+    arguments = {"source_of": [0] * 4, "callback_on_step_end": fractions.append, "batch_size": 3}
+    sample(model, sources, POSES, 3, 3.0, generators(1, 2, 3, 4), **arguments)
+    assert fractions == [done / 6 for done in range(1, 7)]
 
     def cancel(fraction):
         if fraction > 0.5:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        sample(model, sources, POSES[:2], 3, 3.0, [1, 2], cancel)
+        sample(model, sources, POSES[:2], 3, 3.0, generators(1, 2), callback_on_step_end=cancel)
 
 
 def test_bfloat16_keeps_a_float32_vae_and_looks_the_same(original, model, sources):
     coarse = Zero123.load(original, dtype=torch.bfloat16)
     assert (coarse.unet.dtype, coarse.vae.dtype) == (torch.bfloat16, torch.float32)
-    args = (sources, POSES[:2], 3, 3.0, [1, 2])
-    assert np.abs(sample(coarse, *args) - sample(model, *args)).mean() < 0.02
+    images = [sample(each, sources, POSES[:2], 3, 3.0, generators(1, 2)) for each in (coarse, model)]
+    assert np.abs(images[0] - images[1]).mean() < 0.02
 
 
 def test_cameras_of_the_view_plan(model):
@@ -111,12 +118,12 @@ def test_cameras_of_the_view_plan(model):
     turn = np.eye(4)
     turn[:2, :2] = [[np.cos(np.pi / 6), -np.sin(np.pi / 6)], [np.sin(np.pi / 6), np.cos(np.pi / 6)]]
     for polar, expected in known["by_estimated_polar"].items():
-        preset = Preset(steps=1, guidance=1.0, views=40, resolution=8)
-        plan = ViewPlan(model, Cutout(blank, "alpha", (0, 0, 64)), preset, 0, lambda share: None)
-        plan.add_ring(camera.FIRST_RING)
-        plan.add_ring(camera.second_ring(float(polar)))
-        plan.add_neighbors(plan.stage_1)
-        views = plan.posed(Elevation(90.0 - float(polar), 1.0, "given"), 40)
+        config = replace(resolve_options(Options(), "cpu"), num_inference_steps=1, guidance_scale=1.0, num_views=40)
+        sampler = ViewSampler(model, Cutout(blank, "alpha", (0, 0, 64)), config)
+        sampler.add_ring(camera.FIRST_RING)
+        sampler.add_ring(camera.second_ring(float(polar)))
+        sampler.add_neighbors(sampler.stage_1)
+        views = sampler.to_views(Elevation(90.0 - float(polar), 1.0, "given"))
         assert sorted(views.names[1:]) == sorted(Path(name).stem for name in expected["ids"])
         for name, pose in zip(expected["ids"], expected["c2w_3x4"], strict=True):
             found = turn @ views.camera_to_world[views.names.index(Path(name).stem)]

@@ -1,0 +1,159 @@
+"""Views sampled independently of each other, as public Zero123 weights do it.
+
+One-2-3-45 (arXiv 2306.16928, section 3.2): stage 1 samples two rings of four views each from the input image; stage 2
+adds four near neighbors to each of them, sampled from that stage-1 view.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from .. import camera
+from ..config import ReconstructionConfig, Scheduler
+from ..errors import ErrorCode, UserError
+from ..preprocessing.foreground import composite_on_white, resize_alpha
+from ..progress import OnProgress, ignore_progress
+from ..types import Cutout, Elevation, ElevationEstimator, Views
+from .zero123.masks import masks_from_white_background
+from .zero123.model import Zero123
+from .zero123.sampler import sample
+
+
+class IndependentViewModel:
+    """The ``ViewModel`` around a ``Zero123`` that samples each view on its own."""
+
+    def __init__(self, model: Zero123):
+        self.model = model
+
+    def sample_views(
+        self,
+        cutout: Cutout,
+        estimate_elevation: ElevationEstimator,
+        config: ReconstructionConfig,
+        callback_on_step_end: OnProgress = ignore_progress,
+    ) -> tuple[Views, Elevation]:
+        """See ``ViewModel``. The elevation is known after the first ring and decides where the second one lies."""
+        if self.model.uses_source_elevation and config.elevation is None:
+            raise UserError(
+                ErrorCode.NEEDS_ELEVATION,
+                "These weights (Stable Zero123) cannot estimate the camera's elevation: set it; 0 is level.",
+            )
+        sampler = ViewSampler(self.model, cutout, config, callback_on_step_end)
+        sampler.add_ring(camera.FIRST_RING)
+        elevation = estimate_elevation(
+            lambda: self.model.predict_elevation(sampler.image("input")), lambda: sampler.add_neighbors(["0"])
+        )
+        sampler.add_ring(camera.second_ring(90 - elevation.degrees))
+        if config.num_views == 40:
+            sampler.add_neighbors(sampler.stage_1)
+        return sampler.to_views(elevation), elevation
+
+
+class ViewSampler:
+    """Samples the views of one object, ring by ring. Each is named, and has a camera offset: its (polar, azimuth) in
+    degrees relative to the input camera."""
+
+    def __init__(
+        self,
+        model: Zero123,
+        cutout: Cutout,
+        config: ReconstructionConfig,
+        callback_on_step_end: OnProgress = ignore_progress,
+    ):
+        """``callback_on_step_end`` is called after every sampler step with the fraction of all steps that is done."""
+        self._model = model
+        self._config = config
+        self._callback_on_step_end = callback_on_step_end
+        self._polar = 90 - (config.elevation or 0.0)
+        """Of the input camera, in degrees; matters for a model with ``uses_source_elevation``, which needs it given."""
+        self._mask = resize_alpha(cutout, model.image_size)
+        self._images = {"input": composite_on_white(cutout, model.image_size)}
+        self._camera_offsets = {"input": (0.0, 0.0)}
+        self._steps_done = 0
+        # Where the elevation is given or predicted, eight views need no neighbors and the last of this is skipped.
+        neighbors = 4 if config.num_views == 8 else 32
+        self._total_steps = 8 * config.num_inference_steps + neighbors * self._neighbor_steps
+
+    def add_ring(self, ring: Sequence[tuple[str, float, float]]) -> None:
+        """Stage 1: the four views of one of ``camera``'s rings, all from the input image."""
+        requests = [("input", name, (polar, azimuth)) for name, polar, azimuth in ring]
+        self._sample(requests, self._config.num_inference_steps)
+
+    def add_neighbors(self, names: Sequence[str]) -> np.ndarray:
+        """Stage 2: the four neighbors of each named stage-1 view, sampled from that view unless they exist already.
+
+        Returns the neighbors of all of them, (4 * len(names), H, W, 3).
+        """
+        requests = [
+            (name, f"{name}_{index}", offset) for name in names for index, offset in enumerate(camera.NEIGHBORS)
+        ]
+        missing = [request for request in requests if request[1] not in self._images]
+        if missing:
+            self._sample(missing, self._neighbor_steps)
+        return np.stack([self._images[name] for _, name, _ in requests])
+
+    def image(self, name: str) -> np.ndarray:
+        """One view (H, W, 3) float32 0..1."""
+        return self._images[name]
+
+    def to_views(self, elevation: Elevation) -> Views:
+        """The input image and the stage-1 views (``num_views`` 8) or all (40), with their masks and cameras."""
+        neighbors = [f"{name}_{index}" for name in self.stage_1 for index in range(len(camera.NEIGHBORS))]
+        names = ("input", *self.stage_1, *(neighbors if self._config.num_views == 40 else ()))
+        offsets = np.array([self._camera_offsets[name] for name in names])
+        images = np.stack([self._images[name] for name in names])
+        masks = np.concatenate([self._mask[None], masks_from_white_background(images[1:])])
+        poses = camera.camera_to_world(90 - elevation.degrees + offsets[:, 0], offsets[:, 1])
+        return Views(images, masks, poses, names)
+
+    @property
+    def stage_1(self) -> tuple[str, ...]:
+        """Names of the stage-1 views sampled so far."""
+        return tuple(name for name in self._images if name.isdigit())
+
+    @property
+    def _neighbor_steps(self) -> int:
+        return max(1, round(self._config.num_inference_steps * 2 / 3))
+
+    def _source_image(self, name: str) -> np.ndarray:
+        """An image to sample from. In one that was sampled itself, nearly white pixels become white, as the reference
+        does between its stages."""
+        image = self._images[name]
+        return image if name == "input" else np.where(image * 255 > 252.5, np.float32(1), image)
+
+    def _sample(self, requests: list[tuple[str, str, tuple[float, float]]], steps: int) -> None:
+        """Sample views: (source, name, camera offset from the source) each."""
+        sources = list(dict.fromkeys(source for source, _, _ in requests))
+        steps_before, steps_here = self._steps_done, steps * len(requests)
+
+        def on_step_end(fraction: float) -> None:
+            self._callback_on_step_end((steps_before + steps_here * fraction) / self._total_steps)
+
+        images = sample(
+            self._model,
+            np.stack([self._source_image(name) for name in sources]),
+            self._model.pose(
+                np.array([offset for _, _, offset in requests]),
+                np.array([self._polar + self._camera_offsets[source][0] for source, _, _ in requests]),
+            ),
+            num_inference_steps=steps,
+            guidance_scale=self._config.guidance_scale,
+            generator=[self._generator(name) for _, name, _ in requests],
+            source_of=[sources.index(source) for source, _, _ in requests],
+            eta=1.0 if self._config.scheduler is Scheduler.DDIM else None,
+            callback_on_step_end=on_step_end,
+        )
+        self._steps_done = steps_before + steps_here
+        for (source, name, offset), image in zip(requests, images, strict=True):
+            # The reference stores its views as 8-bit files; what that cuts off is only lost.
+            quantize = self._config.quantize_views
+            self._images[name] = np.floor(image * 255) / np.float32(255) if quantize else image
+            self._camera_offsets[name] = tuple(np.add(self._camera_offsets[source], offset))
+
+    def _generator(self, name: str) -> torch.Generator:
+        """One per view, seeded by its name: neither the order nor the number of views changes a view."""
+        return torch.Generator().manual_seed(zlib.crc32(f"{self._config.seed} {name}".encode()))
