@@ -35,7 +35,8 @@ def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
         raise UserError(
             ErrorCode.WEIGHTS_BROKEN, f"The weight file {path} is damaged: {weights_remedy(path)}."
         ) from error
-    for name in [each for each in tensors if each + _SCALE in tensors and tensors[each].dtype == torch.int8]:
+    quantized = [name for name in tensors if name + _SCALE in tensors and tensors[name].dtype == torch.int8]
+    for name in quantized:
         scale = tensors.pop(name + _SCALE).float()
         tensors[name] = tensors[name].float().mul_(scale.view(-1, *[1] * (tensors[name].dim() - 1)))
     return tensors
@@ -45,7 +46,7 @@ def write_tensors(path: Path | str, tensors: dict[str, torch.Tensor], quantize: 
     """Write a file that ``read_tensors`` reads, under a temporary name first.
 
     ``quantize`` stores floating-point tensors of two or more dimensions as int8, symmetric, with one scale per output
-    channel: an error of at most half a step, 1/254 of the channel's largest value. Everything else is kept as it is.
+    channel: an error of at most half a step, 1/254 of the channel's largest value. Everything else is stored as it is.
     """
     stored = {}
     for name, tensor in tensors.items():
@@ -69,21 +70,21 @@ def write_tensors(path: Path | str, tensors: dict[str, torch.Tensor], quantize: 
     partial.replace(path)
 
 
-def state_dict_mismatch(expected: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[int]]) -> str:
-    """What is wrong with the shapes ``found`` by name, as the second half of a sentence; empty when all fit."""
-    missing = [name for name in expected if name not in found]
-    strange = [name for name in found if name not in expected]
-    wrong = [name for name in expected if name in found and tuple(found[name]) != tuple(expected[name])]
-    told = []
+def state_dict_mismatch(expected: Mapping[str, Sequence[int]], actual: Mapping[str, Sequence[int]]) -> str:
+    """How the tensor shapes ``actual`` differ from ``expected``, as the second half of a sentence; empty if not."""
+    missing = [name for name in expected if name not in actual]
+    unexpected = [name for name in actual if name not in expected]
+    different = [name for name in expected if name in actual and tuple(actual[name]) != tuple(expected[name])]
+    clauses = []
     if missing:
-        told.append(f"lacks {_named(missing)}")
-    if strange:
-        told.append(f"has {_named(strange)}, which does not belong there")
-    if wrong:
-        shapes = (" x ".join(map(str, each[wrong[0]])) or "a single number" for each in (found, expected))
-        told.append(f"has {_named(wrong)} as {' instead of '.join(shapes)}")
-    return " and ".join(told)
+        clauses.append(f"lacks {_format_names(missing)}")
+    if unexpected:
+        clauses.append(f"has {_format_names(unexpected)}, which does not belong there")
+    if different:
+        shapes = (" x ".join(map(str, side[different[0]])) or "a single number" for side in (actual, expected))
+        clauses.append(f"has {_format_names(different)} as {' instead of '.join(shapes)}")
+    return " and ".join(clauses)
 
 
-def _named(names: Sequence[str]) -> str:
+def _format_names(names: Sequence[str]) -> str:
     return f"“{names[0]}”" + (f" and {len(names) - 1} more" if len(names) > 1 else "")

@@ -31,7 +31,7 @@ def weights(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch) -> Path:
+def working_folder(tmp_path, monkeypatch) -> Path:
     """Run in an empty folder with a shaded disc in it, and keep logs away from the user's own."""
     folder = tmp_path / "Bilder und Ümläute"
     folder.mkdir()
@@ -62,7 +62,7 @@ def _process(*arguments: str, python=sys.executable) -> subprocess.Popen:
 
 
 def _names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir())
 
 
 def _assert_glb(path: Path) -> None:
@@ -73,32 +73,32 @@ def _assert_glb(path: Path) -> None:
     assert json.loads(data[20 : 20 + size])["meshes"]
 
 
-def test_a_picture_becomes_two_files(weights, place, tmp_path):
+def test_a_picture_becomes_two_files(weights, working_folder, tmp_path):
     process = _process("mesh", "disc.png", *_flags(weights))
-    out, told = process.communicate(timeout=300)
-    assert process.returncode == 0, told
+    out, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
     # The preview would have the picture's own name, so it gets another.
-    assert _names(place) == ["disc-preview.png", "disc.glb", "disc.png"]
+    assert _names(working_folder) == ["disc-preview.png", "disc.glb", "disc.png"]
     assert Image.open("disc.png").size == (128, 128)
     _assert_glb(Path("disc.glb"))
-    assert str(place / "disc.glb") in out and str(place / "disc-preview.png") in out
+    assert str(working_folder / "disc.glb") in out and str(working_folder / "disc-preview.png") in out
     for word in ("views", "texture", "watertight", "manifold", "elevation 20 degrees: given"):
         assert word in out
-    assert "Traceback" not in told
+    assert "Traceback" not in stderr
 
 
-def test_a_bad_picture_in_a_real_process(place, tmp_path):
+def test_a_bad_picture_in_a_real_process(working_folder, tmp_path):
     Path("text.png").write_text("hello")
     process = _process("mesh", "text.png")
-    out, told = process.communicate(timeout=120)
+    out, stderr = process.communicate(timeout=120)
     assert process.returncode == 1 and out == ""
     log = tmp_path / "home" / "logs" / "command-line.log"
-    assert "error: text.png is not an image that can be read" in told and f"log: {log}" in told
-    assert "Traceback" not in told and "Traceback" in log.read_text(encoding="utf-8")
-    assert _names(place) == ["disc.png", "text.png"]
+    assert "error: text.png is not an image that can be read" in stderr and f"log: {log}" in stderr
+    assert "Traceback" not in stderr and "Traceback" in log.read_text(encoding="utf-8")
+    assert _names(working_folder) == ["disc.png", "text.png"]
 
 
-def test_every_mistake_is_one_sentence(weights, place, capsys):
+def test_every_mistake_is_one_sentence(weights, working_folder, capsys):
     plain = np.full((64, 64, 3), 200, np.uint8)
     Image.fromarray(plain).save("plain.png")
     plain[30:34, 30:34] = 190
@@ -107,7 +107,7 @@ def test_every_mistake_is_one_sentence(weights, place, capsys):
     Image.new("1", (16384, 16384)).save("huge.png")
     Image.new("RGBA", (64, 64), (9, 9, 9, 0)).save("clear.png")
     Path("cut.png").write_bytes(Path("disc.png").read_bytes()[:500])
-    before = _names(place)
+    before = _names(working_folder)
     for arguments, words in (
         (["none.png"], "There is no file"),
         (["."], "cannot be read"),
@@ -123,22 +123,22 @@ def test_every_mistake_is_one_sentence(weights, place, capsys):
         (["disc.png", "--weights", "none"], "no weights"),
     ):
         assert main(["mesh", *arguments]) == 1
-        told = capsys.readouterr()
-        assert words in told.err and "Traceback" not in told.err and told.out == ""
-        assert sum(line.startswith("error: ") for line in told.err.splitlines()) == 1
-        assert _names(place) == before
+        captured = capsys.readouterr()
+        assert words in captured.err and "Traceback" not in captured.err and captured.out == ""
+        assert sum(line.startswith("error: ") for line in captured.err.splitlines()) == 1
+        assert _names(working_folder) == before
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_leaves_nothing_behind(weights, place, capsys):
+def test_a_full_disk_leaves_nothing_behind(weights, working_folder, capsys):
     Path("out.glb.partial").symlink_to("/dev/full")
     assert main(["mesh", "disc.png", "-o", "out.glb", *_flags(weights)]) == 1
     assert "error: The disk is full" in capsys.readouterr().err
-    assert _names(place) == ["disc.png"]
+    assert _names(working_folder) == ["disc.png"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
-def test_an_interruption_leaves_nothing_behind(weights, place):
+def test_an_interruption_leaves_nothing_behind(weights, working_folder):
     # a test run started in the background inherits an ignored SIGINT and would hand it on
     signal.signal(signal.SIGINT, signal.default_int_handler)
     process = _process("mesh", "disc.png", *_flags(weights), "--quality", "high")
@@ -147,23 +147,23 @@ def test_an_interruption_leaves_nothing_behind(weights, place):
             break
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    out, told = process.communicate(timeout=30)
-    assert process.returncode == 130 and "Interrupted" in told and "Traceback" not in told and out == ""
-    assert _names(place) == ["disc.png"]
+    out, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Interrupted" in stderr and "Traceback" not in stderr and out == ""
+    assert _names(working_folder) == ["disc.png"]
 
 
-def test_a_half_installed_environment_is_told(place, tmp_path, monkeypatch):
+def test_a_half_installed_environment_is_told(working_folder, tmp_path, monkeypatch):
     """The run inside the environment finds packages missing: no second attempt, one sentence."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
     python = tmp_path / "env" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     monkeypatch.setenv("IMAGE_TO_MESH_INSIDE", "1")
     process = _process("mesh", "disc.png", python=python)
-    _, told = process.communicate(timeout=30)
-    assert process.returncode == 1 and "error: The backend's environment lacks torch" in told and "--repair" in told
-    assert "Traceback" not in told
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 1 and "error: The backend's environment lacks torch" in stderr and "--repair" in stderr
+    assert "Traceback" not in stderr
 
 
-def test_a_python_without_packages_goes_on_inside_the_environment(weights, place, tmp_path):
+def test_a_python_without_packages_goes_on_inside_the_environment(weights, working_folder, tmp_path):
     """A bare Python finds the complete environment and runs there (one with the packages of this Python, for speed)."""
     tag = f"{python_tag()}-{platform_tag()}-cpu-{environment._lock_hash(WHEELS)}"
     inside = tmp_path / "home" / "env" / tag
@@ -175,12 +175,12 @@ def test_a_python_without_packages_goes_on_inside_the_environment(weights, place
     Path(packages, "packages.pth").write_text("\n".join(shown), encoding="utf-8")
     assert environment.python_path() == python_of(inside)
     process = _process("doctor", python=python_of(tmp_path / "bare"))
-    out, told = process.communicate(timeout=120)
-    assert "Traceback" not in told and str(inside) in out and "torch " in out
+    out, stderr = process.communicate(timeout=120)
+    assert "Traceback" not in stderr and str(inside) in out and "torch " in out
 
 
 def test_doctor(capsys):
     status = main(["doctor"])
-    told = capsys.readouterr()
-    assert status == 0 and told.err == ""
-    assert "torch " in told.out and "device: " in told.out and f"weights: {STARTER_WEIGHTS}" in told.out
+    captured = capsys.readouterr()
+    assert status == 0 and captured.err == ""
+    assert "torch " in captured.out and "device: " in captured.out and f"weights: {STARTER_WEIGHTS}" in captured.out

@@ -66,10 +66,10 @@ def test_refused_in_one_sentence(values):
 
 
 def test_limits_themselves_are_allowed():
-    for each in fields(Options):
-        for value in (each.metadata["minimum"], each.metadata["maximum"], *each.metadata["choices"]):
+    for option in fields(Options):
+        for value in (option.metadata["minimum"], option.metadata["maximum"], *option.metadata["choices"]):
             if value is not None:
-                assert getattr(Options.from_dict({each.name: value}), each.name) == value
+                assert getattr(Options.from_dict({option.name: value}), option.name) == value
 
 
 def test_flags_make_the_same_options():
