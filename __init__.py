@@ -1,20 +1,35 @@
-"""Image to Mesh: a picture becomes a textured 3D object."""
+"""Image to Mesh: an image becomes a textured 3D object."""
 
 from __future__ import annotations
 
 from . import properties
-from .operators import generate, job, remesh, setup, weights
+from .operators import backend_location, generate, remesh, results, setup, task_operator, tasks, weights
 from .panels import image_editor, preferences, preview, sidebar
 from .panels import weights as weights_panel
 
-_PARTS = (properties, preferences, job, setup, weights, generate, remesh, preview, weights_panel, sidebar, image_editor)
+_MODULES = (
+    properties,
+    preferences,
+    backend_location,
+    tasks,
+    task_operator,
+    setup,
+    weights,
+    generate,
+    remesh,
+    results,
+    preview,
+    weights_panel,
+    sidebar,
+    image_editor,
+)
 
 
 def register() -> None:
-    for part in _PARTS:
-        part.register()
+    for module in _MODULES:
+        module.register()
 
 
 def unregister() -> None:
-    for part in reversed(_PARTS):
-        part.unregister()
+    for module in reversed(_MODULES):
+        module.unregister()

@@ -7,11 +7,10 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 
 from . import environment
-from .client import START
 from .errors import ErrorCode, UserError
+from .launch import backend_command
 from .progress import TerminalProgress
 
 REQUIRED_MODULES = ("torch", "diffusers", "transformers", "safetensors", "PIL", "cv2", "scipy", "trimesh")
@@ -37,8 +36,7 @@ def run_inside(package: str, arguments: Sequence[str]) -> int:
             "“python3 -m backend setup --repair”.",
         )
     python = environment.ensure(TerminalProgress())
-    start = START.replace("'backend'", repr(package))
-    command = [str(python), "-I", "-X", "utf8", "-c", start, str(Path(__file__).resolve().parents[1]), *arguments]
+    command = backend_command(python, *arguments, package=package)
     variables = {**os.environ, _INSIDE: "1"}
     if os.name == "posix":
         os.execve(python, command, variables)

@@ -16,23 +16,15 @@ from pathlib import Path
 
 from . import protocol
 from .errors import ErrorCode, UserError
+from .launch import backend_command, clean_environment
 from .paths import PARTIAL
 from .protocol import Failure, Progress, Result
 from .version import VERSION
 
-PATIENCE = 3.0
+TERMINATE_TIMEOUT = 3.0
 """Seconds between asking to cancel and terminating the process group, and again until killing it."""
 LOG_LIMIT = 1_000_000
-"""Bytes after which a log is put aside as ``NAME.1`` when the next backend starts."""
-
-START = (
-    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "runpy.run_module('backend', run_name='__main__', alter_sys=True)"
-)
-"""Program text for ``python -c``, followed by the folder that holds this package and the command's arguments.
-
-The package is started by its place, not by its name: in Blender that is bl_ext.REPOSITORY.image_to_mesh.backend.
-"""
+"""Bytes after which a log is renamed to ``NAME.1`` when the next backend starts."""
 
 
 class Backend:
@@ -49,7 +41,7 @@ class Backend:
         """
         self.log = Path(log)
         self.hello: dict | None = None
-        """The backend's first words (protocol, backend, python, pid), once they have arrived."""
+        """The backend's greeting (protocol, backend, python, pid), once it has arrived."""
         self._open: dict[int, Path | None] = {}
         self._cancelled: dict[int, float] = {}
         self._events: list[Progress | Result | Failure] = []
@@ -61,18 +53,6 @@ class Backend:
         threading.Thread(target=self._read, name="image-to-mesh backend reader", daemon=True).start()
 
     def _start(self, python: Path | str, extra: Mapping[str, str]) -> subprocess.Popen:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | dict(extra)
-        command = [
-            str(python),
-            "-I",
-            "-u",
-            "-X",
-            "utf8",
-            "-c",
-            START,
-            str(Path(__file__).resolve().parents[1]),
-            "serve",
-        ]
         if sys.platform == "win32":
             group = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
         else:
@@ -84,11 +64,11 @@ class Backend:
                     self.log.replace(self.log.with_name(self.log.name + ".1"))
             with open(self.log, "ab") as log:
                 return subprocess.Popen(
-                    [*command, "--log", str(self.log)],
+                    backend_command(python, "serve", "--log", str(self.log)),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env=environment,
+                    env=clean_environment(extra),
                     **group,
                 )
         except OSError as error:
@@ -109,17 +89,29 @@ class Backend:
         """Whether the process can still take requests."""
         return self._dead is None and self._process.poll() is None
 
-    def generate(self, picture: Path | str, folder: Path | str, options: dict) -> int:
-        """Ask for picture -> textured mesh, files into ``folder``; ``options`` as of ``Options.to_dict``. Its id."""
-        return self._request("generate", {"picture": str(picture), "folder": str(folder), "options": options})
+    def generate(self, image: Path | str, folder: Path | str, options: dict) -> int:
+        """Request image file -> textured mesh, files into ``folder``; ``options`` as of ``Options.to_dict``. Its id."""
+        return self._request("generate", {"image": str(image), "folder": str(folder), "options": options})
 
-    def imagine(self, text: str, folder: Path | str, options: dict) -> int:
-        """Ask for words -> picture -> textured mesh, files into ``folder``; the request's id."""
-        return self._request("imagine", {"text": text, "folder": str(folder), "options": options})
+    def text_to_mesh(self, prompt: str, folder: Path | str, options: dict) -> int:
+        """Request text prompt -> image -> textured mesh, files into ``folder``; the request's id."""
+        return self._request("text_to_mesh", {"prompt": prompt, "folder": str(folder), "options": options})
 
-    def rework(self, folder: Path | str, options: dict) -> int:
-        """Ask for a new face budget or texture size from the field kept in ``folder``; the request's id."""
-        return self._request("rework", {"folder": str(folder), "options": options})
+    def remesh(self, folder: Path | str, options: dict) -> int:
+        """Request a new face budget or texture size from the field saved in ``folder``; the request's id."""
+        return self._request("remesh", {"folder": str(folder), "options": options})
+
+    def fetch_weights(self, name: str) -> int:
+        """Request the download and installation of weights of the catalog, and of those they need; the request's id."""
+        return self._request("weights.fetch", {"name": name})
+
+    def add_weights(self, path: Path | str, name: str | None = None) -> int:
+        """Request the installation of weights from a file or folder, named by the backend if not here; its id."""
+        return self._request("weights.add", {"path": str(path), "name": name})
+
+    def remove_weights(self, name: str) -> int:
+        """Request the deletion of installed weights; the request's id."""
+        return self._request("weights.remove", {"name": name})
 
     def cancel(self, id: int) -> None:
         """Ask a job to stop; it ends in a Failure ``cancelled``, at the latest when the process had to be killed."""
@@ -129,7 +121,7 @@ class Backend:
 
     def poll(self) -> list[Progress | Result | Failure]:
         """What has happened since the last call; never waits. Call it every now and then while a job runs."""
-        self._pump(0.0)
+        self._process_messages(0.0)
         events, self._events = self._events, []
         return events
 
@@ -137,45 +129,44 @@ class Backend:
         """Wait for one request (for scripts): its result, or its failure raised as UserError."""
         others = []
         while True:
-            mine, rest = [], []
-            for each in self.poll():
-                (mine if each.id == id else rest).append(each)
-            others += rest
-            for each in mine:
-                if isinstance(each, Progress):
+            own = []
+            for event in self.poll():
+                (own if event.id == id else others).append(event)
+            for event in own:
+                if isinstance(event, Progress):
                     if on_progress:
-                        on_progress(each)
+                        on_progress(event)
                     continue
                 self._events = others
-                if isinstance(each, Failure):
-                    raise each.error
-                return each.value
-            self._pump(0.1)
+                if isinstance(event, Failure):
+                    raise event.error
+                return event.value
+            self._process_messages(0.1)
 
     def close(self) -> None:
-        """End the process: kindly, then by force. Unfinished requests are dropped."""
+        """End the process: by closing its stdin, then by force. Unfinished requests fail."""
         with contextlib.suppress(OSError):
             if self._process.stdin:
                 self._process.stdin.close()
         for force in (None, "terminate", "kill"):
             if force:
-                self._end(force)
+                self._signal(force)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(PATIENCE)
+                self._process.wait(TERMINATE_TIMEOUT)
                 break
-        self._die("was closed")
+        self._mark_dead("was closed")
 
     def _request(self, method: str, params: dict) -> int:
-        self._pump(0.0)
+        self._process_messages(0.0)
         if self._dead is not None:
             raise self._crash()
         self._last += 1
-        self._open[self._last] = Path(params["folder"])
+        self._open[self._last] = Path(params["folder"]) if "folder" in params else None
         self._send(protocol.request(self._last, method, params))
         return self._last
 
     def _send(self, message: dict) -> None:
-        with contextlib.suppress(OSError):  # a closed pipe: the reader sees the end too, and _pump tells it
+        with contextlib.suppress(OSError):  # a closed pipe: the reader thread notices the end too
             self._process.stdin.write(protocol.encode(message))
             self._process.stdin.flush()
 
@@ -188,81 +179,83 @@ class Backend:
                     self._messages.put(message)
         self._messages.put(None)
 
-    def _pump(self, timeout: float) -> None:
-        """Move messages to events; notice a dead child; make a deaf one stop. Waits for at most ``timeout`` seconds."""
+    def _process_messages(self, timeout: float) -> None:
+        """Move messages to events; notice a dead child; stop one that ignores a cancel. Waits at most ``timeout`` s."""
         if self._dead is not None:
             return
-        self._insist()
+        self._escalate_cancel()
         with contextlib.suppress(queue.Empty):
             message = self._messages.get(timeout > 0, timeout or None)
             while message is not None and self._dead is None:
                 self._take(message)
                 message = self._messages.get_nowait()
             if self._dead is None:
-                self._die(self._epitaph())
+                self._mark_dead(self._exit_reason())
 
     def _take(self, message: dict) -> None:
         if message.get("method") == "hello":
-            self.hello = message["params"]
+            params = message.get("params")
+            self.hello = params if isinstance(params, dict) else {}
             if self.hello.get("protocol") != protocol.PROTOCOL:
-                self._end("kill")
-                self._die("speaks another protocol version")
+                self._signal("kill")
+                self._mark_dead("speaks another protocol version")
             return
-        happened = protocol.event(message)
-        if happened is None or happened.id not in self._open:
+        event = protocol.event(message)
+        if event is None or event.id not in self._open:
             return
-        if not isinstance(happened, Progress):
-            del self._open[happened.id]
-            self._cancelled.pop(happened.id, None)
-        self._events.append(happened)
+        if not isinstance(event, Progress):
+            del self._open[event.id]
+            self._cancelled.pop(event.id, None)
+        self._events.append(event)
 
-    def _insist(self) -> None:
+    def _escalate_cancel(self) -> None:
         """Terminate, later kill, a child that does not answer a cancel."""
         if not self._cancelled:
             return
         waited = time.monotonic() - min(self._cancelled.values())
-        if waited > 2 * PATIENCE:
-            self._end("kill")
-        elif waited > PATIENCE and not self._terminated:
+        if waited > 2 * TERMINATE_TIMEOUT:
+            self._signal("kill")
+        elif waited > TERMINATE_TIMEOUT and not self._terminated:
             self._terminated = True
-            self._end("terminate")
+            self._signal("terminate")
 
-    def _end(self, force: str) -> None:
+    def _signal(self, force: str) -> None:
         with contextlib.suppress(OSError):
             if sys.platform == "win32":
                 self._process.kill()
             elif self._process.poll() is None:  # not yet reaped: the group's number is still ours
                 os.killpg(self._process.pid, signal.SIGKILL if force == "kill" else signal.SIGTERM)
 
-    def _epitaph(self) -> str:
+    def _exit_reason(self) -> str:
         try:
-            status = self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:  # it closed its pipe but lives on: of no more use
-            self._end("kill")
+            status = self._process.wait(TERMINATE_TIMEOUT)
+        except subprocess.TimeoutExpired:  # it closed its pipe but lives on: it is of no more use
+            self._signal("kill")
             status = self._process.wait()
         if status in (-9, 137):
             return "was killed, most likely because the computer ran out of memory"
         if status < 0:
-            return f"was stopped by signal {-status} ({signal.Signals(-status).name})"
+            return f"was stopped by signal {-status} ({_signal_name(-status)})"
         return (
             f"ended unexpectedly (exit status {status & 0xFFFFFFFF:#x})"
             if status > 255
             else f"ended unexpectedly (exit status {status})"
         )
 
-    def _die(self, how: str) -> None:
+    def _mark_dead(self, how: str) -> None:
         """The process is gone: every open request fails, and what it left half-written is removed."""
         self._dead = how
         for id, folder in self._open.items():
-            shutil.rmtree(folder / PARTIAL, ignore_errors=True)
-            asked = id in self._cancelled
-            error = UserError(ErrorCode.CANCELLED, "Cancelled.", str(self.log)) if asked else self._crash()
+            if folder is not None:
+                shutil.rmtree(folder / PARTIAL, ignore_errors=True)
+            cancelled = id in self._cancelled
+            error = UserError(ErrorCode.CANCELLED, "Cancelled.", str(self.log)) if cancelled else self._crash()
             self._events.append(Failure(id, error))
         self._open.clear()
         self._cancelled.clear()
 
     def _crash(self) -> UserError:
-        if self.hello and self.hello.get("protocol") != protocol.PROTOCOL:
+        if self.hello is not None and self.hello.get("protocol") != protocol.PROTOCOL:
             return UserError(
                 ErrorCode.VERSION_MISMATCH,
                 f"The backend is of another version ({self.hello.get('backend')}) than the extension "
@@ -271,6 +264,13 @@ class Backend:
             )
         return UserError(
             ErrorCode.WORKER_CRASHED,
-            f"The backend {self._dead}; try again, the log tells more: {self.log}",
+            f"The backend {self._dead}; try again, the log says more: {self.log}",
             str(self.log),
         )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal, say
+        return "unknown"

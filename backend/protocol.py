@@ -1,9 +1,11 @@
 """What both sides of the pipe agree on: JSON-RPC 2.0, one message per line. Standard library only: Blender imports it.
 
-Client to backend: requests ``generate {picture, folder, options}``, ``imagine {text, folder, options}``,
-``rework {folder, options}``, ``shutdown {}``; notification ``cancel {id}``. Backend to client: first the notification
+Client to backend: the requests ``generate {image, folder, options}``, ``text_to_mesh {prompt, folder, options}``,
+``remesh {folder, options}``, ``weights.fetch {name}``, ``weights.add {path, name}``, ``weights.remove {name}`` and
+``shutdown {}``; the notification ``cancel {id}``. Backend to client: first the notification
 ``hello {protocol, backend, python, pid}``, then notifications ``progress {id, stage, fraction, text, preview}``, and
-exactly one result or error for every request.
+exactly one result or error for every request. A request's id is a whole number that no unfinished request has. A
+message that cannot be accepted is answered by an error with its id or, where it has none of its own, null.
 """
 
 from __future__ import annotations
@@ -12,12 +14,17 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import UserError
+from .errors import ErrorCode, UserError
 
-PROTOCOL = 1
-"""Raised whenever an old side would misunderstand a new one."""
+PROTOCOL = 2
+"""Raised whenever one side of another version would misunderstand the other."""
 
-_USER_ERROR = -32000
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+USER_ERROR = -32000
+"""JSON-RPC's numbers for what is wrong; the last one is ours, and its data says more."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +33,18 @@ class Progress:
 
     id: int
     stage: str
-    """The stage at work: ``text``, ``picture``, ``load``, ``views``, ``surface``, ``mesh``, ``texture``, ``export``."""
+    """The running stage, as the pipeline names it (``views``, ``surface``, ``mesh``, ...)."""
     fraction: float
     """0..1 of the whole job."""
     text: str
     """One line for a person."""
     preview: str | None = None
-    """A picture file to show, if a new one is there."""
+    """An image file to show, if there is a new one."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A job's good end."""
+    """The end of a job that succeeded."""
 
     id: int
     value: dict
@@ -45,24 +52,29 @@ class Result:
 
 @dataclass(frozen=True)
 class Failure:
-    """A job's bad end; ``error.code`` is ``cancelled`` when it was asked for."""
+    """The end of a job that failed; ``error.code`` is ``cancelled`` when that was requested."""
 
     id: int
     error: UserError
 
 
 def encode(message: dict) -> bytes:
-    """One message as one line; pure ASCII, so no encoding on the way can break it."""
+    """One message as one line; pure ASCII, so that no encoding on the way can break it."""
     return json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def decode(line: bytes) -> dict | None:
-    """The message of one line, or None when the line is none (a stray print)."""
+    """The message in one line, or None when the line holds none (a stray print, say)."""
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # deeply nested brackets exhaust the parser's stack
         return None
     return message if isinstance(message, dict) and message.get("jsonrpc") == "2.0" else None
+
+
+def is_id(value: Any) -> bool:
+    """Whether a request may have this id. In Python, True is an int too; in JSON it is no number."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def request(id: int, method: str, params: dict) -> dict:
@@ -77,19 +89,42 @@ def result(id: int, value: Any) -> dict:
     return {"id": id, "result": value}
 
 
-def failure(id: int, error: UserError) -> dict:
+def failure(id: int | None, error: UserError, number: int = USER_ERROR) -> dict:
     data = {"code": error.code, "log": error.log}
-    return {"id": id, "error": {"code": _USER_ERROR, "message": str(error), "data": data}}
+    return {"id": id, "error": {"code": number, "message": str(error), "data": data}}
 
 
 def event(message: dict) -> Progress | Result | Failure | None:
-    """A backend's message as what it means to the client; None for messages that end or move no job."""
+    """A backend's message as what it means to the client; None for one that concerns no job, or is malformed."""
     if message.get("method") == "progress":
-        return Progress(**message["params"])
-    if "result" in message:
-        return Result(message["id"], message["result"])
-    if "error" in message:
-        told = message["error"]
-        data = told.get("data", {})
-        return Failure(message["id"], UserError(data.get("code", "internal"), told["message"], data.get("log")))
+        return _progress(message.get("params"))
+    id = message.get("id")
+    if not is_id(id):
+        return None
+    if isinstance(message.get("result"), dict):
+        return Result(id, message["result"])
+    if isinstance(message.get("error"), dict):
+        return Failure(id, _user_error(message["error"]))
     return None
+
+
+def _progress(params: Any) -> Progress | None:
+    if not isinstance(params, dict):
+        return None
+    id, stage, fraction, text = (params.get(name) for name in ("id", "stage", "fraction", "text"))
+    preview = params.get("preview")
+    is_number = isinstance(fraction, (int, float)) and not isinstance(fraction, bool) and 0 <= fraction <= 1
+    texts = (stage, text, "" if preview is None else preview)
+    if not is_id(id) or not is_number or not all(isinstance(value, str) for value in texts):
+        return None
+    return Progress(id, stage, fraction, text, preview)
+
+
+def _user_error(error: dict) -> UserError:
+    data = error.get("data") if isinstance(error.get("data"), dict) else {}
+    code, log = data.get("code"), data.get("log")
+    return UserError(
+        ErrorCode(code) if code in list(ErrorCode) else ErrorCode.INTERNAL,
+        str(error.get("message") or "The backend reported an error without saying which."),
+        log if isinstance(log, str) else None,
+    )

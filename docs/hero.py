@@ -1,7 +1,7 @@
-"""Make the README's picture: ``python docs/hero.py [OUT.png]`` in a Python that has the bpy package.
+"""Make the README's image: ``python docs/hero.py [OUT.png]`` in a Python that has the bpy package.
 
-Every example picture goes through ``examples/image_to_mesh.py``; Blender then renders a column for each: the picture,
-the object as the picture shows it, and the object from behind.
+Every example image goes through ``examples/image_to_mesh.py``; Blender then renders a column for each: the image,
+the object as the image shows it, and the object from behind.
 """
 
 from __future__ import annotations
@@ -16,61 +16,61 @@ from pathlib import Path
 import bpy
 
 ROOT = Path(__file__).resolve().parents[1]
-PICTURES = ("mug", "teddy", "car", "chair")
+IMAGES = ("mug", "teddy", "car", "chair")
 STEP = 1.25
 """Meters between columns and between rows."""
 
 
-def make_object(picture: Path, folder: Path) -> bpy.types.Object:
-    """The object that the extension makes of a picture, brought into this scene."""
-    blend = folder / f"{picture.stem}.blend"
-    subprocess.run([sys.executable, str(ROOT / "examples/image_to_mesh.py"), str(picture), str(blend)], check=True)
-    with bpy.data.libraries.load(str(blend)) as (there, here):
-        here.objects = there.objects
-    made = next(each for each in here.objects if each.type == "MESH")
-    bpy.context.scene.collection.objects.link(made)
-    return made
+def make_object(image: Path, folder: Path) -> bpy.types.Object:
+    """The object that the extension makes of an image, linked into this scene."""
+    blend = folder / f"{image.stem}.blend"
+    subprocess.run([sys.executable, str(ROOT / "examples/image_to_mesh.py"), str(image), str(blend)], check=True)
+    with bpy.data.libraries.load(str(blend)) as (source, target):
+        target.objects = source.objects
+    obj = next(obj for obj in target.objects if obj.type == "MESH")
+    bpy.context.scene.collection.objects.link(obj)
+    return obj
 
 
-def stand(thing: bpy.types.Object, column: int, row: int, turn: float) -> None:
-    """Put an object into the grid, row 0 on top, turned by so many degrees."""
-    thing.rotation_euler = (0, 0, math.radians(turn))
+def arrange(obj: bpy.types.Object, column: int, row: int, angle: float) -> None:
+    """Move an object to a cell of the grid, row 0 on top, and rotate it by ``angle`` degrees about Z."""
+    obj.rotation_euler = (0, 0, math.radians(angle))
     bpy.context.view_layer.update()
-    corners = [thing.matrix_world @ type(thing.location)(corner) for corner in thing.bound_box]
-    middle = [(min(c[axis] for c in corners) + max(c[axis] for c in corners)) / 2 for axis in range(3)]
-    wanted = (column * STEP, 0.0, -row * STEP)
-    thing.location = [thing.location[axis] + wanted[axis] - middle[axis] for axis in range(3)]
+    corners = [obj.matrix_world @ type(obj.location)(corner) for corner in obj.bound_box]
+    center = [(min(c[axis] for c in corners) + max(c[axis] for c in corners)) / 2 for axis in range(3)]
+    target = (column * STEP, 0.0, -row * STEP)
+    obj.location = [obj.location[axis] + target[axis] - center[axis] for axis in range(3)]
 
 
-def hang_picture(picture: Path, column: int, tilt: float) -> None:
-    """The picture itself, unlit, on a plane that faces the camera."""
+def add_image_plane(path: Path, column: int, tilt: float) -> None:
+    """The image itself, unlit, on a plane that faces the camera."""
     bpy.ops.mesh.primitive_plane_add(size=1.15, location=(column * STEP, 0, 0))
     plane = bpy.context.object
     plane.rotation_euler = (math.radians(90 - tilt), 0, 0)
-    material = bpy.data.materials.new(picture.stem)
+    material = bpy.data.materials.new(path.stem)
     material.use_nodes = True
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
-    image, light, clear, mix, out = (
+    texture, light, clear, mix, out = (
         nodes.new(f"ShaderNode{kind}")
         for kind in ("TexImage", "Emission", "BsdfTransparent", "MixShader", "OutputMaterial")
     )
-    image.image = bpy.data.images.load(str(picture))
-    links.new(image.outputs["Color"], light.inputs["Color"])
-    links.new(image.outputs["Alpha"], mix.inputs[0])
+    texture.image = bpy.data.images.load(str(path))
+    links.new(texture.outputs["Color"], light.inputs["Color"])
+    links.new(texture.outputs["Alpha"], mix.inputs[0])
     links.new(clear.outputs[0], mix.inputs[1])
     links.new(light.outputs[0], mix.inputs[2])
     links.new(mix.outputs[0], out.inputs["Surface"])
     plane.data.materials.append(material)
 
 
-def light_and_shoot(out: Path, tilt: float) -> None:
+def light_and_render(out: Path, tilt: float) -> None:
     """An orthographic camera a little above, a sun, a pale world; Cycles on the CPU."""
     scene = bpy.context.scene
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     camera.data.type = "ORTHO"
-    camera.data.ortho_scale = STEP * len(PICTURES)
-    middle = STEP * (len(PICTURES) - 1) / 2
+    camera.data.ortho_scale = STEP * len(IMAGES)
+    middle = STEP * (len(IMAGES) - 1) / 2
     angle = math.radians(tilt)
     camera.location = (middle, -10 * math.cos(angle), -STEP + 10 * math.sin(angle))
     camera.rotation_euler = (math.radians(90 - tilt), 0, 0)
@@ -78,8 +78,8 @@ def light_and_shoot(out: Path, tilt: float) -> None:
     sun.data.energy = 1.6
     sun.data.angle = 0.3
     sun.rotation_euler = (math.radians(45), math.radians(-20), math.radians(-15))
-    for each in (camera, sun):
-        scene.collection.objects.link(each)
+    for obj in (camera, sun):
+        scene.collection.objects.link(obj)
     scene.camera = camera
     scene.world = scene.world or bpy.data.worlds.new("World")
     scene.world.use_nodes = True
@@ -101,15 +101,15 @@ def main(out: Path) -> None:
     tilt = 14.0
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     with tempfile.TemporaryDirectory() as folder:
-        for column, name in enumerate(PICTURES):
-            picture = ROOT / "examples" / f"{name}.png"
-            hang_picture(picture, column, tilt)
-            front = make_object(picture, Path(folder))
+        for column, name in enumerate(IMAGES):
+            path = ROOT / "examples" / f"{name}.png"
+            add_image_plane(path, column, tilt)
+            front = make_object(path, Path(folder))
             back = front.copy()
             bpy.context.scene.collection.objects.link(back)
-            stand(front, column, 1, 0)
-            stand(back, column, 2, 150)
-        light_and_shoot(out, tilt)
+            arrange(front, column, 1, 0)
+            arrange(back, column, 2, 150)
+        light_and_render(out, tilt)
 
 
 if __name__ == "__main__":

@@ -35,18 +35,19 @@ def story():
             region.active_panel_category = "Image to Mesh"
         except AttributeError:  # read-only until the sidebar has been drawn
             area.tag_redraw()
-    bpy.ops.image_to_mesh.generate("INVOKE_DEFAULT")
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+        bpy.ops.image_to_mesh.generate("INVOKE_DEFAULT")
     while bpy.context.active_object is None:
         yield 1.0
     view.region_3d.view_rotation = Euler((1.35, 0, 0.35)).to_quaternion()
     view.region_3d.view_location = (0.25, 0, 0.45)
     view.region_3d.view_distance = 2.4
     yield 2.0
-    picture = str(ROOT / "docs" / "panel.png")
-    if shutil.which("maim"):  # software OpenGL cannot be read back: there the X server is asked for the whole screen
-        subprocess.run(["maim", picture], check=True)
+    screenshot = str(ROOT / "docs" / "panel.png")
+    if shutil.which("maim"):  # software OpenGL cannot be read back, so the X server is asked for the whole screen
+        subprocess.run(["maim", screenshot], check=True)
     else:
-        bpy.ops.screen.screenshot(filepath=picture)
+        bpy.ops.screen.screenshot(filepath=screenshot)
 
 
 def step() -> float | None:

@@ -1,9 +1,9 @@
-"""One picture to one .blend, without a window.
+"""One image to one .blend, without a window.
 
-    blender --background --python examples/image_to_mesh.py -- PICTURE OUT.blend [--faces 5000 ...]
-    python examples/image_to_mesh.py PICTURE OUT.blend          (a Python that has the bpy package)
+    blender --background --python examples/image_to_mesh.py -- IMAGE OUT.blend [--faces 5000 ...]
+    python examples/image_to_mesh.py IMAGE OUT.blend            (a Python that has the bpy package)
 
-The installed extension does the work; where there is none, the one this file belongs to, for this run only. The
+The installed extension does the work; if there is none, the one that this file belongs to, for this run only. The
 panel's settings may follow as flags; --help lists them.
 """
 
@@ -27,54 +27,54 @@ ROOT = Path(__file__).resolve().parents[1]
 def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         enable_extension(Path(folder))
-        if not bpy.data.filepath:  # no .blend was named before this script: an empty scene instead of the start-up one
+        if not bpy.data.filepath:  # no .blend was given before this script: an empty scene instead of the start-up one
             bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
         settings = bpy.context.scene.image_to_mesh
         flags = flags_of(settings).parse_args(arguments)
-        if not flags.picture.is_file():
-            raise RuntimeError(f"The picture {flags.picture} does not exist.")
+        if not flags.image.is_file():
+            raise RuntimeError(f"The image {flags.image} does not exist.")
         for name, value in vars(flags).items():
-            if name in settings.bl_rna.properties and value is not None:
+            if name in settings.bl_rna.properties and name != "image" and value is not None:
                 choose(settings, name, value)
-        picture = settings.image = bpy.data.images.load(str(flags.picture.expanduser().absolute()))
+        image = settings.image = bpy.data.images.load(str(flags.image.expanduser().absolute()))
         bpy.ops.image_to_mesh.generate()
-        bpy.data.images.remove(picture)
+        bpy.data.images.remove(image)
         bpy.ops.wm.save_as_mainfile(filepath=str(flags.out.expanduser().absolute()))
 
 
 def flags_of(settings) -> argparse.ArgumentParser:
-    """PICTURE, OUT.blend, and a flag for each of the panel's settings."""
+    """IMAGE, OUT.blend, and a flag for each of the panel's settings."""
     parser = argparse.ArgumentParser(prog="image_to_mesh.py")
-    parser.add_argument("picture", type=Path, metavar="PICTURE")
+    parser.add_argument("image", type=Path, metavar="IMAGE")
     parser.add_argument("out", type=Path, metavar="OUT.blend")
     kinds = {"INT": int, "FLOAT": float, "STRING": str, "ENUM": str}
-    for each in settings.bl_rna.properties:
-        if each.type == "BOOLEAN" and not each.identifier.startswith("set_"):
-            parser.add_argument(f"--{each.identifier}", action="store_true", default=None, help=each.description)
-        if each.type in kinds and each.identifier not in ("name", "text"):
-            choices = [item.identifier for item in each.enum_items] if each.type == "ENUM" else None
-            flag = f"--{each.identifier.replace('_', '-')}"
-            parser.add_argument(flag, type=kinds[each.type], choices=choices, help=each.description.replace("%", "%%"))
+    for option in settings.bl_rna.properties:
+        flag, description = f"--{option.identifier.replace('_', '-')}", option.description.replace("%", "%%")
+        if option.type == "BOOLEAN" and not option.identifier.startswith("set_"):
+            parser.add_argument(flag, action="store_true", default=None, help=description)
+        if option.type in kinds and option.identifier not in ("name", "prompt"):
+            choices = [item.identifier for item in option.enum_items] if option.type == "ENUM" else None
+            parser.add_argument(flag, type=kinds[option.type], choices=choices, help=description)
     return parser
 
 
 def choose(settings, name: str, value) -> None:
-    """Set one setting, and for one that may be left open also that it is given."""
-    about = settings.bl_rna.properties[name]
-    if about.type in {"INT", "FLOAT"} and not about.hard_min <= value <= about.hard_max:
-        raise RuntimeError(f"{about.name} must be between {about.hard_min} and {about.hard_max}, but is {value}.")
+    """Set one setting, and for one that may be left open also that it is set."""
+    option = settings.bl_rna.properties[name]
+    if option.type in {"INT", "FLOAT"} and not option.hard_min <= value <= option.hard_max:
+        raise RuntimeError(f"{option.name} must be between {option.hard_min} and {option.hard_max}, but is {value}.")
     setattr(settings, name, value)
     if f"set_{name}" in settings.bl_rna.properties:
         setattr(settings, f"set_{name}", True)
 
 
 def enable_extension(folder: Path) -> None:
-    """Enable this checkout from a temporary repository in ``folder``, unless the extension is there already."""
+    """Enable this checkout from a temporary repository in ``folder``, unless the extension is enabled already."""
     if hasattr(bpy.types, "IMAGE_TO_MESH_OT_generate"):
         return
     try:
         (folder / "image_to_mesh").symlink_to(ROOT, target_is_directory=True)
-    except OSError:  # Windows without the right to make links
+    except OSError:  # Windows without the permission to create links
         shutil.copytree(
             ROOT, folder / "image_to_mesh", ignore=shutil.ignore_patterns(".*", "dist", "tests", "training")
         )

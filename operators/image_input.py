@@ -22,24 +22,24 @@ def active_image(context) -> bpy.types.Image | None:
     Inside an Image Editor the one shown there; else the one picked in the panel, else one shown in any Image Editor of
     the window, else the image texture of the active object (never of a result of ours).
     """
-    here = context.space_data.image if _is_image_editor(context.area) else None
-    candidates = [here, context.scene.image_to_mesh.image, *_shown(context), _textured(context.active_object)]
-    return next((image for image in candidates if image is not None and _has_picture(image)), None)
+    in_this_editor = context.space_data.image if _is_image_editor(context.area) else None
+    candidates = [in_this_editor, context.scene.image_to_mesh.image, *_shown(context), _texture(context.active_object)]
+    return next((image for image in candidates if image is not None and _has_pixels(image)), None)
 
 
-def picture_name(image: bpy.types.Image) -> str:
-    """What the object is called: the picture's file name without its ending, else the datablock's name."""
+def object_name(image: bpy.types.Image) -> str:
+    """What the object is called: the image's file name without its extension, else the datablock's name."""
     stem = Path(bpy.path.basename(image.filepath)).stem if image.filepath else ""
     return stem or image.name
 
 
-def as_file(image: bpy.types.Image, folder: Path) -> Path:
+def image_file(image: bpy.types.Image, folder: Path) -> Path:
     """The image as a file: its own if that is what Blender shows, else a new PNG in ``folder``. Raises UserError."""
     path = Path(bpy.path.abspath(image.filepath, library=image.library)) if image.filepath else None
     readable = path is not None and path.suffix.lower() in _READ_BY_BACKEND
     if image.source == "FILE" and not image.is_dirty:
         if image.packed_file is not None and readable:
-            copy = folder / f"picture{path.suffix.lower()}"
+            copy = folder / f"image{path.suffix.lower()}"
             copy.write_bytes(image.packed_file.data)
             return copy
         if readable and path.is_file():
@@ -49,8 +49,8 @@ def as_file(image: bpy.types.Image, folder: Path) -> Path:
         if path is not None and path.is_file():
             return path  # the backend says what is wrong with it
         missing = f"“{path}” is missing" if path else f"“{image.name}” has no pixels"
-        raise UserError(ErrorCode.BAD_IMAGE, f"The picture {missing}: find the file again, or pick another picture.")
-    target = folder / "picture.png"
+        raise UserError(ErrorCode.BAD_IMAGE, f"The image {missing}: find the file again, or choose another image.")
+    target = folder / "image.png"
     target.write_bytes(_png(_straight_srgb(image, width, height)))
     return target
 
@@ -66,17 +66,17 @@ def _shown(context) -> list:
     return [area.spaces.active.image for area in areas]
 
 
-def _textured(thing) -> bpy.types.Image | None:
+def _texture(obj) -> bpy.types.Image | None:
     """The image texture of an object's active material: the active node's, else the first one's."""
-    material = thing.active_material if thing is not None and PROVENANCE not in thing else None
+    material = obj.active_material if obj is not None and PROVENANCE not in obj else None
     if material is None or material.node_tree is None:
         return None
     nodes = [material.node_tree.nodes.active, *material.node_tree.nodes]
     return next((node.image for node in nodes if node is not None and node.type == "TEX_IMAGE" and node.image), None)
 
 
-def _has_picture(image: bpy.types.Image) -> bool:
-    """Renders and viewers keep no pixels of their own that a script may read."""
+def _has_pixels(image: bpy.types.Image) -> bool:
+    """Whether a script may read the image's pixels; those of renders and viewers it may not."""
     return image.type not in {"RENDER_RESULT", "COMPOSITING"} and image.source != "MOVIE"
 
 
@@ -88,9 +88,7 @@ def _straight_srgb(image: bpy.types.Image, width: int, height: int) -> np.ndarra
     color, alpha = pixels[..., :3], pixels[..., 3:4]
     if image.channels < 3:
         color, alpha = np.repeat(pixels[..., :1], 3, axis=-1), pixels[..., 1:2]
-    if (
-        image.is_float
-    ):  # Blender keeps floats scene-linear with the alpha multiplied in, bytes as they stand in the file
+    if image.is_float:  # Blender holds floats scene-linear with premultiplied alpha, bytes as they are in the file
         if alpha.shape[-1] and image.alpha_mode != "CHANNEL_PACKED":
             color = np.divide(color, alpha, out=np.zeros_like(color), where=alpha > 0)
         color = np.clip(color, 0, 1)

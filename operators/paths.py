@@ -1,4 +1,4 @@
-"""The extension's own places: its files, which are never in its own folder, its preferences and its panels."""
+"""The extension's own files, which are never in its own folder, and its preferences."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from pathlib import Path
 import bpy
 
 from ..backend.paths import PARTIAL
-from .scene import PROVENANCE
+from .scene import job_folder
 
 PACKAGE = __package__.rpartition(".")[0]
 """The extension's own package, which is also its name in Blender's preferences."""
-
-
-KEPT_JOBS = 20
-"""Job folders that are kept in any case: the last ones used."""
+RECENT_JOBS = 20
+"""Job folders that are never deleted: the last ones used."""
 
 
 def user_folder() -> Path:
@@ -25,7 +23,7 @@ def user_folder() -> Path:
 
 
 def new_job_folder() -> Path:
-    """A new, empty folder for one job's files; old ones that nobody needs go. Raises OSError."""
+    """A new, empty folder for one job's files; old ones that are not needed are deleted. Raises OSError."""
     parent = user_folder() / "jobs"
     parent.mkdir(exist_ok=True)
     _prune(parent)
@@ -38,11 +36,11 @@ def new_job_folder() -> Path:
 
 def _prune(parent: Path) -> None:
     """Delete job folders, except the last ones used, those that this file's objects and images refer to, and any in
-    which a job is at work, maybe another Blender's."""
-    folders = sorted((each for each in parent.iterdir() if each.is_dir()), key=lambda folder: folder.stat().st_mtime)
-    needed = {Path(thing[PROVENANCE].get("folder", "")).name for thing in bpy.data.objects if PROVENANCE in thing}
+    which a job is running, maybe another Blender's."""
+    folders = sorted((path for path in parent.iterdir() if path.is_dir()), key=lambda folder: folder.stat().st_mtime)
+    needed = {folder.name for folder in map(job_folder, bpy.data.objects) if folder is not None}
     needed |= {Path(bpy.path.abspath(image.filepath)).parent.name for image in bpy.data.images if image.filepath}
-    for folder in folders[: -KEPT_JOBS + 1]:
+    for folder in folders[: -RECENT_JOBS + 1]:
         if folder.name not in needed and not (folder / PARTIAL).exists():
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -55,11 +53,3 @@ def log_file() -> Path:
 def preferences():
     """The extension's own preferences."""
     return bpy.context.preferences.addons[PACKAGE].preferences
-
-
-def redraw() -> None:
-    """Draw the panels anew."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "IMAGE_EDITOR", "PREFERENCES"}:
-                area.tag_redraw()

@@ -1,4 +1,4 @@
-"""mesh + texture of a job folder -> an object in the scene, placed and named."""
+"""Mesh and texture of a job folder -> an object with a material in the scene, at the 3D cursor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..backend.errors import ErrorCode, UserError
 LONGEST_SIDE = 1.0
 """Meters of the object's longest side."""
 PROVENANCE = "image_to_mesh"
-"""Custom property of a placed object: where it came from (a plain dictionary of texts and numbers)."""
+"""Custom property of an object of ours: what it was made of and how (a plain dictionary of texts and numbers)."""
 _NAME_BYTES = 63
 """Longest name of a datablock in Blender 4 (Blender 5 allows 255)."""
 _SENSOR = 36.0
@@ -28,58 +28,64 @@ class _Result:
     """What a job folder holds, as far as a scene needs it."""
 
     vertices: np.ndarray
-    """(V, 3) float32, meters, the origin in the middle of the base."""
+    """(V, 3) float32, meters, the origin at the center of the base."""
     faces: np.ndarray
     """(F, 3) int32."""
     uvs: np.ndarray
     """(F, 3, 2) float32."""
     texture: Path
     facts: dict
-    """The report's numbers and texts on the mesh and the elevation."""
+    """The report's numbers and texts on mesh and elevation."""
     camera: dict
-    """The picture's camera, as ``_camera`` takes it."""
+    """The image's camera, as ``_camera`` takes it."""
     origin: np.ndarray
-    """(3,) where the object's origin lies in the backend's world."""
+    """(3,) the object's origin in the backend's world coordinates."""
     scale: float
     """Meters per unit of that world."""
 
 
-def place(context, folder: Path, name: str, provenance: dict, camera: bool = False) -> bpy.types.Object:
-    """Put the result in ``folder`` into the scene: at the 3D cursor, base on its height, selected and active.
+def add_object(context, folder: Path, name: str, provenance: dict, camera: bool = False) -> bpy.types.Object:
+    """Add the result in ``folder`` to the scene: its base at the 3D cursor, selected and active.
 
-    ``provenance`` (texts and numbers) is kept on the object; ``camera`` adds one that sees the object as the picture
+    ``provenance`` (texts and numbers) is stored on the object; ``camera`` adds one that sees the object as the image
     shows it. Raises UserError (``bad_result``) and leaves the scene as it was when the files cannot be used.
     """
     result = _read(folder)
     name = name.encode()[:_NAME_BYTES].decode(errors="ignore") or "Image to Mesh"
-    made: list[bpy.types.ID] = []
+    created: list[bpy.types.ID] = []
     try:
-        thing = bpy.data.objects.new(name, _mesh(name, result, made))
-        made.append(thing)
-        thing.location = context.scene.cursor.location
-        thing[PROVENANCE] = {**provenance, **result.facts, "folder": str(folder)}
-        _link(context, thing)
+        obj = bpy.data.objects.new(name, _mesh(name, result, created))
+        created.append(obj)
+        obj.location = context.scene.cursor.location
+        obj[PROVENANCE] = {**provenance, **result.facts, "folder": str(folder)}
+        _link(context, obj)
         if camera:
-            _link(context, _camera(thing, result, made))
-        if "text" in provenance:
-            _load_picture(folder / "picture.png", name, made)
+            _link(context, _camera(obj, result, created))
+        if "prompt" in provenance:
+            _load_generated_image(folder / "picture.png", name, created)
     except Exception:
-        bpy.data.batch_remove(made)
+        bpy.data.batch_remove(created)
         raise
-    _select(context, thing)
-    return thing
+    _select(context, obj)
+    return obj
 
 
-def replace(thing: bpy.types.Object, folder: Path, provenance: dict) -> None:
-    """Give ``thing`` the mesh and texture that ``folder`` holds now; where it stands stays. Raises as ``place``."""
+def replace_mesh(obj: bpy.types.Object, folder: Path, provenance: dict) -> None:
+    """Give ``obj`` the mesh and texture that ``folder`` holds now; its transform stays. Raises as ``add_object``."""
     result = _read(folder)
-    made: list[bpy.types.ID] = []
+    created: list[bpy.types.ID] = []
     try:
-        thing.data = _mesh(thing.name, result, made)
+        obj.data = _mesh(obj.name, result, created)
     except Exception:
-        bpy.data.batch_remove(made)
+        bpy.data.batch_remove(created)
         raise
-    thing[PROVENANCE] = {**provenance, **result.facts, "folder": str(folder)}
+    obj[PROVENANCE] = {**provenance, **result.facts, "folder": str(folder)}
+
+
+def job_folder(obj: bpy.types.Object) -> Path | None:
+    """The job folder that an object of ours was made from; None for any other object."""
+    folder = obj[PROVENANCE].get("folder") if PROVENANCE in obj else None
+    return Path(folder) if folder else None
 
 
 def _read(folder: Path) -> _Result:
@@ -118,9 +124,9 @@ def _read(folder: Path) -> _Result:
     )
 
 
-def _mesh(name: str, result: _Result, made: list) -> bpy.types.Mesh:
+def _mesh(name: str, result: _Result, created: list) -> bpy.types.Mesh:
     mesh = bpy.data.meshes.new(name)
-    made.append(mesh)
+    created.append(mesh)
     mesh.vertices.add(len(result.vertices))
     mesh.vertices.foreach_set("co", result.vertices.ravel())
     mesh.loops.add(result.faces.size)
@@ -130,27 +136,27 @@ def _mesh(name: str, result: _Result, made: list) -> bpy.types.Mesh:
     mesh.uv_layers.new(name="UVMap").uv.foreach_set("vector", result.uvs.ravel())
     mesh.update(calc_edges=True)
     mesh.shade_smooth()
-    mesh.materials.append(_material(name, result.texture, made))
+    mesh.materials.append(_material(name, result.texture, created))
     return mesh
 
 
-def _material(name: str, texture: Path, made: list) -> bpy.types.Material:
-    """A material whose base color is the picture file ``texture``, packed into the .blend."""
+def _material(name: str, texture: Path, created: list) -> bpy.types.Material:
+    """A material whose base color is the image file ``texture``, packed into the .blend."""
     damaged = UserError(ErrorCode.BAD_RESULT, f"The texture “{texture}” cannot be read: generate it again.")
     try:
         image = bpy.data.images.load(str(texture))
     except RuntimeError as error:
         raise damaged from error
-    made.append(image)
+    created.append(image)
     if 0 in image.size:
         raise damaged
     image.name = name
     image.colorspace_settings.name = "sRGB"
     image.pack()
-    image.filepath_raw = f"//{image.name}.png"  # where Unpack would put it; the job's folder stays private
+    image.filepath_raw = f"//{image.name}.png"  # where Unpack would write it; the job's folder stays private
 
     material = bpy.data.materials.new(name)
-    made.append(material)
+    created.append(material)
     if bpy.app.version < (5, 0, 0):
         material.use_nodes = True
     tree = material.node_tree
@@ -162,43 +168,43 @@ def _material(name: str, texture: Path, made: list) -> bpy.types.Material:
     return material
 
 
-def _load_picture(path: Path, name: str, made: list) -> None:
-    """The picture that was painted for the object, to look at and to use again; it stays in the job's folder."""
+def _load_generated_image(path: Path, name: str, created: list) -> None:
+    """The image that was generated from the prompt, to be viewed and used again; its file stays in the job's folder."""
     try:
         image = bpy.data.images.load(str(path))
     except RuntimeError as error:
-        raise UserError(ErrorCode.BAD_RESULT, f"The picture “{path}” cannot be read: generate it again.") from error
-    made.append(image)
-    image.name = f"Picture of {name}"
+        raise UserError(ErrorCode.BAD_RESULT, f"The image “{path}” cannot be read: generate it again.") from error
+    created.append(image)
+    image.name = f"Image of {name}"
     image.use_fake_user = True
 
 
-def _camera(thing: bpy.types.Object, result: _Result, made: list) -> bpy.types.Object:
-    """A camera, child of ``thing``, that sees it where the picture shows it.
+def _camera(obj: bpy.types.Object, result: _Result, created: list) -> bpy.types.Object:
+    """A camera, child of ``obj``, that sees it where the image shows it.
 
     ``result.camera``: ``camera_to_world`` 4x4, ``focal`` in canvas sides, ``canvas`` (left, top, side) in
-    pixels of the picture, and its ``width`` and ``height``.
+    pixels of the image, and its ``width`` and ``height``.
     """
-    data = bpy.data.cameras.new(f"{thing.name} Camera"[:_NAME_BYTES])
-    made.append(data)
+    data = bpy.data.cameras.new(f"{obj.name} Camera"[:_NAME_BYTES])
+    created.append(data)
     camera = bpy.data.objects.new(data.name, data)
-    made.append(camera)
-    picture = result.camera
-    left, top, side = picture["canvas"]
-    width, height = picture["width"], picture["height"]
+    created.append(camera)
+    image = result.camera
+    left, top, side = image["canvas"]
+    width, height = image["width"], image["height"]
     data.sensor_fit, data.sensor_width = "HORIZONTAL", _SENSOR
-    data.lens = picture["focal"] * side / width * _SENSOR
+    data.lens = image["focal"] * side / width * _SENSOR
     data.shift_x = 0.5 - (left + side / 2) / width
     data.shift_y = (top + side / 2 - height / 2) / width
-    pose = Matrix(picture["camera_to_world"])
+    pose = Matrix(image["camera_to_world"])
     pose.translation = result.scale * (pose.translation - Vector(result.origin.tolist()))
-    camera.parent = thing
+    camera.parent = obj
     camera.matrix_basis = pose
     return camera
 
 
 def _facts(report: dict) -> dict:
-    """What the panel shows of a report: the camera's elevation and how it was found, the numbers on the mesh."""
+    """What the panel shows of a report: the camera's elevation and how it was estimated, the mesh's measurements."""
     elevation = report["elevation"]
     facts = {
         "elevation": elevation["degrees"],
@@ -209,19 +215,19 @@ def _facts(report: dict) -> dict:
     return {key: value for key, value in facts.items() if isinstance(value, (bool, int, float, str))}
 
 
-def _link(context, thing: bpy.types.Object) -> None:
+def _link(context, obj: bpy.types.Object) -> None:
     """Into the active collection, or, when that one is excluded from the view layer, the scene's own."""
-    context.collection.objects.link(thing)
-    if thing.name not in context.view_layer.objects:
-        context.collection.objects.unlink(thing)
-        context.scene.collection.objects.link(thing)
+    context.collection.objects.link(obj)
+    if obj.name not in context.view_layer.objects:
+        context.collection.objects.unlink(obj)
+        context.scene.collection.objects.link(obj)
 
 
-def _select(context, thing: bpy.types.Object) -> None:
+def _select(context, obj: bpy.types.Object) -> None:
     active = context.view_layer.objects.active
     if active is not None and active.mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
-    for each in context.selected_objects:
-        each.select_set(False)
-    thing.select_set(True)
-    context.view_layer.objects.active = thing
+    for selected in context.selected_objects:
+        selected.select_set(False)
+    obj.select_set(True)
+    context.view_layer.objects.active = obj

@@ -2,118 +2,64 @@
 
 from __future__ import annotations
 
-import atexit
-import os
 import threading
 from pathlib import Path
 
 import bpy
 
 from ..backend import environment
-from ..backend.errors import Cancelled, ErrorCode, UserError, to_user_error
+from ..backend.errors import Cancelled, UserError, to_user_error
 from ..backend.progress import ProgressEvent
-from . import errand
-from . import job as jobs
-from .paths import log_file, preferences
+from . import backend_location
+from .backend_location import data_home, may_go_online
+from .paths import log_file
+from .task_operator import run_task
+from .tasks import BackgroundTask, task_manager
+
+STOP_TIMEOUT = 5.0
+"""Seconds for an installation to clean up when Blender quits."""
 
 
-class Setup:
-    """An installation in a thread of its own, which knows no bpy: it only sets the values below."""
+class InstallTask(BackgroundTask):
+    """An installation, in a thread that knows no bpy: it only sets values that ``poll`` takes over."""
 
-    def __init__(self, base: Path | None, repair: bool):
-        self.text = "Starting"
-        self.fraction = 0.0
-        self.error: UserError | None = None
-        self.finished = False
-        self._stop = False
-        self._thread = threading.Thread(target=self._run, args=(base, repair), name="image-to-mesh setup", daemon=True)
+    label = "Install Backend"
+
+    def __init__(self, home: Path | None, repair: bool):
+        super().__init__()
+        self._thread = threading.Thread(target=self._run, args=(home, repair), daemon=True)
+        self._progress = self.text, self.fraction
+        self._failure: UserError | None = None
+
+    def start(self, manager) -> None:
+        manager.close_backends()  # one may be running from what is repaired
         self._thread.start()
 
-    def _run(self, base: Path | None, repair: bool) -> None:
+    def poll(self) -> None:
+        text, self.fraction = self._progress
+        self.text = "Cancelling" if self.cancelling else text
+        if not self._thread.is_alive():
+            self.error, self.finished = self._failure, True
+
+    def clean_up(self) -> None:
+        backend_location.refresh()
+
+    def stop(self) -> None:
+        self.cancel()
+        self._thread.join(STOP_TIMEOUT)
+
+    def _run(self, home: Path | None, repair: bool) -> None:
         try:
             if repair:
-                environment.remove(base)
-            environment.ensure(self._report, base)
+                environment.remove(home)
+            environment.ensure(self._listen, home)
         except Exception as error:
-            self.error = to_user_error(error, None)
-        self.finished = True
+            self._failure = to_user_error(error, None)
 
-    def _report(self, event: ProgressEvent) -> None:
-        if self._stop:
+    def _listen(self, event: ProgressEvent) -> None:
+        if self.cancelling:
             raise Cancelled
-        self.text, self.fraction = f"{event.text}: {event.detail}" if event.detail else event.text, event.fraction
-
-    def cancel(self) -> None:
-        """Ask it to stop, which it does within about a second; nothing half made stays."""
-        self._stop, self.text = True, "Cancelling"
-
-    def wait(self, seconds: float | None = None) -> None:
-        self._thread.join(seconds)
-
-
-current: Setup | None = None
-"""The running or the last installation."""
-_ready: bool | None = None
-
-
-def is_running() -> bool:
-    return current is not None and not current.finished
-
-
-def is_ready() -> bool:
-    """Whether there is a backend to start, as far as was known at the last look: panels ask this with every redraw."""
-    if _ready is None:
-        look()
-    return _ready
-
-
-def look() -> None:
-    """Find out whether there is a backend to start."""
-    global _ready
-    try:
-        backend()
-        _ready = True
-    except UserError:
-        _ready = False
-
-
-def backend() -> tuple[Path, dict[str, str]]:
-    """The Python that runs the backend, and variables for it. Raises UserError (``no_backend``)."""
-    settings = preferences()
-    folder = home()
-    variables = {"IMAGE_TO_MESH_HOME": str(folder)} if folder and "IMAGE_TO_MESH_HOME" not in os.environ else {}
-    if settings.python:
-        python = Path(bpy.path.abspath(settings.python))
-        if not python.is_file():
-            raise UserError(
-                ErrorCode.NO_BACKEND, f"There is no Python at {python}: correct it in the extension's preferences."
-            )
-        return python, variables
-    python = environment.python_path(folder)
-    if python is None:
-        raise UserError(
-            ErrorCode.NO_BACKEND,
-            "The backend is not installed yet: press Install in the Image to Mesh panel, "
-            "or run “python3 -m backend setup”.",
-        )
-    return python, variables
-
-
-def home() -> Path | None:
-    """The data folder chosen in the preferences; None: the usual place."""
-    chosen = preferences().home
-    return Path(bpy.path.abspath(chosen)) if chosen else None
-
-
-def may_go_online(operator: type[bpy.types.Operator]) -> bool:
-    """Whether the user lets Blender use the network; for an operator's ``poll``, which then says why not."""
-    if not bpy.app.online_access:
-        operator.poll_message_set(
-            "Blender was started offline: start it without --offline-mode"
-            if bpy.app.online_access_override
-            else "Allow Online Access in Preferences, System, first"
-        )
-    return bpy.app.online_access
+        self._progress = f"{event.text}: {event.detail}" if event.detail else event.text, event.fraction
 
 
 class IMAGE_TO_MESH_OT_install(bpy.types.Operator):
@@ -126,13 +72,13 @@ class IMAGE_TO_MESH_OT_install(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     repair: bpy.props.BoolProperty(
-        name="Repair", description="Delete what is installed and install it anew", options={"SKIP_SAVE"}
+        name="Repair", description="Delete what is installed and install it again", options={"SKIP_SAVE"}
     )
 
     @classmethod
     def poll(cls, context):
-        if is_running() or jobs.is_running():
-            cls.poll_message_set("Image to Mesh is at work")
+        if task_manager().is_running():
+            cls.poll_message_set("Image to Mesh is already running")
             return False
         return may_go_online(cls)
 
@@ -143,41 +89,23 @@ class IMAGE_TO_MESH_OT_install(bpy.types.Operator):
             self,
             event,
             title=self.bl_label,
-            message=f"Python packages are downloaded into {environment.environment_folder(home())}.",
+            message=f"Python packages will be downloaded into {environment.environment_folder(data_home())}.",
             confirm_text="Repair" if self.repair else "Install",
         )
 
     def execute(self, context):
-        global current
-        jobs.close()  # it may be running from what is repaired
-        current = Setup(home(), self.repair)
-        return errand.accompany(self, current, look)
-
-
-class IMAGE_TO_MESH_OT_cancel_install(bpy.types.Operator):
-    bl_idname = "image_to_mesh.cancel_install"
-    bl_label = "Cancel"
-    bl_description = "Stop installing; nothing half made stays"
-    bl_options = {"INTERNAL"}
-
-    @classmethod
-    def poll(cls, context):
-        return is_running()
-
-    def execute(self, context):
-        current.cancel()
-        return {"FINISHED"}
+        return run_task(self, InstallTask(data_home(), self.repair), wait=bpy.app.background)
 
 
 class IMAGE_TO_MESH_OT_open_log(bpy.types.Operator):
     bl_idname = "image_to_mesh.open_log"
     bl_label = "Open Log"
-    bl_description = "Open the log of what went wrong"
+    bl_description = "Open the log that says more about the last error"
     bl_options = {"INTERNAL"}
 
     def execute(self, context):
-        error = next((each.error for each in (current, jobs.current) if each is not None and each.error), None)
-        log = Path(error.log) if error is not None and error.log else log_file()
+        logs = [Path(task.error.log) for task in task_manager() if task.error is not None and task.error.log]
+        log = logs[-1] if logs else log_file()
         if not log.is_file():
             self.report({"INFO"}, "There is no log yet")
             return {"CANCELLED"}
@@ -185,27 +113,4 @@ class IMAGE_TO_MESH_OT_open_log(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _end() -> None:
-    """Blender quits or the extension is disabled: an installation does not outlive it."""
-    if is_running():
-        current.cancel()
-        current.wait(5.0)
-
-
-_CLASSES = (IMAGE_TO_MESH_OT_install, IMAGE_TO_MESH_OT_cancel_install, IMAGE_TO_MESH_OT_open_log)
-
-
-def register() -> None:
-    for each in _CLASSES:
-        bpy.utils.register_class(each)
-    atexit.register(_end)
-
-
-def unregister() -> None:
-    global current, _ready
-    atexit.unregister(_end)
-    _end()
-    errand.forget()
-    current = _ready = None
-    for each in reversed(_CLASSES):
-        bpy.utils.unregister_class(each)
+register, unregister = bpy.utils.register_classes_factory((IMAGE_TO_MESH_OT_install, IMAGE_TO_MESH_OT_open_log))

@@ -1,165 +1,86 @@
-"""Fetch, add and remove weights: the command ``weights`` in a process of its own, which Blender never waits for."""
+"""Fetch, add and remove weights: requests to a backend process, which Blender never waits for."""
 
 from __future__ import annotations
 
-import atexit
-import os
-import subprocess
-import threading
-from pathlib import Path
+from collections.abc import Callable
+from functools import cache
 
 import bpy
 
-from ..backend import protocol
-from ..backend.client import START
-from ..backend.errors import ErrorCode, UserError
+from ..backend.client import Backend
+from ..backend.weights import registry
 from ..backend.weights.catalog import CatalogEntry, load_catalog
-from ..backend.weights.registry import InstalledWeights, installed_weights
-from . import errand, setup
-
-PATIENCE = 5.0
-"""Seconds for a command to clean up after it was told to stop."""
-
-
-class Command:
-    """A running ``weights`` command. A thread listens to it and sets the values below; it knows no bpy."""
-
-    def __init__(self, python: Path, variables: dict[str, str], action: str, operand: str):
-        self.text = "Starting"
-        self.fraction = 0.0
-        self.error: UserError | None = None
-        self.finished = False
-        self._cancelled = False
-        package = Path(protocol.__file__).resolve().parents[1]
-        command = [str(python), "-I", "-u", "-X", "utf8", "-c", START, str(package)]
-        command += ["weights", action, "--messages", "--", operand]
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        try:
-            self._process = subprocess.Popen(
-                command,
-                env=inherited | variables,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                encoding="utf-8",
-                errors="replace",
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
-        except OSError as error:
-            raise UserError(ErrorCode.NO_BACKEND, f"The backend could not be started ({error}): repair it.") from error
-        self._errors: list[str] = []
-        threading.Thread(target=self._collect, daemon=True).start()
-        self._thread = threading.Thread(target=self._follow, name="image-to-mesh weights", daemon=True)
-        self._thread.start()
-
-    def _collect(self) -> None:
-        for line in self._process.stderr:
-            self._errors.append(line)
-            del self._errors[:-20]
-
-    def _follow(self) -> None:
-        for line in self._process.stdout:
-            message = protocol.decode(line)
-            if message is not None and not self._cancelled:
-                self._take(**message["params"])
-        status = self._process.wait()
-        if self._cancelled:
-            self.error = UserError(ErrorCode.CANCELLED, "Cancelled.")
-        elif status:
-            told = [line.partition("error: ")[2].strip() for line in self._errors if line.startswith("error: ")]
-            message = told[-1] if told else f"The backend ended unexpectedly (exit status {status}): try again."
-            self.error = UserError(ErrorCode.WEIGHTS, message)
-        self.finished = True
-
-    def _take(self, stage: str, fraction: float, text: str, detail: str) -> None:
-        self.fraction, self.text = fraction, f"{text}: {detail}" if detail else text
-
-    def cancel(self) -> None:
-        """End it; nothing half made stays, but a download goes on from where it was when it is asked for again."""
-        self._cancelled, self.text = True, "Cancelling"
-        self._process.terminate()
-
-    def wait(self, seconds: float | None = None) -> None:
-        self._thread.join(seconds)
-
-    def kill(self) -> None:
-        self._process.kill()
+from ..backend.weights.registry import InstalledWeights
+from .backend_location import data_home, is_ready, may_go_online
+from .backend_task import BackendTask
+from .task_operator import run_task
+from .tasks import task_manager
 
 
-current: Command | None = None
-"""The running or the last command."""
-_installed: dict[str, InstalledWeights] | None = None
-_catalog: dict[str, CatalogEntry] = {}
+class WeightsTask(BackendTask):
+    """A change of the installed weights."""
+
+    label = "Weights"
+
+    def clean_up(self) -> None:
+        invalidate()
 
 
-def is_running() -> bool:
-    return current is not None and not current.finished
+@cache
+def installed_weights() -> dict[str, InstalledWeights]:
+    """The installed weights by name, as of the last ``invalidate``: panels ask this with every redraw."""
+    return registry.installed_weights(data_home())
 
 
-def here() -> dict[str, InstalledWeights]:
-    """The installed weights by name, as far as was known at the last look."""
-    global _installed
-    if _installed is None:
-        _installed = installed_weights(setup.home())
-    return _installed
-
-
-def entries() -> dict[str, CatalogEntry]:
+@cache
+def catalog_entries() -> dict[str, CatalogEntry]:
     """The catalog by name."""
-    if not _catalog:
-        _catalog.update(load_catalog())
-    return _catalog
+    return load_catalog()
 
 
-def look() -> None:
+def invalidate() -> None:
     """Find out anew what is installed."""
-    global _installed
-    _installed = None
+    installed_weights.cache_clear()
 
 
-class _Changes:
-    """Mixin of an operator that runs a command: in a window without blocking it, from a script until it has ended."""
+class _WeightsOperator:
+    """Mixin of an operator that changes the installed weights."""
 
     bl_options = {"INTERNAL"}
 
     @classmethod
     def poll(cls, context):
-        if is_running():
+        if task_manager().running(WeightsTask):
             cls.poll_message_set("Weights are being changed: wait, or cancel that")
             return False
-        if not setup.is_ready():
+        if not is_ready():
             cls.poll_message_set("The backend is not installed yet")
             return False
         return True
 
-    def start(self, action: str, operand: str):
-        global current
-        try:
-            current = Command(*setup.backend(), action, operand)
-        except UserError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return errand.accompany(self, current, look)
+    def run(self, request: Callable[[Backend], int]):
+        return run_task(self, WeightsTask(request), wait=bpy.app.background)
 
 
-class IMAGE_TO_MESH_OT_fetch_weights(_Changes, bpy.types.Operator):
+class IMAGE_TO_MESH_OT_fetch_weights(_WeightsOperator, bpy.types.Operator):
     bl_idname = "image_to_mesh.fetch_weights"
     bl_label = "Fetch Weights"
     bl_description = (
-        "Download these weights from the model hub, and what they need besides. Their license is shown first"
+        "Download these weights, and those that they need, from the model hub. Their license is shown first"
     )
 
     name: bpy.props.StringProperty(name="Name", options={"SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context):
-        return super().poll(context) and setup.may_go_online(cls)
+        return super().poll(context) and may_go_online(cls)
 
     def invoke(self, context, event):
-        entry = entries().get(self.name)
+        entry = catalog_entries().get(self.name)
         if bpy.app.background or entry is None:
             return self.execute(context)
-        others = "".join(f"; with it {name}: {entries()[name].terms}" for name in entry.needs if name not in here())
+        missing = [name for name in entry.needs if name not in installed_weights()]
+        others = "".join(f"; with it {name}: {catalog_entries()[name].terms}" for name in missing)
         return context.window_manager.invoke_confirm(
             self,
             event,
@@ -169,10 +90,10 @@ class IMAGE_TO_MESH_OT_fetch_weights(_Changes, bpy.types.Operator):
         )
 
     def execute(self, context):
-        return self.start("fetch", self.name)
+        return self.run(lambda backend: backend.fetch_weights(self.name))
 
 
-class IMAGE_TO_MESH_OT_add_weights(_Changes, bpy.types.Operator):
+class IMAGE_TO_MESH_OT_add_weights(_WeightsOperator, bpy.types.Operator):
     bl_idname = "image_to_mesh.add_weights"
     bl_label = "Add Weights from Disk"
     bl_description = (
@@ -192,10 +113,11 @@ class IMAGE_TO_MESH_OT_add_weights(_Changes, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def execute(self, context):
-        return self.start("add", bpy.path.abspath(self.filepath))
+        path = bpy.path.abspath(self.filepath)
+        return self.run(lambda backend: backend.add_weights(path))
 
 
-class IMAGE_TO_MESH_OT_remove_weights(_Changes, bpy.types.Operator):
+class IMAGE_TO_MESH_OT_remove_weights(_WeightsOperator, bpy.types.Operator):
     bl_idname = "image_to_mesh.remove_weights"
     bl_label = "Remove Weights"
     bl_description = "Delete these weights from this computer"
@@ -205,28 +127,13 @@ class IMAGE_TO_MESH_OT_remove_weights(_Changes, bpy.types.Operator):
     def invoke(self, context, event):
         if bpy.app.background:
             return self.execute(context)
-        size = size_of(here()[self.name].bytes) if self.name in here() else ""
+        size = size_of(installed_weights()[self.name].bytes) if self.name in installed_weights() else ""
         return context.window_manager.invoke_confirm(
-            self, event, title=f"Remove {self.name}?", message=f"{size} are freed.", confirm_text="Remove"
+            self, event, title=f"Remove {self.name}?", message=f"{size} will be freed.", confirm_text="Remove"
         )
 
     def execute(self, context):
-        return self.start("remove", self.name)
-
-
-class IMAGE_TO_MESH_OT_cancel_weights(bpy.types.Operator):
-    bl_idname = "image_to_mesh.cancel_weights"
-    bl_label = "Cancel"
-    bl_description = "Stop; what has been downloaded waits to be continued, nothing else half made stays"
-    bl_options = {"INTERNAL"}
-
-    @classmethod
-    def poll(cls, context):
-        return is_running()
-
-    def execute(self, context):
-        current.cancel()
-        return {"FINISHED"}
+        return self.run(lambda backend: backend.remove_weights(self.name))
 
 
 class IMAGE_TO_MESH_OT_use_weights(bpy.types.Operator):
@@ -243,38 +150,24 @@ class IMAGE_TO_MESH_OT_use_weights(bpy.types.Operator):
 
 
 def size_of(count: int | None) -> str:
-    """Bytes in words."""
+    """A number of bytes for a person; empty if it is not known."""
     return "" if count is None else f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
-def _end() -> None:
-    """Blender quits or the extension is disabled: a command does not outlive it."""
-    if is_running():
-        current.cancel()
-        current.wait(PATIENCE)
-        current.kill()
 
 
 _CLASSES = (
     IMAGE_TO_MESH_OT_fetch_weights,
     IMAGE_TO_MESH_OT_add_weights,
     IMAGE_TO_MESH_OT_remove_weights,
-    IMAGE_TO_MESH_OT_cancel_weights,
     IMAGE_TO_MESH_OT_use_weights,
 )
 
 
 def register() -> None:
-    for each in _CLASSES:
-        bpy.utils.register_class(each)
-    atexit.register(_end)
+    invalidate()
+    for operator in _CLASSES:
+        bpy.utils.register_class(operator)
 
 
 def unregister() -> None:
-    global current, _installed
-    atexit.unregister(_end)
-    _end()
-    errand.forget()
-    current = _installed = None
-    for each in reversed(_CLASSES):
-        bpy.utils.unregister_class(each)
+    for operator in reversed(_CLASSES):
+        bpy.utils.unregister_class(operator)

@@ -1,4 +1,4 @@
-"""The same panel in the Image Editor, where the open image is the picture."""
+"""The same panel in the Image Editor, where the open image is the one used."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from . import sidebar
 class IMAGE_PT_image_to_mesh(sidebar.MainPanel, bpy.types.Panel):
     bl_space_type = "IMAGE_EDITOR"
 
-    def draw_picture(self, context, layout):
+    def draw_image(self, context, layout):
         if context.space_data.image is None:
-            super().draw_picture(context, layout)
+            super().draw_image(context, layout)
 
 
 class IMAGE_PT_image_to_mesh_settings(sidebar.SettingsPanel, bpy.types.Panel):

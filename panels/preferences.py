@@ -1,18 +1,20 @@
-"""The extension's preferences: where its backend lives on this computer."""
+"""The extension's preferences: where its backend is on this computer."""
 
 from __future__ import annotations
 
 import bpy
 
-from ..operators import setup, weights
+from ..operators import backend_location, weights
 from ..operators.paths import PACKAGE
-from .sidebar import draw_setup
+from ..operators.setup import InstallTask
+from ..operators.tasks import task_manager
+from .task import draw_progress
 from .weights import draw_weights
 
 
-def _changed(preferences, context) -> None:
-    setup.look()
-    weights.look()
+def _on_change(preferences, context) -> None:
+    backend_location.refresh()
+    weights.invalidate()
 
 
 class ImageToMeshPreferences(bpy.types.AddonPreferences):
@@ -20,16 +22,16 @@ class ImageToMeshPreferences(bpy.types.AddonPreferences):
 
     home: bpy.props.StringProperty(
         name="Data Folder",
-        description="Where the backend's Python packages and installed weights are kept (1.5 GB and more); "
-        "left empty, the system's usual place for application data",
+        description="Folder for the backend's Python packages and installed weights (1.5 GB and more); "
+        "if empty, the system's usual folder for application data",
         subtype="DIR_PATH",
-        update=_changed,
+        update=_on_change,
     )
     python: bpy.props.StringProperty(
         name="Python",
-        description="A Python that has the backend's packages already; left empty, the one that Install makes",
+        description="A Python that has the backend's packages already; if empty, the one that Install creates",
         subtype="FILE_PATH",
-        update=_changed,
+        update=_on_change,
     )
 
     def draw(self, context):
@@ -37,15 +39,14 @@ class ImageToMeshPreferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         layout.prop(self, "home")
         layout.prop(self, "python")
-        layout.label(text="The backend is installed" if setup.is_ready() else "The backend is not installed yet")
-        if setup.is_running():
-            draw_setup(layout)
+        is_ready, installation = backend_location.is_ready(), task_manager().running(InstallTask)
+        layout.label(text="The backend is installed" if is_ready else "The backend is not installed yet")
+        if installation is not None:
+            draw_progress(layout, installation)
             return
         row = layout.row()
-        install = row.operator(
-            "image_to_mesh.install", text="Repair Backend" if setup.is_ready() else "Install Backend"
-        )
-        install.repair = setup.is_ready()
+        install = row.operator("image_to_mesh.install", text="Repair Backend" if is_ready else "Install Backend")
+        install.repair = is_ready
         row.operator("image_to_mesh.open_log")
         draw_weights(context, layout)
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import textwrap
-import time
 from dataclasses import fields
 
 import bpy
 
 from ..backend.options import Options
-from ..operators import image_input, setup
-from ..operators import job as jobs
+from ..operators import image_input
+from ..operators.backend_location import is_ready
+from ..operators.reconstruction import ReconstructionTask
 from ..operators.scene import PROVENANCE
-from ..properties import switch_of
-from . import preview
-from .weights import draw_command
+from ..operators.setup import InstallTask
+from ..operators.tasks import task_manager
+from ..properties import toggle_name
+from .task import draw_error, draw_progress
+from .weights import draw_weights_task
 
 
 class MainPanel:
-    """Picture or words, a button for each, and what is happening."""
+    """An image or a prompt, a button for each, and what is happening."""
 
     bl_label = "Image to Mesh"
     bl_category = "Image to Mesh"
@@ -26,42 +27,43 @@ class MainPanel:
 
     def draw(self, context):
         layout = self.layout
-        if setup.is_running():
-            draw_setup(layout)
-        elif not setup.is_ready():
+        installation = task_manager().running(InstallTask)
+        if installation is not None:
+            draw_progress(layout, installation)
+        elif not is_ready():
             _draw_install(context, layout)
         else:
-            self._draw_job(context, layout)
+            self._draw_reconstruction(context, layout)
 
-    def _draw_job(self, context, layout):
-        job = jobs.current
-        self.draw_picture(context, layout)
-        if jobs.is_running():
-            _draw_progress(layout, job)
+    def _draw_reconstruction(self, context, layout):
+        task = task_manager().latest(ReconstructionTask)
+        self.draw_image(context, layout)
+        if task is not None and not task.finished:
+            draw_progress(layout, task)
             return
         column = layout.column()
         column.scale_y = 1.5
         column.operator("image_to_mesh.generate", icon="MESH_MONKEY")
         column = layout.column(align=True)
-        column.prop(context.scene.image_to_mesh, "text", text="", placeholder="a blue teapot")
-        column.operator("image_to_mesh.imagine", icon="TEXT")
-        if job is not None and job.waits_for_scene:
-            layout.operator("image_to_mesh.place", icon="IMPORT")
-        if job is not None:
-            _draw_error(context, layout, job.error)
+        column.prop(context.scene.image_to_mesh, "prompt", text="", placeholder="a blue teapot")
+        column.operator("image_to_mesh.text_to_mesh", icon="TEXT")
+        if task is not None and task.waits_for_scene:
+            layout.operator("image_to_mesh.add_result", icon="IMPORT")
+        if task is not None:
+            draw_error(context, layout, task.error)
 
-    def draw_picture(self, context, layout):
-        """The picture to be used, and where to pick another."""
-        picked = context.scene.image_to_mesh.image
+    def draw_image(self, context, layout):
+        """The image to be used, and where to choose another."""
+        chosen = context.scene.image_to_mesh.image
         layout.template_ID(context.scene.image_to_mesh, "image", open="image.open")
         image = image_input.active_image(context)
         if image is None:
-            layout.label(text="No picture yet", icon="IMAGE_DATA")
+            layout.label(text="No image yet", icon="IMAGE_DATA")
             return
         preview = image.preview_ensure()
         if preview is not None and preview.icon_id:
             layout.template_icon(preview.icon_id, scale=6)
-        if image != picked:
+        if image != chosen:
             layout.label(text=image.name, icon="IMAGE_DATA")
 
 
@@ -77,26 +79,26 @@ class SettingsPanel:
         layout.use_property_decorate = False
         settings = context.scene.image_to_mesh
         for option in fields(Options):
-            switch = switch_of(option)
+            toggle = toggle_name(option)
             if option.name == "weights":
                 row = layout.row(align=True)
                 row.prop(settings, option.name)
                 row.menu("IMAGE_TO_MESH_MT_weights", text="", icon="DOWNARROW_HLT")
-                draw_command(layout)
+                draw_weights_task(layout)
                 continue
-            if switch is None:
+            if toggle is None:
                 layout.prop(settings, option.name)
                 continue
             row = layout.row(heading=option.metadata["label"])
-            row.prop(settings, switch, text="")
+            row.prop(settings, toggle, text="")
             value = row.row()
-            value.active = getattr(settings, switch)
+            value.active = getattr(settings, toggle)
             value.prop(settings, option.name, text="")
         layout.prop(settings, "camera")
 
 
 class ResultPanel:
-    """The measured report of the active object, and its rework."""
+    """The measurements of the active object, and its remeshing."""
 
     bl_label = "Result"
     bl_category = "Image to Mesh"
@@ -114,11 +116,11 @@ class ResultPanel:
             row = column.row()
             row.label(text=label)
             row.label(text=text)
-        layout.operator("image_to_mesh.rework", icon="MOD_DECIM")
+        layout.operator("image_to_mesh.remesh", icon="MOD_DECIM")
 
 
 def _facts(about):
-    """(label, text) of what is worth knowing of a result."""
+    """(label, text) of each measurement that is shown."""
     yield "Vertices", f"{about['vertices']:,}"
     yield "Faces", f"{about['faces']:,}"
     yield "Closed", "Yes" if about["watertight"] else "No"
@@ -135,34 +137,9 @@ def _draw_install(context, layout):
     column = layout.column()
     column.scale_y = 1.5
     column.operator("image_to_mesh.install", icon="IMPORT")
-    if setup.current is not None:
-        _draw_error(context, layout, setup.current.error)
-
-
-def draw_setup(layout):
-    """The running installation."""
-    layout.progress(factor=setup.current.fraction, text=setup.current.text)
-    layout.operator("image_to_mesh.cancel_install", icon="CANCEL")
-
-
-def _draw_progress(layout, job):
-    seconds = int(time.monotonic() - job.started)
-    layout.progress(factor=job.fraction, text=f"{job.text}  {seconds // 60}:{seconds % 60:02}")
-    icon = preview.icon_of(job.preview)
-    if icon:
-        layout.template_icon(icon, scale=8)
-    layout.operator("image_to_mesh.cancel", icon="CANCEL")
-
-
-def _draw_error(context, layout, error):
-    """What went wrong, in lines as wide as the region."""
-    if error is None or error.code == "cancelled":
-        return
-    room = max(16, int(context.region.width / (7 * context.preferences.system.ui_scale)))
-    column = layout.box().column(align=True)
-    for line in textwrap.wrap(str(error), room):
-        column.label(text=line)
-    layout.operator("image_to_mesh.open_log", icon="TEXT")
+    task = task_manager().latest(InstallTask)
+    if task is not None:
+        draw_error(context, layout, task.error)
 
 
 class VIEW3D_PT_image_to_mesh(MainPanel, bpy.types.Panel):

@@ -1,22 +1,25 @@
-"""Weights to choose from: the list in the preferences and the menu beside the sidebar's setting."""
+"""The weights to choose from: a list in the preferences and a menu beside the sidebar's setting."""
 
 from __future__ import annotations
 
 import bpy
 
+from ..backend.errors import ErrorCode
 from ..backend.weights.catalog import KINDS
 from ..operators import weights
+from ..operators.tasks import task_manager
+from .task import draw_progress
 
 
 def draw_weights(context, layout) -> None:
     """One row for each set of weights: what it is, how large, its license, and what can be done with it."""
     box = layout.box()
     box.label(text="Weights")
-    draw_command(box)
-    here, entries = weights.here(), weights.entries()
-    names = [*entries, *(name for name in here if name not in entries)]
+    draw_weights_task(box)
+    ours, entries = weights.installed_weights(), weights.catalog_entries()
+    names = [*entries, *(name for name in ours if name not in entries)]
     for name in names:
-        mine, entry = here.get(name), entries.get(name)
+        mine, entry = ours.get(name), entries.get(name)
         if not mine and not entry.repo:
             continue
         row = box.split(factor=0.8)
@@ -35,14 +38,15 @@ def draw_weights(context, layout) -> None:
     box.operator("image_to_mesh.add_weights", icon="FILE_FOLDER")
 
 
-def draw_command(layout) -> None:
-    """The running command, or why the last one failed."""
-    command = weights.current
-    if weights.is_running():
-        layout.progress(factor=command.fraction, text=command.text)
-        layout.operator("image_to_mesh.cancel_weights", icon="CANCEL")
-    elif command is not None and command.error is not None and command.error.code != "cancelled":
-        layout.label(text=str(command.error), icon="ERROR")
+def draw_weights_task(layout) -> None:
+    """The running change of weights, or why the last one failed."""
+    task = task_manager().latest(weights.WeightsTask)
+    if task is None:
+        return
+    if not task.finished:
+        draw_progress(layout, task)
+    elif task.error is not None and task.error.code != ErrorCode.CANCELLED:
+        layout.label(text=str(task.error), icon="ERROR")
 
 
 class IMAGE_TO_MESH_MT_weights(bpy.types.Menu):
@@ -50,14 +54,14 @@ class IMAGE_TO_MESH_MT_weights(bpy.types.Menu):
 
     def draw(self, context):
         layout = self.layout
-        here, entries = weights.here(), weights.entries()
+        ours, entries = weights.installed_weights(), weights.catalog_entries()
         layout.operator("image_to_mesh.use_weights", text="starter").name = "starter"
-        for name, mine in here.items():
+        for name, mine in ours.items():
             if mine.kind in ("view", "bundle"):
                 layout.operator("image_to_mesh.use_weights", text=name).name = name
         layout.separator()
         for name, entry in entries.items():
-            if entry.kind == "view" and name not in here:
+            if entry.kind == "view" and name not in ours:
                 text = f"Fetch {name} ({weights.size_of(entry.bytes)}{'' if entry.commercial else ', non-commercial'})"
                 layout.operator("image_to_mesh.fetch_weights", text=text).name = name
         layout.operator("image_to_mesh.add_weights")

@@ -11,10 +11,9 @@ import sys
 import textwrap
 from pathlib import Path
 
-from .. import protocol
 from ..errors import ErrorCode, UserError
 from ..paths import weights_folder
-from ..progress import ProgressEvent, ProgressListener, ProgressTracker, TerminalProgress
+from ..progress import ProgressListener, ProgressTracker, TerminalProgress
 from . import registry
 from .catalog import KINDS, load_catalog
 from .registry import MANIFEST, installed_weights
@@ -47,7 +46,6 @@ def add_parser(commands) -> None:
     verify = actions.add_parser("verify", help="check every installed file against its hash")
     verify.add_argument("name", nargs="?", metavar="NAME", help="default: all")
     for name, action in actions.choices.items():
-        action.add_argument("--messages", action="store_true", help="progress as one JSON message per line on stdout")
         action.set_defaults(run=run, needs_environment=name not in _STANDARD_LIBRARY_ONLY)
 
 
@@ -55,7 +53,7 @@ def run(flags: argparse.Namespace) -> int:
     """Run the action; the exit status is 0, or 1 where ``verify`` found a problem. Raises UserError."""
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, _interrupt)  # so that what is half written is deleted
-    listener = _write_message if flags.messages else TerminalProgress()
+    listener = TerminalProgress()
     match flags.action:
         case "list":
             _list()
@@ -140,9 +138,3 @@ def _print_result(folder: Path) -> None:
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST]
     size = sum(path.stat().st_size for path in files)
     print(f"{folder.name}: {len(files)} files, {size / 1e9:.2f} GB in {folder}")
-
-
-def _write_message(event: ProgressEvent) -> None:
-    params = {"stage": event.stage, "fraction": event.fraction, "text": event.text, "detail": event.detail}
-    sys.stdout.buffer.write(protocol.encode(protocol.notification("weights", params)))
-    sys.stdout.flush()

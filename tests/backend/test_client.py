@@ -11,8 +11,9 @@ import time
 import pytest
 
 from backend import protocol
-from backend.client import START, Backend
+from backend.client import Backend
 from backend.errors import UserError
+from backend.launch import backend_command
 from tests.helpers.paths import ROOT
 
 
@@ -93,7 +94,7 @@ def test_the_package_runs_from_any_folder(tmp_path):
         text=True,
         env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONIOENCODING": "ascii"},
     )
-    assert "'protocol': 1" in done.stdout, done.stderr
+    assert f"'protocol': {protocol.PROTOCOL}" in done.stdout, done.stderr
 
 
 def test_a_long_log_is_put_aside(tmp_path):
@@ -104,6 +105,6 @@ def test_a_long_log_is_put_aside(tmp_path):
     assert log.stat().st_size < 1000 and (tmp_path / "backend.log.1").stat().st_size == 2_000_000
 
 
-def test_the_start_text_is_what_the_command_line_uses(tmp_path):
-    done = subprocess.run([sys.executable, "-I", "-c", START, str(ROOT), "--help"], capture_output=True, text=True)
+def test_backend_command_starts_the_command_line(tmp_path):
+    done = subprocess.run(backend_command(sys.executable, "--help"), cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and "mesh" in done.stdout

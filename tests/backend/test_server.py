@@ -143,11 +143,11 @@ def test_a_picture_becomes_a_result(backend, weights, picture, tmp_path):
     assert result["report"]["mesh"] == report["mesh"]
 
 
-def test_rework_starts_from_the_kept_field(backend, weights, picture, tmp_path):
+def test_remesh_starts_from_the_saved_field(backend, weights, picture, tmp_path):
     folder = tmp_path / "job"
     backend.wait(backend.generate(picture, folder, _options(weights, elevation=25.0)))
     told: list[Progress] = []
-    backend.wait(backend.rework(folder, {"faces": 1000, "texture_size": 512}), told.append)
+    backend.wait(backend.remesh(folder, {"faces": 1000, "texture_size": 512}), told.append)
     assert "views" not in {each.stage for each in told}
     with np.load(folder / "mesh.npz") as arrays:
         assert arrays["faces"].shape == (1000, 3) and arrays["uvs"].shape == (1000, 3, 2)
@@ -186,7 +186,7 @@ def test_bad_requests_get_one_sentence_and_the_process_lives_on(backend, weights
         assert caught.value.log == str(backend.log)
         assert not (tmp_path / "job").exists()
     with pytest.raises(UserError) as caught:
-        backend.wait(backend.rework(tmp_path / "job", {}))
+        backend.wait(backend.remesh(tmp_path / "job", {}))
     assert caught.value.code == "no_state" and not (tmp_path / "job").exists()
     assert backend.alive and backend.hello["pid"] == pid
     assert "Traceback" in backend.log.read_text(encoding="utf-8")
@@ -225,7 +225,7 @@ def test_an_earlier_result_survives_a_failure(backend, weights, picture, tmp_pat
     before = {name: (folder / name).read_bytes() for name in _files(folder)}
     with pytest.raises(UserError):
         backend.wait(backend.generate(tmp_path / "none.png", folder, _options(weights)))
-    id = backend.rework(folder, {"faces": 20_000, "texture_size": 2048})
+    id = backend.remesh(folder, {"faces": 20_000, "texture_size": 2048})
     _wait_for_stage(backend, id, "mesh")
     backend.cancel(id)
     assert _end(backend, id).error.code == "cancelled"
@@ -244,12 +244,12 @@ def test_too_little_memory(backend, weights, picture, tmp_path):
     resource.prlimit(pid, resource.RLIMIT_AS, (used + 50_000_000, limit[1]))
     try:
         with pytest.raises(UserError) as caught:
-            backend.wait(backend.rework(folder, {"texture_size": 4096}))
+            backend.wait(backend.remesh(folder, {"texture_size": 4096}))
     finally:
         resource.prlimit(pid, resource.RLIMIT_AS, limit)
     assert caught.value.code == "out_of_memory" and backend.alive
     assert {name: (folder / name).read_bytes() for name in _files(folder)} == before
-    backend.wait(backend.rework(folder, {"texture_size": 256}))
+    backend.wait(backend.remesh(folder, {"texture_size": 256}))
 
 
 def test_cancel_ends_the_job_and_not_the_process(backend, weights, picture, tmp_path):

@@ -66,15 +66,15 @@ def _install(model: Path, home: Path, name: str) -> Path:
 def test_words_become_a_result(model, weights, home, tmp_path):
     with Backend(sys.executable, tmp_path / "log") as backend:
         with pytest.raises(UserError, match="weights fetch flux2-klein") as caught:
-            backend.wait(backend.imagine(WORDS, tmp_path / "job", _options(weights)))
+            backend.wait(backend.text_to_mesh(WORDS, tmp_path / "job", _options(weights)))
         assert caught.value.code == "no_text_model" and not (tmp_path / "job").exists()
         with pytest.raises(UserError) as caught:
-            backend.wait(backend.imagine(" ", tmp_path / "job", _options(weights)))
+            backend.wait(backend.text_to_mesh(" ", tmp_path / "job", _options(weights)))
         assert caught.value.code == "bad_option"
 
         _install(model, home, "anything")
         told: list[Progress] = []
-        backend.wait(backend.imagine(WORDS, tmp_path / "job", _options(weights)), told.append)
+        backend.wait(backend.text_to_mesh(WORDS, tmp_path / "job", _options(weights)), told.append)
         fractions = [each.fraction for each in told]
         assert fractions == sorted(fractions) and told[0].stage == "text" and WORDS in told[1].text
         assert {"text", "picture", "views", "texture"} <= {each.stage for each in told}
@@ -89,7 +89,7 @@ def test_words_become_a_result(model, weights, home, tmp_path):
                 backend.cancel(progress.id)
 
         with pytest.raises(UserError) as caught:
-            backend.wait(backend.imagine(WORDS, tmp_path / "next", _options(weights)), cancel)
+            backend.wait(backend.text_to_mesh(WORDS, tmp_path / "next", _options(weights)), cancel)
         assert caught.value.code == "cancelled" and not (tmp_path / "next").exists() and backend.alive
 
 

@@ -18,7 +18,7 @@ PACKAGE = "bl_ext.user_default.image_to_mesh"
 def arguments() -> list[Path]:
     """The extension's zip, a folder to write into; for some scripts then the backend's Python and a weights folder."""
     given = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
-    return [Path(each) for each in given[1:]]
+    return [Path(argument) for argument in given[1:]]
 
 
 def install(package: Path) -> None:
@@ -38,7 +38,7 @@ def use_backend(python: Path, weights: Path) -> None:
 
 
 def disc() -> bpy.types.Image:
-    """A picture: a shaded disc on a transparent ground."""
+    """An image: a shaded disc on a transparent background."""
     rows, columns = np.mgrid[:128, :128] / 128
     inside = (rows - 0.5) ** 2 + (columns - 0.5) ** 2 < 0.16
     image = bpy.data.images.new("disc", 128, 128, alpha=True)
@@ -57,7 +57,7 @@ def refused(action) -> str:
     raise AssertionError("it did not fail")
 
 
-def part(name: str):
+def module(name: str):
     """A module of the installed extension."""
     return importlib.import_module(f"{PACKAGE}.{name}")
 
@@ -76,6 +76,16 @@ def run(test) -> None:
     os._exit(status)
 
 
+def task_manager():
+    """The task manager of the installed extension."""
+    return module("operators.tasks").task_manager()
+
+
+def reconstruction():
+    """The running or last reconstruction; None if there was none."""
+    return task_manager().latest(module("operators.reconstruction").ReconstructionTask)
+
+
 def counts() -> dict[str, int]:
     """How many datablocks of each kind there are."""
     kinds = ("objects", "meshes", "materials", "images", "cameras", "collections", "scenes", "textures", "node_groups")
@@ -83,7 +93,7 @@ def counts() -> dict[str, int]:
 
 
 def write_job_folder(folder: Path) -> dict:
-    """A job folder as the backend writes it, with a known shape: a box of 0.8 x 0.4 x 0.2 off the origin.
+    """A job folder as the backend writes it, with a known mesh: a box of 0.8 x 0.4 x 0.2 off the origin.
 
     Its front (-Y) side's texture is red, all else blue. Returns the report.
     """
@@ -119,9 +129,9 @@ def write_job_folder(folder: Path) -> dict:
     return report
 
 
-def check_object(thing) -> None:
-    """What holds for every object that the extension puts into a scene."""
-    mesh = thing.data
+def check_object(obj) -> None:
+    """What holds for every object that the extension adds to a scene."""
+    mesh = obj.data
     assert len(mesh.polygons) and all(polygon.loop_total == 3 for polygon in mesh.polygons)
     assert all(polygon.use_smooth for polygon in mesh.polygons)
     uses = np.zeros(len(mesh.edges), int)
@@ -135,7 +145,7 @@ def check_object(thing) -> None:
     assert abs(np.ptp(points, axis=0).max() - 1) < 1e-5, "the longest side is not 1 m"
     assert abs(points[:, 2].min()) < 1e-5, "the base is not at the origin's height"
     assert np.abs(points.min(0) + points.max(0))[:2].max() < 1e-5, "the origin is not in the middle"
-    assert tuple(thing.rotation_euler) == (0, 0, 0) and tuple(thing.scale) == (1, 1, 1)
+    assert tuple(obj.rotation_euler) == (0, 0, 0) and tuple(obj.scale) == (1, 1, 1)
 
     assert len(mesh.uv_layers) == 1
     uvs = np.empty(len(mesh.loops) * 2, np.float32)

@@ -8,7 +8,19 @@ import threading
 import time
 
 import bpy
-from common import PACKAGE, arguments, check_object, counts, disc, install, part, refused, run, use_backend
+from common import (
+    PACKAGE,
+    arguments,
+    check_object,
+    counts,
+    disc,
+    install,
+    module,
+    reconstruction,
+    refused,
+    run,
+    use_backend,
+)
 
 
 def test() -> None:
@@ -44,18 +56,17 @@ def test() -> None:
 def failure(before: dict) -> str:
     message = refused(bpy.ops.image_to_mesh.generate)
     assert counts() == before, message
-    folder = part("operators.paths").user_folder() / "jobs"
+    folder = module("operators.paths").user_folder() / "jobs"
     assert not folder.is_dir() or not list(folder.iterdir()), message
     return message
 
 
 def kill_backend() -> None:
     """Kill the backend as soon as its job has begun."""
-    jobs = part("operators.job")
-    last = jobs.current
-    while jobs.current is last or jobs.current.fraction == 0:
+    last = reconstruction()
+    while (task := reconstruction()) is last or task.fraction == 0:
         time.sleep(0.02)
-    os.kill(jobs._backend.hello["pid"], signal.SIGTERM)
+    os.kill(task.backend.hello["pid"], signal.SIGTERM)
 
 
 run(test)

@@ -1,4 +1,4 @@
-"""Old job folders go with the next job; what is needed stays. And what is to come shows as an icon."""
+"""The next job deletes old job folders, but none that is needed; a preview shows as an icon."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 import bpy
-from common import arguments, counts, install, part, run, write_job_folder
+from common import arguments, counts, install, module, run, write_job_folder
 
 
 def test() -> None:
     package, folder = arguments()
     install(package)
-    check_pruning(part("operators.paths"))
-    check_preview(part("panels.preview"), folder)
+    check_pruning(module("operators.paths"))
+    check_preview(module("panels.preview"), folder)
 
 
 def check_pruning(files) -> None:
@@ -26,8 +26,8 @@ def check_pruning(files) -> None:
     (parent / "no folder.txt").write_text("")
 
     placed, looked_at, running = folders[:3]
-    thing = bpy.data.objects.new("Thing", None)
-    thing["image_to_mesh"] = {"folder": str(placed)}
+    obj = bpy.data.objects.new("Thing", None)
+    obj["image_to_mesh"] = {"folder": str(placed)}
     bpy.data.objects.new("Other", None)["image_to_mesh"] = {"picture": "of an older version"}
     write_job_folder(looked_at / "job")
     image = bpy.data.images.load(str(looked_at / "job" / "texture.png"))
@@ -41,13 +41,13 @@ def check_pruning(files) -> None:
     left = {each for each in parent.iterdir() if each.is_dir()}
     assert left == {placed, looked_at, running, new, *folders[-19:]}, sorted(each.name for each in left)
 
-    bpy.data.objects.remove(thing)
+    bpy.data.objects.remove(obj)
     bpy.data.images.remove(image)
     (running / ".partial").rmdir()
     os.utime(running, (1e9, 1e9))
     files.new_job_folder()
     left = {each for each in parent.iterdir() if each.is_dir()}
-    assert not left & {placed, looked_at, running} and new in left and len(left) == files.KEPT_JOBS
+    assert not left & {placed, looked_at, running} and new in left and len(left) == files.RECENT_JOBS
 
 
 def check_preview(preview, folder: Path) -> None:
@@ -56,7 +56,7 @@ def check_preview(preview, folder: Path) -> None:
     before = counts()
     assert preview.icon_of(None) == 0 and preview.icon_of(folder / "none.png") == 0
     icon = preview.icon_of(path)  # 0 too where there is no window
-    shown = preview._pictures[str(path)]
+    shown = preview.previews()[str(path)]
     assert icon == shown.icon_id and tuple(shown.image_size) == (64, 64)
     path.unlink()
     assert preview.icon_of(path) == icon and any(shown.image_pixels_float)

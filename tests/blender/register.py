@@ -15,11 +15,12 @@ def present() -> dict:
         "types": sorted(name for name in dir(bpy.types) if "image_to_mesh" in name.lower()),
         "operators": sorted(dir(bpy.ops.image_to_mesh)),
         "scene": hasattr(bpy.types.Scene, "image_to_mesh"),
+        "window manager": sorted(name for name in dir(bpy.types.WindowManager) if "image_to_mesh" in name),
         "menus": [len(getattr(getattr(bpy.types, name).draw, "_draw_funcs", [])) for name in menus],
         "handlers": {
-            name: len(each)
+            name: len(handlers)
             for name in dir(bpy.app.handlers)
-            if isinstance(each := getattr(bpy.app.handlers, name), list)
+            if isinstance(handlers := getattr(bpy.app.handlers, name), list)
         },
         "threads": threading.active_count(),
     }
@@ -30,7 +31,7 @@ def test() -> None:
     install(package)
     bpy.ops.preferences.addon_disable(module=PACKAGE)
     off = present()
-    assert not off["types"] and not off["operators"] and not off["scene"], off
+    assert not any(off[kind] for kind in ("types", "operators", "scene", "window manager")), off
     on = None
     for _ in range(10):
         bpy.ops.preferences.addon_enable(module=PACKAGE)

@@ -9,9 +9,9 @@ from common import arguments, check_object, run
 def test() -> None:
     (saved,) = arguments()
     bpy.ops.wm.open_mainfile(filepath=str(saved))
-    (thing,) = (each for each in bpy.data.objects if each.type == "MESH")
-    check_object(thing)
-    assert "image_to_mesh" in thing and thing.name in bpy.context.view_layer.objects
+    (obj,) = (each for each in bpy.data.objects if each.type == "MESH")
+    check_object(obj)
+    assert "image_to_mesh" in obj and obj.name in bpy.context.view_layer.objects
 
 
 run(test)

@@ -90,7 +90,7 @@ in_every_blender = pytest.mark.parametrize(
 
 
 @in_every_blender
-@pytest.mark.parametrize("script", ["place", "register", "picture", "prune", "installation"])
+@pytest.mark.parametrize("script", ["add_object", "register", "image_input", "prune", "installation"])
 def test_without_backend(host, script, package, tmp_path):
     passes(host, script, tmp_path, package, tmp_path)
 
@@ -107,8 +107,8 @@ def text_model(tmp_path_factory) -> Path:
 
 
 @in_every_blender
-def test_words(host, package, weights, text_model, tmp_path):
-    passes(host, "imagine", tmp_path, package, tmp_path, sys.executable, weights, text_model)
+def test_text_to_mesh(host, package, weights, text_model, tmp_path):
+    passes(host, "text_to_mesh", tmp_path, package, tmp_path, sys.executable, weights, text_model)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a person does in Blender's window: operator search, Esc, the result and its undo step.
+"""What a person does in Blender's window: operator search, cancelling, the result and its undo step.
 
 Needs a window and ``--enable-event-simulate``. Each ``yield`` lets Blender work for that many seconds.
 """
@@ -11,9 +11,9 @@ import time
 import traceback
 
 import bpy
-from common import arguments, check_object, counts, disc, install, part, use_backend
+from common import arguments, check_object, counts, disc, install, module, reconstruction, task_manager, use_backend
 
-PATIENCE = 60
+TIMEOUT = 60
 """Seconds for a job to end."""
 
 
@@ -22,39 +22,50 @@ def story():
     install(package)
     use_backend(python, weights)
     bpy.context.scene.image_to_mesh.image = disc()
-    jobs = part("operators.job")
     yield from open_tab()
     bpy.ops.ed.undo_push(message="What this script has set")
 
     before = counts()
     yield from search("image to mesh")
-    assert jobs.is_running(), "operator search (F3) did not start it"
+    assert is_running(), "operator search (F3) did not start it"
+    assert not window().modal_operators, "an operator runs as long as the job"
     yield from press("ESC")
-    yield from until(lambda: not jobs.is_running())
-    assert jobs.current.error.code == "cancelled" and counts() == before
+    yield 1.0
+    assert is_running(), "Esc, which may be meant for something else, cancelled the job"
+    bpy.ops.image_to_mesh.cancel(task=reconstruction().id)
+    yield from until(lambda: not is_running())
+    assert reconstruction().error.code == "cancelled" and counts() == before
 
+    bpy.ops.ed.undo_push(message="What is undone during the job")
     yield from search("image to mesh")
-    yield from until(lambda: not jobs.is_running())
-    yield from until(lambda: jobs.current.placed or jobs.current.error)
-    assert jobs.current.placed, jobs.current.error
+    assert is_running()
+    bpy.ops.ed.undo()
+    yield from until(lambda: not is_running())
+    task = reconstruction()
+    assert task.added, task.error
     check_object(bpy.context.view_layer.objects["disc"])
     bpy.ops.ed.undo()
     assert counts() == before, f"{before} became {counts()}: undo did not take back the whole result in one step"
     bpy.ops.ed.redo()
     check_object(bpy.context.view_layer.objects["disc"])
 
-    sheet = jobs.current.folder / "views.png"
-    assert jobs.current.preview.name == sheet.name and part("panels.preview").icon_of(sheet) > 0
+    sheet = task.folder / "views.png"
+    assert task.preview.name == sheet.name and module("panels.preview").icon_of(sheet) > 0
 
     bpy.context.scene.image_to_mesh.weights = str(folder / "nothing")
     before = counts()
     yield from search("image to mesh")
-    yield from until(lambda: not jobs.is_running())
+    yield from until(lambda: not is_running())
     yield 1.0
-    assert jobs.current.error.code == "weights_missing" and counts() == before
-    if shot := os.environ.get("IMAGE_TO_MESH_SHOT"):  # for a look at the report with one's own eyes
-        open(shot, "w").close()
+    assert reconstruction().error.code == "weights_missing" and counts() == before
+    if screenshot := os.environ.get("IMAGE_TO_MESH_SHOT"):  # for a person to check how the error is shown
+        open(screenshot, "w").close()
         yield 5.0
+    assert not task_manager().is_running()
+
+
+def is_running() -> bool:
+    return task_manager().running(module("operators.reconstruction").ReconstructionTask) is not None
 
 
 def open_tab():
@@ -100,7 +111,7 @@ def press(key: str):
 def until(condition):
     start = time.monotonic()
     while not condition():
-        assert time.monotonic() - start < PATIENCE, "it took too long"
+        assert time.monotonic() - start < TIMEOUT, "it took too long"
         yield 0.2
 
 

@@ -223,10 +223,8 @@ def test_convert_writes_what_would_be_installed(view, tmp_path):
 def test_the_command_line(tmp_path, home):
     """Listing, checking and removing need nothing but a bare Python; each failure is one sentence."""
     file = write_surface_checkpoint(tmp_path / "ckpt_215000.pth")
-    done = command("add", str(file), "--messages")
-    assert done.returncode == 0, done.stderr
-    messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert messages and {"stage", "fraction", "text", "detail"} == set(messages[0]["params"])
+    done = command("add", str(file))
+    assert done.returncode == 0 and "%" in done.stderr, done.stderr
     bare = [sys.executable, "-S", "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})"]
     bare[-1] += "; from backend.__main__ import main; sys.exit(main(sys.argv[1:]))"
 

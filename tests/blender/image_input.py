@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from common import arguments, counts, install, part, run
+from common import arguments, counts, install, module, run
 
 WIDTH, HEIGHT = 6, 4
 
@@ -37,41 +37,41 @@ def state(image: bpy.types.Image) -> tuple:
 def test() -> None:
     package, folder = arguments()
     install(package)
-    check_files(part("operators.image_input"), folder)
-    check_choice(part("operators.image_input"))
+    check_files(module("operators.image_input"), folder)
+    check_choice(module("operators.image_input"))
 
 
-def check_files(picture, folder: Path) -> None:
+def check_files(image_input, folder: Path) -> None:
     bytes_ = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 4), np.uint8)
     bytes_[0, 0] = (200, 100, 50, 0)  # color under a transparent pixel stays
     image = generated("generated", bytes_ / 255)
     before = state(image)
-    assert (read(picture.as_file(image, folder)) == bytes_).all()
+    assert (read(image_input.image_file(image, folder)) == bytes_).all()
     assert state(image) == before
 
     path = folder / "Größe mit Leerzeichen.png"
     image.filepath_raw, image.file_format = str(path), "PNG"
     image.save()
     loaded = bpy.data.images.load(str(path))
-    assert picture.as_file(loaded, folder) == path and picture.picture_name(loaded) == path.stem
+    assert image_input.image_file(loaded, folder) == path and image_input.object_name(loaded) == path.stem
     loaded.pack()
     path.unlink()
     before = state(loaded)
-    assert (read(picture.as_file(loaded, folder)) == bytes_).all(), "a packed image without its file"
+    assert (read(image_input.image_file(loaded, folder)) == bytes_).all(), "a packed image without its file"
     assert state(loaded) == before
     loaded.pixels[0:4] = (1, 1, 1, 1)
-    assert tuple(read(picture.as_file(loaded, folder))[0, 0]) == (255, 255, 255, 255), "unsaved changes are lost"
+    assert tuple(read(image_input.image_file(loaded, folder))[0, 0]) == (255, 255, 255, 255), "unsaved changes are lost"
 
     linear = np.tile(np.float32((0.5, 0.25, 0.0, 0.5)), (HEIGHT, WIDTH, 1))  # alpha multiplied in
     image = generated("float", linear, float_buffer=True)
-    assert tuple(read(picture.as_file(image, folder))[0, 0]) == (255, 188, 0, 128)
+    assert tuple(read(image_input.image_file(image, folder))[0, 0]) == (255, 188, 0, 128)
 
     gone = bpy.data.images.load(str(_write(folder / "gone.png")))
     (folder / "gone.png").unlink()
     before = counts()
     try:
-        picture.as_file(gone, folder)
-    except part("backend.errors").UserError as error:
+        image_input.image_file(gone, folder)
+    except module("backend.errors").UserError as error:
         assert error.code == "bad_image" and "gone.png" in str(error)
     else:
         raise AssertionError("a missing picture was taken")
@@ -86,15 +86,15 @@ def _write(path: Path) -> Path:
     return path
 
 
-def check_choice(picture) -> None:
+def check_choice(image_input) -> None:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     bpy.ops.mesh.primitive_cube_add()
     cube = bpy.context.active_object
-    assert picture.active_image(bpy.context) is None
+    assert image_input.active_image(bpy.context) is None
     try:
         bpy.ops.image_to_mesh.generate()
     except RuntimeError as error:
-        assert "Pick a picture" in str(error)
+        assert "Choose an image" in str(error)
     else:
         raise AssertionError("no picture, and yet it ran")
 
@@ -103,12 +103,12 @@ def check_choice(picture) -> None:
     node = material.node_tree.nodes.new("ShaderNodeTexImage")
     node.image = bpy.data.images.new("on the cube", WIDTH, HEIGHT)
     cube.data.materials.append(material)
-    assert picture.active_image(bpy.context) == node.image
+    assert image_input.active_image(bpy.context) == node.image
     cube["image_to_mesh"] = {"picture": "ours"}
-    assert picture.active_image(bpy.context) is None, "a result's own texture is no picture"
+    assert image_input.active_image(bpy.context) is None, "a result's own texture is no picture"
     del cube["image_to_mesh"]
     picked = bpy.context.scene.image_to_mesh.image = bpy.data.images.new("picked", WIDTH, HEIGHT)
-    assert picture.active_image(bpy.context) == picked
+    assert image_input.active_image(bpy.context) == picked
 
 
 run(test)

@@ -1,36 +1,36 @@
-"""A job folder becomes an object: placed, named, textured; saved and opened again."""
+"""A job folder becomes an object: at the cursor, named, textured; saved and opened again."""
 
 from __future__ import annotations
 
 import bpy
 import numpy as np
-from common import arguments, check_object, counts, install, part, run, write_job_folder
+from common import arguments, check_object, counts, install, module, run, write_job_folder
 
 
 def test() -> None:
     package, folder = arguments()
     install(package)
-    scene = part("operators.scene")
+    scene = module("operators.scene")
     report = write_job_folder(folder / "job")
     cursor = bpy.context.scene.cursor.location = (1, 2, 3)
     name = "Tasse mit Überlänge " + "ü" * 40
     before = counts()
 
-    thing = scene.place(bpy.context, folder / "job", name, {"picture": "Tasse"}, camera=False)
-    check_object(thing)
+    obj = scene.add_object(bpy.context, folder / "job", name, {"picture": "Tasse"}, camera=False)
+    check_object(obj)
     assert counts() == {**before, **{kind: before[kind] + 1 for kind in ("objects", "meshes", "materials", "images")}}
-    assert name.startswith(thing.name) and 62 <= len(thing.name.encode()) <= 63, thing.name
-    assert tuple(thing.location) == tuple(cursor)
-    assert bpy.context.view_layer.objects.active == thing and bpy.context.selected_objects == [thing]
-    assert np.allclose(thing.dimensions, (1, 0.5, 0.25))
-    assert thing["image_to_mesh"]["picture"] == "Tasse" and thing["image_to_mesh"]["faces"] == report["mesh"]["faces"]
-    front = max(thing.data.polygons, key=lambda polygon: -polygon.normal.y)
-    corner = thing.data.uv_layers[0].uv[front.loop_start].vector
-    image = thing.data.materials[0].node_tree.nodes["Image Texture"].image
+    assert name.startswith(obj.name) and 62 <= len(obj.name.encode()) <= 63, obj.name
+    assert tuple(obj.location) == tuple(cursor)
+    assert bpy.context.view_layer.objects.active == obj and bpy.context.selected_objects == [obj]
+    assert np.allclose(obj.dimensions, (1, 0.5, 0.25))
+    assert obj["image_to_mesh"]["picture"] == "Tasse" and obj["image_to_mesh"]["faces"] == report["mesh"]["faces"]
+    front = max(obj.data.polygons, key=lambda polygon: -polygon.normal.y)
+    corner = obj.data.uv_layers[0].uv[front.loop_start].vector
+    image = obj.data.materials[0].node_tree.nodes["Image Texture"].image
     at = (int(corner.y * 64) * 64 + int(corner.x * 64)) * 4
     assert tuple(image.pixels[at : at + 3]) == (1, 0, 0), "the side towards -Y does not show the picture's color"
 
-    second = scene.place(bpy.context, folder / "job", "Tasse", {}, camera=True)
+    second = scene.add_object(bpy.context, folder / "job", "Tasse", {}, camera=True)
     camera = bpy.data.objects["Tasse Camera"]
     assert bpy.context.selected_objects == [second] and camera.parent == second
     bpy.context.view_layer.update()
@@ -41,12 +41,12 @@ def test() -> None:
     (folder / "job" / "kept.json").rename(folder / "job" / "report.json")
 
     old = second.data
-    scene.replace(second, folder / "job", {"picture": "Tasse"})
+    scene.replace_mesh(second, folder / "job", {"picture": "Tasse"})
     assert second.data != old
     check_object(second)
 
     out = str(folder / "ünï côde.blend")
-    names = thing.name, second.name
+    names = obj.name, second.name
     bpy.ops.wm.save_as_mainfile(filepath=out)
     (folder / "job" / "texture.png").unlink()
     bpy.ops.wm.open_mainfile(filepath=out)
@@ -54,8 +54,8 @@ def test() -> None:
         check_object(bpy.data.objects[each])
 
 
-def check_camera(report, thing, camera) -> None:
-    """A corner of the box is where the picture's camera projected it, in pixels of the picture."""
+def check_camera(report, obj, camera) -> None:
+    """A corner of the box is where the image's camera projected it, in pixels of the image."""
     from bpy_extras.object_utils import world_to_camera_view
 
     picture = report["camera"]
@@ -65,14 +65,14 @@ def check_camera(report, thing, camera) -> None:
         depth = corner[1] + 1.2
         column = left + side * (0.5 + picture["focal"] * corner[0] / depth)
         row = top + side * (0.5 - picture["focal"] * corner[2] / depth)
-        placed = (np.array(corner) - (0.1, 0.1, -0.25)) / 0.8 + np.array(thing.location)
+        placed = (np.array(corner) - (0.1, 0.1, -0.25)) / 0.8 + np.array(obj.location)
         x, y, _ = world_to_camera_view(bpy.context.scene, camera, type(camera.location)(placed))
         assert np.allclose((x * picture["width"], (1 - y) * picture["height"]), (column, row), atol=0.01)
 
 
 def check_refusals(scene, folder) -> None:
     """What cannot be read is refused in one sentence, and nothing of it stays."""
-    errors = part("backend.errors")
+    errors = module("backend.errors")
     broken = folder / "broken"
     write_job_folder(broken)
     before = counts()
@@ -83,7 +83,7 @@ def check_refusals(scene, folder) -> None:
     attempts = [folder / "job", broken, cut, folder / "nowhere"]
     for each in attempts:
         try:
-            scene.place(bpy.context, each, "Broken", {})
+            scene.add_object(bpy.context, each, "Broken", {})
         except errors.UserError as error:
             assert error.code == "bad_result" and "\n" not in str(error)
         else:

@@ -1,0 +1,104 @@
+"""What the backend process can be asked to do: a table of methods, each from checked parameters to a result.
+
+torch and the networks are imported by the first method that needs them, so that the process answers at once.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .errors import ErrorCode, UserError
+from .options import Options
+from .paths import PARTIAL
+from .progress import ProgressEvent, ProgressListener, never_cancelled
+
+
+class Methods:
+    """The methods by name. The networks stay loaded from call to call.
+
+    Every method takes ``(params, listener)`` and returns values for JSON. It raises UserError, among them
+    ``bad_request`` for parameters that are missing or of the wrong type, and what ``listener`` raises.
+    """
+
+    def __init__(self):
+        self.table: dict[str, Callable[[dict, ProgressListener], dict]] = {
+            "generate": self._generate,
+            "text_to_mesh": self._text_to_mesh,
+            "remesh": self._remesh,
+            "weights.fetch": _fetch_weights,
+            "weights.add": _add_weights,
+            "weights.remove": _remove_weights,
+        }
+        self._pipeline = None
+        self._partial: Path | None = None
+
+    def discard_partial(self) -> None:
+        """Delete the files of a running job; for a process that ends before the job can do so itself."""
+        if self._partial is not None:
+            shutil.rmtree(self._partial, ignore_errors=True)
+
+    def _generate(self, params: dict, listener: ProgressListener) -> dict:
+        return self._run("generate", params, listener, Path(_text(params, "image")))
+
+    def _text_to_mesh(self, params: dict, listener: ProgressListener) -> dict:
+        return self._run("text_to_mesh", params, listener, _text(params, "prompt"))
+
+    def _remesh(self, params: dict, listener: ProgressListener) -> dict:
+        return self._run("remesh", params, listener)
+
+    def _run(self, name: str, params: dict, listener: ProgressListener, *source: Any) -> dict:
+        """Call one of the pipeline's methods, which all write into a job folder."""
+        folder = Path(_text(params, "folder"))
+        options = params.get("options", {})
+        if not isinstance(options, dict):
+            raise _bad_params("options", "an object")
+        options = Options.from_dict(options)
+        if self._pipeline is None:
+            listener(ProgressEvent("load", 0.0, "Starting"))
+            from .pipeline import Pipeline  # torch takes seconds to import
+
+            self._pipeline = Pipeline()
+        self._partial = folder / PARTIAL
+        try:
+            return getattr(self._pipeline, name)(*source, folder, options, listener, never_cancelled)
+        finally:
+            self._partial = None
+
+
+def _fetch_weights(params: dict, listener: ProgressListener) -> dict:
+    name = _text(params, "name")
+    listener(ProgressEvent("find", 0.0, "Starting"))
+    from .weights.install import fetch  # imports torch
+
+    return {"folders": [str(folder) for folder in fetch(name, listener)]}
+
+
+def _add_weights(params: dict, listener: ProgressListener) -> dict:
+    path = Path(_text(params, "path"))
+    name = None if params.get("name") is None else _text(params, "name")
+    listener(ProgressEvent("find", 0.0, "Starting"))
+    from .weights.install import add  # imports torch
+
+    return {"folder": str(add(path, name, False, listener))}
+
+
+def _remove_weights(params: dict, listener: ProgressListener) -> dict:
+    name = _text(params, "name")
+    listener(ProgressEvent("remove", 0.0, f"Removing {name}"))
+    from .weights.registry import remove
+
+    return {"bytes": remove(name)}
+
+
+def _text(params: dict, name: str) -> str:
+    value = params.get(name)
+    if not isinstance(value, str):
+        raise _bad_params(name, "a text")
+    return value
+
+
+def _bad_params(name: str, kind: str) -> UserError:
+    return UserError(ErrorCode.BAD_REQUEST, f"The request's parameter “{name}” must be {kind}: correct the request.")

@@ -1,0 +1,50 @@
+"""A task that the backend process works on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..backend.client import Backend
+from ..backend.protocol import Failure, Progress
+from .backend_location import backend_python
+from .paths import log_file
+from .tasks import BackgroundTask, TaskManager
+
+
+class BackendTask(BackgroundTask):
+    """One request to the backend process, from its start to its result."""
+
+    def __init__(self, request: Callable[[Backend], int]):
+        """``request`` sends the request to a backend and returns its id; it may raise UserError."""
+        super().__init__()
+        self.backend: Backend | None = None
+        """The process, once the task has started."""
+        self.succeeded = False
+        """Whether the backend has sent a result."""
+        self._send_request = request
+        self._request = 0
+
+    def start(self, manager: TaskManager) -> None:
+        python, variables = backend_python()
+        self.backend = manager.backend(type(self), lambda: Backend(python, log_file(), variables))
+        self._request = self._send_request(self.backend)
+
+    def poll(self) -> None:
+        for event in self.backend.poll():
+            if event.id != self._request:
+                continue
+            if isinstance(event, Progress):
+                self.fraction = event.fraction
+                self.text = "Cancelling" if self.cancelling else event.text
+                self.preview = Path(event.preview) if event.preview else self.preview
+                continue
+            self.finished = True
+            if isinstance(event, Failure):
+                self.error = event.error
+            else:
+                self.succeeded = True
+
+    def cancel(self) -> None:
+        super().cancel()
+        self.backend.cancel(self._request)

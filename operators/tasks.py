@@ -1,0 +1,230 @@
+"""The one way anything long runs: tasks in the background, and the manager that advances them.
+
+A task belongs to this Blender process, not to a file, a window or an operator: it survives all three. Blender's main
+thread only ever takes in what has happened; it never waits, except for a script that asks it to.
+"""
+
+from __future__ import annotations
+
+import atexit
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import bpy
+
+from ..backend.client import Backend
+from ..backend.errors import ErrorCode, UserError
+from .reporting import log_unexpected, show_error
+from .ui import redraw_panels, set_status
+
+POLL_INTERVAL = 0.25
+"""Seconds between two updates while a task runs."""
+IDLE_INTERVAL = 10.0
+"""Seconds between two updates while only an idle backend process is left."""
+
+AnyTask = TypeVar("AnyTask", bound="BackgroundTask")
+
+
+class BackgroundTask:
+    """Something that goes on outside Blender's main thread. At most one of each class runs at a time."""
+
+    label = ""
+    """What a person calls it."""
+    idle_timeout = 0.0
+    """Seconds that its backend process, if it has one, stays when no task of this class runs."""
+
+    def __init__(self):
+        self.id = 0
+        """Given by the manager."""
+        self.fraction = 0.0
+        """0..1 of the whole."""
+        self.text = "Starting"
+        """One line for a person: what is being done."""
+        self.preview: Path | None = None
+        """The newest image file to show while it runs, if there is one; the file may be gone when it ends."""
+        self.error: UserError | None = None
+        """Why it failed; its code is ``cancelled`` when that was requested."""
+        self.finished = False
+        self.cancelling = False
+        self.started = time.monotonic()
+
+    def start(self, manager: TaskManager) -> None:
+        """Begin. Raises UserError."""
+        raise NotImplementedError
+
+    def poll(self) -> None:
+        """Take in what has happened since the last call, in Blender's main thread; never waits."""
+
+    def cancel(self) -> None:
+        """Ask it to stop; it ends within seconds, with the error ``cancelled``."""
+        self.cancelling, self.text = True, "Cancelling"
+
+    def deliver(self) -> None:
+        """Hand over the result; called once, in Blender's main thread, after it ended well. Raises UserError."""
+
+    def clean_up(self) -> None:
+        """Called once, in Blender's main thread, after it ended, well or not, or when it could not start."""
+
+    def stop(self) -> None:
+        """End it, waiting a few seconds at most, because Blender quits."""
+        self.cancel()
+
+
+class TaskManager:
+    """Starts tasks, advances them on one timer, and owns the backend processes that some of them need."""
+
+    def __init__(self):
+        self._latest: dict[type[BackgroundTask], BackgroundTask] = {}
+        self._backends: dict[type[BackgroundTask], tuple[Backend, float]] = {}
+        """The process for each class of tasks, and when it was last in use."""
+        self._last_id = 0
+        self._awaited: BackgroundTask | None = None
+        self._shown: tuple = ()
+        self._timer = self._on_timer  # Blender compares timers by identity
+
+    def __iter__(self) -> Iterator[BackgroundTask]:
+        """The running or last task of each class, the newest last."""
+        return iter(sorted(self._latest.values(), key=lambda task: task.id))
+
+    def latest(self, kind: type[AnyTask]) -> AnyTask | None:
+        """The running or else the last task of a class."""
+        task = self._latest.get(kind)
+        return task if isinstance(task, kind) else None
+
+    def running(self, kind: type[AnyTask]) -> AnyTask | None:
+        """The running task of a class."""
+        task = self.latest(kind)
+        return None if task is None or task.finished else task
+
+    def is_running(self) -> bool:
+        """Whether any task runs."""
+        return any(not task.finished for task in self)
+
+    def start(self, task: BackgroundTask) -> None:
+        """Run a new task. Raises UserError."""
+        try:
+            if self.running(type(task)):
+                raise UserError(ErrorCode.BUSY, f"{task.label} is already running: wait for it, or cancel it.")
+            task.start(self)
+        except Exception:
+            task.clean_up()
+            raise
+        self._last_id += 1
+        task.id = self._last_id
+        self._latest[type(task)] = task
+        self.stop_timer()  # it may be waiting for an idle backend
+        bpy.app.timers.register(self._timer, first_interval=POLL_INTERVAL, persistent=True)
+
+    def backend(self, kind: type[BackgroundTask], start: Callable[[], Backend]) -> Backend:
+        """The process for a class of tasks: the one that is there, else a new one.
+
+        Each class has its own, so that a download does not hold up a reconstruction, nor a cancelled one end the other.
+        """
+        backend, _ = self._backends.get(kind, (None, 0.0))
+        if backend is None or not backend.alive:
+            if backend is not None:
+                backend.close()
+            backend = start()
+        self._backends[kind] = backend, time.monotonic()
+        return backend
+
+    def update(self) -> None:
+        """Take in what has happened, hand over results and end idle processes; never waits."""
+        for task in self:
+            if not task.finished:
+                task.poll()
+                if task.finished:
+                    self._end(task)
+        for kind, (backend, used) in list(self._backends.items()):
+            if self.running(kind):
+                self._backends[kind] = backend, time.monotonic()
+            elif not backend.alive or time.monotonic() - used >= kind.idle_timeout:
+                del self._backends[kind]
+                backend.close()
+
+    def wait(self, task: BackgroundTask, on_change: Callable[[BackgroundTask], None] | None = None) -> None:
+        """Block until ``task`` has ended, calling ``on_change(task)`` on each change. Ctrl-C cancels."""
+        self._awaited = task
+        shown = None
+        while not task.finished:
+            try:
+                self.update()
+                if on_change and shown != (shown := (round(task.fraction, 2), task.text)):
+                    on_change(task)
+                time.sleep(0.05)
+            except KeyboardInterrupt:
+                task.cancel()
+        self._awaited = None
+
+    def close_backends(self) -> None:
+        """End the backend processes, and with them their tasks."""
+        for backend, _ in self._backends.values():
+            backend.close()
+        self._backends.clear()
+
+    def close(self) -> None:
+        """End everything, without touching Blender's data: it may be quitting."""
+        unfinished = [task for task in self if not task.finished]
+        for task in unfinished:
+            task.stop()
+        self.close_backends()
+        for task in unfinished:
+            task.poll()
+            task.clean_up()
+
+    def stop_timer(self) -> None:
+        """No more updates, until a task is started."""
+        if bpy.app.timers.is_registered(self._timer):
+            bpy.app.timers.unregister(self._timer)
+
+    def _end(self, task: BackgroundTask) -> None:
+        try:
+            if task.error is None:
+                task.deliver()
+        except Exception as error:
+            task.error = log_unexpected(error)
+        task.clean_up()
+        if task.error is not None and task is not self._awaited:
+            show_error(task.error)
+
+    def _on_timer(self) -> float | None:
+        self.update()
+        self._show()
+        if self.is_running():
+            return POLL_INTERVAL
+        return IDLE_INTERVAL if self._backends else None
+
+    def _show(self) -> None:
+        """Redraw what shows the tasks, when it has changed."""
+        running = [task for task in self if not task.finished]
+        seconds = int(time.monotonic())
+        shown = tuple((task.id, round(task.fraction, 3), task.text, task.preview, seconds) for task in running)
+        if shown != self._shown:
+            self._shown = shown
+            redraw_panels()
+            set_status("   ".join(f"{task.label}: {task.fraction:.0%}  {task.text}" for task in running) or None)
+
+
+def task_manager() -> TaskManager:
+    """The manager of the registered extension."""
+    return bpy.types.WindowManager.image_to_mesh_tasks
+
+
+def register() -> None:
+    bpy.types.WindowManager.image_to_mesh_tasks = TaskManager()
+    atexit.register(_close)
+
+
+def unregister() -> None:
+    atexit.unregister(_close)
+    task_manager().stop_timer()
+    _close()
+    set_status(None)
+    del bpy.types.WindowManager.image_to_mesh_tasks
+
+
+def _close() -> None:
+    """Blender quits or the extension is disabled: no task outlives it."""
+    task_manager().close()
