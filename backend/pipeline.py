@@ -52,6 +52,15 @@ class Reconstruction:
     """Plain values: how it was made, and measurements of the mesh."""
 
 
+@dataclass(frozen=True)
+class Networks:
+    """The networks of one set of weights, and where they come from."""
+
+    source: tuple[Path, Path, torch.device]
+    views: ViewModel
+    surface: SurfaceModel
+
+
 class Pipeline:
     """The networks, which stay loaded from job to job, and the jobs that they do.
 
@@ -61,9 +70,7 @@ class Pipeline:
     """
 
     def __init__(self):
-        self._loaded: tuple[Path, Path, torch.device] | None = None
-        self._view_model: ViewModel | None = None
-        self._surface: SurfaceModel | None = None
+        self._networks: Networks | None = None
         self._loftr: tuple[Path, LoFTR] | None = None
 
     def generate(
@@ -107,8 +114,8 @@ class Pipeline:
                 earlier = Options.from_dict(report["options"])
                 options = replace(earlier, faces=options.faces, texture_size=options.texture_size)
                 config = resolve_options(options, report["device"])
-            textured = _extract_and_texture(field, views, cutout, config, tracker)
-            report |= {"options": options.to_dict()}
+            textured, measurements = _extract_and_texture(field, views, cutout, config, tracker)
+            report |= {"options": options.to_dict(), "mesh": measurements, "seconds": tracker.seconds}
             files = _export(target, textured, report, tracker)
         return {"folder": str(folder), "files": files, "report": report}
 
@@ -130,11 +137,11 @@ class Pipeline:
                 image = foreground.shrink_to_reference_size(image)
             cutout = foreground.cut_out(image)
         with tracker.stage("load", "Loading the networks"):
-            view_model, surface_model = self.load(weights, torch.device(config.device))
-        config = replace(config, num_views=surface_model.required_views or config.num_views)
+            networks = self.load(weights, torch.device(config.device))
+        config = replace(config, num_views=networks.surface.required_views or config.num_views)
         with tracker.stage("views", "Generating views"):
             estimate = partial(self._estimate_elevation, config)
-            views, elevation = view_model.sample_views(cutout, estimate, config, tracker.update)
+            views, elevation = networks.views.sample_views(cutout, estimate, config, tracker.update)
             if not np.isfinite(views.images).all():
                 raise UserError(
                     ErrorCode.BROKEN_VIEWS,
@@ -143,8 +150,8 @@ class Pipeline:
         preview = write_preview(views)
         with tracker.stage("surface", "Reconstructing the surface"):
             tracker.update(0.0, preview)
-            field = surface_model.reconstruct(views, config.silhouette_constraint)
-        textured = _extract_and_texture(field, views, cutout, config, tracker)
+            field = networks.surface.reconstruct(views, config.silhouette_constraint)
+        textured, measurements = _extract_and_texture(field, views, cutout, config, tracker)
         report = {
             "version": VERSION,
             "device": config.device,
@@ -153,26 +160,23 @@ class Pipeline:
             "matcher": _matcher_name() if elevation.source == "matched" else None,
             "camera": _input_camera(views, cutout, *image.shape[:2]),
             "views": len(views.names),
-            "mesh": meshing.measure(textured.mesh),
+            "mesh": measurements,
             "seconds": tracker.seconds,
         }
         return Reconstruction(cutout, views, field, textured, report)
 
-    def load(self, weights: str, device: torch.device) -> tuple[ViewModel, SurfaceModel]:
-        """The networks of ``weights`` (a name or a folder) on ``device``; those of other weights are dropped.
-
-        Raises UserError.
-        """
-        view_folder, surface_folder = resolve_components(weights)
-        if self._loaded != (view_folder, surface_folder, device):
-            self._loaded = self._view_model = self._surface = None
-            self._view_model = load_view_model(view_folder, device, choose_dtype(device))
-            self._surface = surface.load(surface_folder, device)
-            self._loaded = (view_folder, surface_folder, device)
-        return self._view_model, self._surface
+    def load(self, weights: str, device: torch.device) -> Networks:
+        """The networks of ``weights`` (a name or a folder) on ``device``, loaded unless they are. Raises UserError."""
+        source = (*resolve_components(weights), device)
+        if self._networks is None or self._networks.source != source:
+            self._networks = None  # first, so that memory never has to hold both
+            view_folder, surface_folder, _ = source
+            view_model = load_view_model(view_folder, device, choose_dtype(device))
+            self._networks = Networks(source, view_model, surface.load(surface_folder, device))
+        return self._networks
 
     def _unload(self) -> None:
-        self._loaded = self._view_model = self._surface = self._loftr = None
+        self._networks = self._loftr = None
 
     def _generate(
         self, path: Path, target: Path, options: Options, tracker: ProgressTracker, origin: dict
@@ -222,19 +226,28 @@ class Pipeline:
 
 def _extract_and_texture(
     field: Field, views: Views, cutout: Cutout, config: ReconstructionConfig, tracker: ProgressTracker
-) -> TexturedMesh:
+) -> tuple[TexturedMesh, dict]:
+    """The textured mesh, and what was measured on it."""
     with tracker.stage("mesh", "Extracting the mesh"):
         grid = field.grid_to_world if config.reference_grid else None
         mesh = meshing.extract(field, config.resolution, config.faces, tracker.update, grid)
+        measurements = meshing.measure(mesh)
     with tracker.stage("texture", "Baking the texture"):
-        sources = (views, cutout) if config.texture_source is TextureSource.VIEWS else (None, None)
-        return texturing.bake(mesh, field, *sources, config.texture_size, tracker.update)
+        from_views = config.texture_source is TextureSource.VIEWS
+        textured = texturing.bake(
+            mesh,
+            field,
+            views if from_views else None,
+            cutout if from_views else None,
+            config.texture_size,
+            tracker.update,
+        )
+    return textured, measurements
 
 
 def _export(target: Path, textured: TexturedMesh, report: dict, tracker: ProgressTracker) -> dict[str, str]:
-    """Write the result's files; their names. Completes the report."""
+    """Write the result's files and return their names."""
     with tracker.stage("export", "Writing the files"):
-        report |= {"mesh": meshing.measure(textured.mesh), "seconds": tracker.seconds}
         preview = turntable(textured, report["elevation"]["degrees"], PREVIEW_TILE)
         return export.write_result(target, textured, preview, report)
 

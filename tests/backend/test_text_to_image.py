@@ -204,10 +204,10 @@ def test_the_view_networks_make_room(model, weights, tmp_path):
     pipeline, there = Pipeline(), []
     options = Options.from_dict(_options(weights, text_model=str(model)))
     pipeline.load(options.weights, torch.device("cpu"))
-    assert pipeline._view_model is not None
+    assert pipeline._networks is not None
 
     def progress(event: ProgressEvent) -> None:
-        there.append(pipeline._view_model)
+        there.append(pipeline._networks)
 
     with pytest.raises(Cancelled):
         pipeline.text_to_mesh("x", tmp_path / "job", options, progress, lambda: len(there) > 3)
