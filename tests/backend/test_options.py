@@ -122,10 +122,11 @@ def test_help_shows_the_meaning_range_and_default_of_every_option(monkeypatch):
     monkeypatch.setenv("COLUMNS", "1000")
     parser = ArgumentParser()
     add_flags(parser)
-    lines = {line.split()[0]: line for line in parser.format_help().splitlines() if line.startswith("  --")}
+    entries = {entry.split()[0]: entry for entry in parser.format_help().split("\n  --")[1:]}
+    assert len(entries) == len(fields(Options))
     for option in fields(Options):
-        line = lines[f"--{option.name.replace('_', '-')}"]
-        assert option.metadata["help"] in line
-        assert option.metadata["minimum"] is None or f"{option.metadata['minimum']} to " in line
-        assert option.default in (None, False) or f"(default: {option.default})" in line
-        assert all(choice in line for choice in option.metadata["choices"])
+        entry = entries[option.name.replace("_", "-")]
+        assert option.metadata["help"] in entry
+        assert option.metadata["minimum"] is None or f"{option.metadata['minimum']} to " in entry
+        assert option.default in (None, False) or f"(default: {option.default})" in entry
+        assert all(choice in entry for choice in option.metadata["choices"])
