@@ -116,7 +116,7 @@ def test_bad_arguments_are_refused(pipeline, rgba, changes):
     assert caught.value.code == "bad_option"
 
 
-def test_the_example_in_the_documentation_runs(tmp_path, monkeypatch):
+def test_example_of_the_readme_runs(tmp_path, monkeypatch):
     """With the starter weights, as everybody has them."""
     (tmp_path / "examples").mkdir()
     shutil.copy(ROOT / "examples" / "mug.png", tmp_path / "examples")
@@ -128,7 +128,7 @@ def test_the_example_in_the_documentation_runs(tmp_path, monkeypatch):
     assert trimesh.load(Path("mug.glb"), force="mesh").faces.shape == (20_000, 3)
 
 
-def test_importing_the_package_does_not_import_torch():
+def test_import_of_the_package_does_not_import_torch():
     """Blender does so, and has none."""
     code = "import sys, backend, backend.options, backend.progress, backend.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -73,7 +73,7 @@ def _assert_glb(path: Path) -> None:
     assert json.loads(data[20 : 20 + size])["meshes"]
 
 
-def test_a_picture_becomes_two_files(weights, working_folder, tmp_path):
+def test_mesh_writes_two_files(weights, working_folder, tmp_path):
     process = _process("mesh", "disc.png", *_flags(weights))
     out, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
@@ -87,7 +87,7 @@ def test_a_picture_becomes_two_files(weights, working_folder, tmp_path):
     assert "Traceback" not in stderr
 
 
-def test_a_bad_picture_in_a_real_process(working_folder, tmp_path):
+def test_mesh_refuses_a_bad_image_in_a_real_process(working_folder, tmp_path):
     Path("text.png").write_text("hello")
     process = _process("mesh", "text.png")
     out, stderr = process.communicate(timeout=120)
@@ -98,7 +98,7 @@ def test_a_bad_picture_in_a_real_process(working_folder, tmp_path):
     assert _names(working_folder) == ["disc.png", "text.png"]
 
 
-def test_every_mistake_is_one_sentence(weights, working_folder, capsys):
+def test_mistakes_are_one_sentence_each(weights, working_folder, capsys):
     plain = np.full((64, 64, 3), 200, np.uint8)
     Image.fromarray(plain).save("plain.png")
     plain[30:34, 30:34] = 190
@@ -130,7 +130,7 @@ def test_every_mistake_is_one_sentence(weights, working_folder, capsys):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_leaves_nothing_behind(weights, working_folder, capsys):
+def test_full_disk_leaves_nothing_behind(weights, working_folder, capsys):
     Path("out.glb.partial").symlink_to("/dev/full")
     assert main(["mesh", "disc.png", "-o", "out.glb", *_flags(weights)]) == 1
     assert "error: The disk is full" in capsys.readouterr().err
@@ -138,7 +138,7 @@ def test_a_full_disk_leaves_nothing_behind(weights, working_folder, capsys):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
-def test_an_interruption_leaves_nothing_behind(weights, working_folder):
+def test_interruption_leaves_nothing_behind(weights, working_folder):
     # a test run started in the background inherits an ignored SIGINT and would hand it on
     signal.signal(signal.SIGINT, signal.default_int_handler)
     process = _process("mesh", "disc.png", *_flags(weights), "--quality", "high")
@@ -152,7 +152,7 @@ def test_an_interruption_leaves_nothing_behind(weights, working_folder):
     assert _names(working_folder) == ["disc.png"]
 
 
-def test_a_half_installed_environment_is_told(working_folder, tmp_path, monkeypatch):
+def test_half_installed_environment_is_reported(working_folder, tmp_path, monkeypatch):
     """The run inside the environment finds packages missing: no second attempt, one sentence."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
     python = tmp_path / "env" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
@@ -163,7 +163,7 @@ def test_a_half_installed_environment_is_told(working_folder, tmp_path, monkeypa
     assert "Traceback" not in stderr
 
 
-def test_a_python_without_packages_goes_on_inside_the_environment(weights, working_folder, tmp_path):
+def test_python_without_packages_goes_on_inside_the_environment(weights, working_folder, tmp_path):
     """A bare Python finds the complete environment and runs there (one with the packages of this Python, for speed)."""
     tag = f"{python_tag()}-{platform_tag()}-cpu-{environment._lock_hash(WHEELS)}"
     inside = tmp_path / "home" / "env" / tag
@@ -179,7 +179,7 @@ def test_a_python_without_packages_goes_on_inside_the_environment(weights, worki
     assert "Traceback" not in stderr and str(inside) in out and "torch " in out
 
 
-def test_doctor(capsys):
+def test_doctor_shows_versions_device_and_weights(capsys):
     status = main(["doctor"])
     captured = capsys.readouterr()
     assert status == 0 and captured.err == ""

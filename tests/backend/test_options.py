@@ -19,12 +19,12 @@ def _parsed(*flags: str) -> Options:
     return from_flags(parser.parse_args(flags))
 
 
-def test_defaults():
+def test_options_have_defaults():
     options = Options.from_dict({})
     assert (options.weights, options.faces, options.texture_size, options.elevation) == ("starter", 20_000, 1024, None)
 
 
-def test_survives_json():
+def test_options_survive_json():
     options = Options(elevation=-12.5, faces=500, quality="high")
     assert Options.from_dict(json.loads(json.dumps(options.to_dict()))) == options
 
@@ -58,7 +58,7 @@ def test_whole_floats_are_whole_numbers():
         {"faithful": True},
     ],
 )
-def test_refused_in_one_sentence(values):
+def test_bad_values_are_refused_in_one_sentence(values):
     with pytest.raises(UserError) as caught:
         Options.from_dict(values)
     assert caught.value.code == "bad_option"

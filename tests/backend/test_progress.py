@@ -33,7 +33,7 @@ def test_stages_share_the_whole_and_it_never_decreases():
         events[0].fraction = 1.0
 
 
-def test_a_stage_may_be_entered_twice_and_its_seconds_add_up():
+def test_stage_may_be_entered_twice_and_its_seconds_add_up():
     events: list[ProgressEvent] = []
     tracker = ProgressTracker({"download": 1, "check": 0}, events.append)
     for name in ("a.bin", "b.bin"):
@@ -57,7 +57,7 @@ def test_cancelling_raises_between_two_updates_and_emits_nothing():
     assert (error.code, str(error), error.log) == ("cancelled", "Cancelled.", "the.log")
 
 
-def test_a_terminal_renews_one_line_and_ends_it():
+def test_terminal_renews_one_line_and_ends_it():
     stream = Terminal()
     listener = TerminalProgress(stream)
     listener(ProgressEvent("views", 0.0, "Generating"))
@@ -66,7 +66,7 @@ def test_a_terminal_renews_one_line_and_ends_it():
     assert stream.getvalue() == "\r\033[K  0%  Generating\r\033[K100%  Generating: 12.0 of 3,000.0 MB\n"
 
 
-def test_a_pipe_gets_a_line_per_step():
+def test_pipe_gets_a_line_per_step():
     stream = io.StringIO()
     listener = TerminalProgress(stream)
     for fraction in (0.0, 0.2, 0.4):

@@ -18,7 +18,7 @@ from tests.backend.surface.one2345.test_loading import checkpoint, tiny_views
 from tests.helpers import tiny
 
 
-def test_a_whole_job(tmp_path):
+def test_reference_mode_does_a_whole_job(tmp_path):
     torch.set_num_threads(1)
     rows, columns = np.mgrid[:700, :600]
     inside = (rows - 350) ** 2 + (columns - 300) ** 2 < 250**2
@@ -47,7 +47,7 @@ def test_a_whole_job(tmp_path):
     assert views.names[9:13] == ("0_0", "0_1", "0_2", "0_3")
 
 
-def test_the_mesh_stands_on_the_originals_grid(tmp_path):
+def test_mesh_lies_on_the_references_grid(tmp_path):
     """Where nothing is decimated, its vertices are those that the original would find on 48^3 points."""
     torch.set_num_threads(1)
     torch.save(checkpoint(), tmp_path / "ckpt_215000.pth")

@@ -1,4 +1,4 @@
-"""Every kind of file that a person may drop: a picture, or one clear sentence."""
+"""Every kind of image file and in-memory image: an array, or one clear sentence."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_float_tiff(tmp_path):
     assert np.abs(load_image(tmp_path / "a.tif")[..., 0] - np.nan_to_num(gray)).max() < 0.005
 
 
-def test_turned_upright(tmp_path):
+def test_rotated_images_are_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright: rows are the picture's columns
     for suffix, keywords in (("jpg", {"quality": 95, "subsampling": 0}), ("png", {})):
@@ -108,7 +108,7 @@ def test_first_frame_of_an_animation(tmp_path):
     assert np.abs(load_image(tmp_path / "a.webp")[..., :3] * 255 - _gradient()).max() <= 1
 
 
-def test_any_path(tmp_path):
+def test_paths_may_hold_any_letters(tmp_path):
     path = tmp_path / "ein Ordner mit Ümläuten 日本" / "Täße № 1.png"
     path.parent.mkdir()
     Image.fromarray(_gradient()).save(path)
@@ -120,19 +120,19 @@ def test_large_pictures_are_reduced(tmp_path):
     assert load_image(tmp_path / "a.png").shape == (205, MAX_SIDE, 4)
 
 
-def test_missing_file_and_folder(tmp_path):
+def test_missing_files_and_folders_are_refused(tmp_path):
     assert "no file" in _refused(tmp_path / "nowhere.png")
     assert "cannot be read" in _refused(tmp_path)
 
 
-def test_not_an_image(tmp_path):
+def test_other_files_are_refused(tmp_path):
     for name, content in (("a.png", b"hello\n" * 100), ("b.jpg", b""), ("c.png", bytes(range(256)) * 10)):
         (tmp_path / name).write_bytes(content)
         assert "not an image" in _refused(tmp_path / name)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"])
-def test_truncated(tmp_path, kind):
+def test_truncated_files_are_refused(tmp_path, kind):
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     data = io.BytesIO()
     Image.fromarray(noise).save(data, kind)

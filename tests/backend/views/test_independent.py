@@ -54,7 +54,7 @@ def _sample_all(sampler: ViewSampler, num_views: int) -> ViewSampler:
     return sampler
 
 
-def test_forty_views_with_their_cameras(model, cutout):
+def test_forty_views_have_their_cameras(model, cutout):
     fractions: list[float] = []
     views = _sample_all(_sampler(model, cutout, 40, callback_on_step_end=fractions.append), 40).to_views(ELEVATION)
     assert views.images.shape == (41, 64, 64, 3) and views.masks.shape == (41, 64, 64)
@@ -66,12 +66,12 @@ def test_forty_views_with_their_cameras(model, cutout):
         assert np.allclose(views.camera_to_world[views.names.index(name)], wanted, atol=1e-5), name
 
 
-def test_eight_views_leave_the_neighbors_out(model, cutout):
+def test_eight_views_have_no_neighbors(model, cutout):
     views = _sample_all(_sampler(model, cutout), 8).to_views(ELEVATION)
     assert views.names == ("input", *"01234567")
 
 
-def test_a_high_camera_looks_for_the_rest_from_above(model, cutout):
+def test_low_camera_gets_its_second_ring_from_above(model, cutout):
     sampler = _sampler(model, cutout)
     sampler.add_ring(camera.second_ring(90 - -10))
     views = sampler.to_views(Elevation(-10.0, 1.0, "given"))
@@ -79,7 +79,7 @@ def test_a_high_camera_looks_for_the_rest_from_above(model, cutout):
     assert np.allclose(views.camera_to_world[1], camera.camera_to_world(70, 30), atol=1e-5)
 
 
-def test_a_view_depends_on_its_name_and_seed_only(model, cutout):
+def test_view_depends_on_its_name_and_seed_only(model, cutout):
     """Not on what else is made, or in which order: so different qualities agree."""
     whole = _sample_all(_sampler(model, cutout, 40), 40)
     ring = camera.FIRST_RING
@@ -92,7 +92,7 @@ def test_a_view_depends_on_its_name_and_seed_only(model, cutout):
     assert np.abs(whole.image("1") - whole.image("2")).max() > 0.05
 
 
-def test_only_the_originals_way_takes_its_steps_and_rounds_to_8_bits(model, cutout):
+def test_reference_mode_alone_takes_its_steps_and_quantizes_to_8_bits(model, cutout):
     """What a view is sampled from is the same in both: nearly white (253 of 255) is white, but not in the picture."""
     for config in (_config(reference_mode=True, num_inference_steps=6, num_views=40), _config(num_inference_steps=6)):
         steps, sources = [], []
@@ -133,7 +133,7 @@ def test_cancelling_stops_between_steps(model, cutout):
     assert len(fractions) == 1
 
 
-def test_an_unknown_kind_of_view_model_is_refused(tmp_path):
+def test_view_model_of_an_unknown_kind_is_refused(tmp_path):
     folder = tiny.write_weights(tmp_path) / "view"
     assert isinstance(load_view_model(folder, torch.device("cpu"), torch.float32), IndependentViewModel)
     content = json.loads((folder / "view.json").read_text())
@@ -143,7 +143,7 @@ def test_an_unknown_kind_of_view_model_is_refused(tmp_path):
     assert caught.value.code == "weights_unknown"
 
 
-def test_the_elevation_decides_the_second_ring_and_costs_nothing_when_given(model, cutout):
+def test_elevation_decides_the_second_ring_and_costs_nothing_when_given(model, cutout):
     """Neither the model's estimate nor the neighbors are asked for unless the estimator wants them."""
     asked = []
 
