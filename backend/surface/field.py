@@ -1,4 +1,4 @@
-"""A signed distance and a color at every point, read from a feature volume by a small perceptron."""
+"""The starter surface network's field: a small perceptron reads distance and color from a feature volume."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..errors import ErrorCode, UserError
-from .silhouette_constraint import Outline
+from .silhouette_constraint import SilhouetteConstraint
 
-BLOCK = 1 << 18
+BLOCK_SIZE = 1 << 18
 """Points evaluated at once: about 100 MB of activations."""
 DISTANCE_UNIT = 0.1
-"""The perceptron answers in this many world units, so that its numbers stay near one."""
+"""The perceptron's distances are in this many world units, which keeps its outputs near one."""
 
 
 class Decoder(nn.Module):
-    """Trilinear look-up in a volume, then a perceptron."""
+    """Trilinear interpolation in a feature volume, followed by a perceptron."""
 
     def __init__(self, channels: int, hidden: int):
         super().__init__()
@@ -29,49 +29,57 @@ class Decoder(nn.Module):
 
     def forward(self, volume: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Volume (B, C, R, R, R) and points (B, P, 3) in -1..1 -> distances (B, P) in world units and
-        colors (B, P, 3)."""
-        grid = points.flip(-1)[:, :, None, None]  # grid_sample wants the fastest axis first
-        found = F.grid_sample(volume.float(), grid, padding_mode="border", align_corners=False)[..., 0, 0]
-        answer = self.layers(torch.cat([found.transpose(1, 2), points], -1)).float()
-        return answer[..., 0] * DISTANCE_UNIT, torch.sigmoid(answer[..., 1:])
+        colors (B, P, 3) in 0..1."""
+        grid = points.flip(-1)[:, :, None, None]  # grid_sample expects the fastest axis first
+        features = F.grid_sample(volume.float(), grid, padding_mode="border", align_corners=False)[..., 0, 0]
+        output = self.layers(torch.cat([features.transpose(1, 2), points], -1)).float()
+        return output[..., 0] * DISTANCE_UNIT, torch.sigmoid(output[..., 1:])
 
 
 class VolumeField:
-    """The ``Field`` of ``data.py`` made of a volume (C, R, R, R) and a decoder on the same device."""
+    """A ``Field`` (backend/types.py) made of a volume (C, R, R, R) and a decoder on the same device."""
 
-    def __init__(self, volume: torch.Tensor, decoder: Decoder, half_side: float, outline: Outline | None = None):
-        self.volume, self.decoder, self.half_side, self.outline = volume, decoder, half_side, outline
+    def __init__(
+        self,
+        volume: torch.Tensor,
+        decoder: Decoder,
+        half_side: float,
+        silhouette_constraint: SilhouetteConstraint | None = None,
+    ):
+        self.volume, self.decoder, self.half_side = volume, decoder, half_side
+        self.silhouette_constraint = silhouette_constraint
 
     @torch.inference_mode()
-    def _query(self, points: np.ndarray, part: int) -> np.ndarray:
+    def _decode(self, points: np.ndarray, output: int) -> np.ndarray:
+        """One of the decoder's outputs, 0 or 1, at world points (P, 3)."""
         scaled = torch.from_numpy(np.ascontiguousarray(points, np.float32)) / self.half_side
         blocks = [
-            self.decoder(self.volume[None], block[None].to(self.volume.device))[part][0].cpu()
-            for block in scaled.split(BLOCK)
+            self.decoder(self.volume[None], block[None].to(self.volume.device))[output][0].cpu()
+            for block in scaled.split(BLOCK_SIZE)
         ]
-        return torch.cat(blocks).numpy() if blocks else np.zeros((0, 3)[: 1 + part], np.float32)
+        return torch.cat(blocks).numpy() if blocks else np.zeros((0, 3)[: 1 + output], np.float32)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        found = self._query(points, 0)
-        return found if self.outline is None else self.outline.apply(points, found)
+        distance = self._decode(points, 0)
+        return distance if self.silhouette_constraint is None else self.silhouette_constraint.apply(points, distance)
 
     def color(self, points: np.ndarray) -> np.ndarray:
-        return self._query(points, 1)
+        return self._decode(points, 1)
 
     def grid_to_world(self, points: np.ndarray) -> np.ndarray:
         return (points * self.half_side).astype(np.float32)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         decoder = {f"decoder.{name}": tensor.cpu() for name, tensor in self.decoder.state_dict().items()}
-        outline = {} if self.outline is None else self.outline.tensors()
-        return {"volume": self.volume.half().cpu(), "half_side": torch.tensor(self.half_side), **decoder, **outline}
+        constraint = {} if self.silhouette_constraint is None else self.silhouette_constraint.tensors()
+        return {"volume": self.volume.half().cpu(), "half_side": torch.tensor(self.half_side), **decoder, **constraint}
 
 
-def field_from(tensors: dict[str, torch.Tensor], path: Path | str, device: str | torch.device = "cpu") -> VolumeField:
-    """The field that ``VolumeField.tensors`` described; ``path`` is named if it cannot be. Raises UserError."""
+def from_tensors(tensors: dict[str, torch.Tensor], path: Path | str, device: str | torch.device = "cpu") -> VolumeField:
+    """The field that ``VolumeField.tensors`` described. Raises UserError ``field_broken``, which names ``path``."""
     try:
         volume, half_side = tensors.pop("volume").float(), float(tensors.pop("half_side"))
-        outline = Outline.from_tensors(tensors)
+        constraint = SilhouetteConstraint.from_tensors(tensors)
         layers = {name.removeprefix("decoder."): tensor for name, tensor in tensors.items() if "decoder." in name}
         decoder = Decoder(volume.shape[0], layers["layers.0.weight"].shape[0])
         decoder.load_state_dict(layers)
@@ -79,4 +87,4 @@ def field_from(tensors: dict[str, torch.Tensor], path: Path | str, device: str |
         raise UserError(
             ErrorCode.FIELD_BROKEN, f"{path} does not hold a field of this version: generate the mesh again."
         ) from error
-    return VolumeField(volume.to(device), decoder.requires_grad_(False).eval().to(device), half_side, outline)
+    return VolumeField(volume.to(device), decoder.requires_grad_(False).eval().to(device), half_side, constraint)

@@ -1,10 +1,10 @@
 """The starter surface network: posed views -> feature volume -> signed distance and color.
 
 Sparse-view reconstruction as in One-2-3-45 (arXiv 2306.16928, section 3.3): 2D features are back-projected into a
-volume, pooled over the views and read by a 3D U-Net. Ours differs in a volume fitted to the object, in exact distances
-as supervision instead of volume rendering, in keeping the picture's own features apart from the pooled ones, because
-only the picture is certain, and in features that guess how far away a pixel's surface is: what is pooled of them is
-whether a cell lies before or behind it, so that every view votes for itself on where the object ends.
+volume, aggregated over the views and processed by a 3D U-Net. Four things differ: the volume fits the object closely;
+supervision is by exact distances, not by volume rendering; the input image's own features stay apart from the
+aggregated ones, because only that image is certain; and some features predict the depth of a pixel's surface. Of these,
+what is aggregated is whether a voxel lies in front of or behind the predicted depth: each view votes on the surface.
 """
 
 from __future__ import annotations
@@ -23,71 +23,77 @@ from ..errors import ErrorCode, UserError
 from ..io.tensors import read_tensors
 from ..types import Views
 from .field import Decoder, VolumeField
-from .silhouette_constraint import Outline
+from .silhouette_constraint import SilhouetteConstraint
 
 SHARPNESS = 4.0, 12.0
-"""How fast a depth feature turns from 1 before its guess to -1 behind it, in half sides of the volume: of each half of
-the depth features."""
+"""How steeply a depth vote falls from 1 in front of the predicted depth to -1 behind it, per half side of the volume:
+for the first and the second half of the depth features."""
 
 
-def _block(dimensions: int, inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+def _conv_block(dimensions: int, inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     convolution = (nn.Conv2d, nn.Conv3d)[dimensions - 2]
     return nn.Sequential(convolution(inputs, outputs, 3, stride, 1), nn.GroupNorm(8, outputs), nn.SiLU())
 
 
-class Features(nn.Module):
-    """2D U-Net: pictures with masks (N, 4, S, S), S a multiple of 16 -> features (N, C - 1, S, S).
+class FeatureUNet(nn.Module):
+    """2D U-Net: images with masks (N, 4, S, S), S a multiple of 16 -> features (N, channels - 1, S, S).
 
-    One less than asked for: the pictures' background joins them.
+    One channel fewer than requested, because the background mask is appended to them.
     """
 
     def __init__(self, channels: int):
         super().__init__()
-        self.level0 = nn.Sequential(_block(2, 4, channels), _block(2, channels, channels))
-        self.level1 = nn.Sequential(_block(2, channels, 2 * channels, 2), _block(2, 2 * channels, 2 * channels))
-        self.level2 = nn.Sequential(_block(2, 2 * channels, 4 * channels, 2), _block(2, 4 * channels, 4 * channels))
-        self.level3 = nn.Sequential(_block(2, 4 * channels, 4 * channels, 2), _block(2, 4 * channels, 4 * channels))
-        self.level4 = nn.Sequential(_block(2, 4 * channels, 6 * channels, 2), _block(2, 6 * channels, 6 * channels))
-        self.join3 = _block(2, 10 * channels, 4 * channels)
-        self.join2 = _block(2, 8 * channels, 2 * channels)
-        self.join1 = _block(2, 4 * channels, channels)
-        self.join0 = nn.Sequential(_block(2, 2 * channels, channels), nn.Conv2d(channels, channels - 1, 3, 1, 1))
+        self.level0 = nn.Sequential(_conv_block(2, 4, channels), _conv_block(2, channels, channels))
+        self.level1 = _down_level(channels, 2 * channels)
+        self.level2 = _down_level(2 * channels, 4 * channels)
+        self.level3 = _down_level(4 * channels, 4 * channels)
+        self.level4 = _down_level(4 * channels, 6 * channels)
+        self.join3 = _conv_block(2, 10 * channels, 4 * channels)
+        self.join2 = _conv_block(2, 8 * channels, 2 * channels)
+        self.join1 = _conv_block(2, 4 * channels, channels)
+        self.join0 = nn.Sequential(_conv_block(2, 2 * channels, channels), nn.Conv2d(channels, channels - 1, 3, 1, 1))
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        level0 = self.level0(pictures)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        level0 = self.level0(images)
         level1 = self.level1(level0)
         level2 = self.level2(level1)
         level3 = self.level3(level2)
-        up = _double(self.level4(level3))
-        up = _double(self.join3(torch.cat([up, level3], 1)))
-        up = _double(self.join2(torch.cat([up, level2], 1)))
-        up = _double(self.join1(torch.cat([up, level1], 1)))
+        up = _upsample(self.level4(level3))
+        up = _upsample(self.join3(torch.cat([up, level3], 1)))
+        up = _upsample(self.join2(torch.cat([up, level2], 1)))
+        up = _upsample(self.join1(torch.cat([up, level1], 1)))
         return self.join0(torch.cat([up, level0], 1))
 
 
+def _down_level(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(_conv_block(2, inputs, outputs, 2), _conv_block(2, outputs, outputs))
+
+
 class VolumeUNet(nn.Module):
-    """3D U-Net: pooled features (B, inputs, R, R, R) -> volume (B, channels[0], R, R, R)."""
+    """3D U-Net: aggregated features (B, inputs, R, R, R) -> volume (B, channels[0], R, R, R)."""
 
     def __init__(self, inputs: int, channels: list[int]):
         super().__init__()
         self.inlet = nn.Conv3d(inputs, channels[0], 1)
-        self.level0 = _block(3, channels[0], channels[0])
-        self.downs = nn.ModuleList(nn.Sequential(_block(3, a, b, 2), _block(3, b, b)) for a, b in pairwise(channels))
+        self.level0 = _conv_block(3, channels[0], channels[0])
+        self.downs = nn.ModuleList(
+            nn.Sequential(_conv_block(3, a, b, 2), _conv_block(3, b, b)) for a, b in pairwise(channels)
+        )
         self.narrows = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in pairwise(channels))
-        self.joins = nn.ModuleList(_block(3, a, a) for a in channels[:-1])
+        self.joins = nn.ModuleList(_conv_block(3, a, a) for a in channels[:-1])
         self.outlet = nn.Conv3d(channels[0], channels[0], 1)
 
-    def forward(self, pooled: torch.Tensor) -> torch.Tensor:
-        levels = [self.level0(self.inlet(pooled))]
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        levels = [self.level0(self.inlet(features))]
         for down in self.downs:
             levels.append(down(levels[-1]))
         up = levels.pop()
         for narrow, join in zip(reversed(self.narrows), reversed(self.joins), strict=True):
-            up = join(_double(narrow(up)) + levels.pop())
+            up = join(_upsample(narrow(up)) + levels.pop())
         return self.outlet(up)
 
 
-def _double(x: torch.Tensor) -> torch.Tensor:
+def _upsample(x: torch.Tensor) -> torch.Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest" if x.dim() == 5 else "bilinear")
 
 
@@ -106,79 +112,91 @@ class SurfaceNetwork(nn.Module):
         half_side: float,
         hidden: int,
     ):
-        """``image_size``: side of the views in pixels; ``resolution``: cells along a side of the volume;
+        """``image_size``: side of the views in pixels; ``resolution``: voxels along a side of the volume;
         ``half_side``: the volume is [-half_side, half_side]^3 in world units; ``depths``: how many of the
-        ``features`` guess a depth, an even number; the rest are layer widths."""
+        ``features`` predict a depth, an even number; the rest are layer widths."""
         super().__init__()
         self.image_size, self.resolution, self.half_side = image_size, resolution, half_side
         self.depths = depths
-        self.features = Features(features)
+        self.features = FeatureUNet(features)
         self.unet = VolumeUNet(3 * features + (depths + 1) + 3, channels)
         self.decoder = Decoder(channels[0], hidden)
 
-    def voxel_centers(self, device) -> torch.Tensor:
-        """Centers of the volume's cells (R^3, 3) in world units, x slowest."""
+    def voxel_centers(self, device: torch.device | str) -> torch.Tensor:
+        """Centers of the volume's voxels (R^3, 3) in world units, x slowest."""
         steps = ((torch.arange(self.resolution, device=device) + 0.5) / self.resolution * 2 - 1) * self.half_side
         return torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
 
-    def extract_features(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Pictures with masks (B, V, 4, S, S) -> feature maps (B, V, features, S, S): plain ones, those that guess a
-        depth, and the background."""
-        flat = pictures.flatten(0, 1)
-        # "Background" instead of "mask": outside the frame nothing is known, and sampling there gives zero.
-        return torch.cat([self.features(flat * 2 - 1), 1 - flat[:, 3:]], 1).unflatten(0, pictures.shape[:2])
+    def extract_features(self, images: torch.Tensor) -> torch.Tensor:
+        """Images with masks (B, V, 4, S, S) -> feature maps (B, V, features, S, S): general features, then those that
+        predict depths, then the background mask."""
+        flat = images.flatten(0, 1)
+        # The background, not the object: outside the frame nothing is known, and sampling there returns zero.
+        return torch.cat([self.features(flat * 2 - 1), 1 - flat[:, 3:]], 1).unflatten(0, images.shape[:2])
 
     def aggregate_views(self, maps: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
-        """Feature maps of ``extract_features`` and cameras (B, V, 4, 4) -> pooled features (B, channels, R, R, R)."""
+        """Feature maps of ``extract_features`` and cameras (B, V, 4, 4) -> volume of features (B, channels, R, R, R):
+        mean and variance over the views, the input image's own, the greatest votes, and the voxels' positions."""
         batch, views = maps.shape[:2]
-        maps = maps.float()  # 16 bit would round where a cell is looked up
-        cells = self.voxel_centers(maps.device)
-        sharpness = cells.new_tensor(SHARPNESS).repeat_interleave(self.depths // 2)[:, None]
-        total = square = largest = first = None
-        for view in range(views):
-            local = (cells - cameras[:, view, None, :3, 3]) @ cameras[:, view, :3, :3]
-            plane = 2 * FOCAL * local[..., :2] / -local[..., 2:].clamp_max(-1e-3)
-            plane = (plane * plane.new_tensor([1.0, -1.0])).unsqueeze(2)
-            seen = F.grid_sample(maps[:, view], plane, align_corners=False)[..., 0]
-            plain, guessed, background = seen.tensor_split((-1 - self.depths, -1), 1)
-            depth = (-local[..., 2] - RADIUS)[:, None] / self.half_side
-            framed = (plane.abs() <= 1).all(-1).transpose(1, 2)
-            votes = torch.cat([(sharpness * (guessed - depth)).tanh() * framed, background], 1)
-            seen = torch.cat([plain, votes], 1)
-            if view == 0:
-                total, square, largest, first = seen, seen.square(), votes, seen
-            else:
-                total, square = total + seen, square + seen.square()
-                largest = torch.maximum(largest, votes)
+        maps = maps.float()  # 16 bits would round the sampling positions
+        centers = self.voxel_centers(maps.device)
+        first, largest = self._sample_view(maps[:, 0], cameras[:, 0], centers)
+        total, square = first, first.square()
+        for view in range(1, views):
+            sampled, votes = self._sample_view(maps[:, view], cameras[:, view], centers)
+            total, square = total + sampled, square + sampled.square()
+            largest = torch.maximum(largest, votes)
         mean = total / views
         variance = square / views - mean.square()
-        place = (cells / self.half_side).t().expand(batch, -1, -1)
-        pooled = torch.cat([mean, variance, first, largest, place], 1)
-        return pooled.unflatten(2, (self.resolution,) * 3)
+        position = (centers / self.half_side).t().expand(batch, -1, -1)
+        aggregated = torch.cat([mean, variance, first, largest, position], 1)
+        return aggregated.unflatten(2, (self.resolution,) * 3)
 
-    def forward(self, pictures: torch.Tensor, cameras: torch.Tensor, points: torch.Tensor):
-        """Views and world points (B, P, 3) -> signed distances (B, P) and colors (B, P, 3)."""
-        volume = self.unet(self.aggregate_views(self.extract_features(pictures), cameras))
+    def _sample_view(
+        self, maps: torch.Tensor, cameras: torch.Tensor, centers: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One view's feature maps (B, features, S, S), projected onto voxel centers (P, 3) by its cameras (B, 4, 4):
+        features (B, features, P) with depths turned into votes, and these votes alone (B, depths + 1, P)."""
+        local = (centers - cameras[:, None, :3, 3]) @ cameras[:, :3, :3]
+        plane = 2 * FOCAL * local[..., :2] / -local[..., 2:].clamp_max(-1e-3)
+        plane = (plane * plane.new_tensor([1.0, -1.0])).unsqueeze(2)
+        sampled = F.grid_sample(maps, plane, align_corners=False)[..., 0]
+        general, predicted, background = sampled.tensor_split((-1 - self.depths, -1), 1)
+        depth = (-local[..., 2] - RADIUS)[:, None] / self.half_side
+        in_frame = (plane.abs() <= 1).all(-1).transpose(1, 2)
+        sharpness = centers.new_tensor(SHARPNESS).repeat_interleave(self.depths // 2)[:, None]
+        votes = torch.cat([(sharpness * (predicted - depth)).tanh() * in_frame, background], 1)
+        return torch.cat([general, votes], 1), votes
+
+    def forward(self, images: torch.Tensor, cameras: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Images with masks (B, V, 4, S, S), cameras (B, V, 4, 4) and world points (B, P, 3) -> signed distances (B, P)
+        in world units and colors (B, P, 3) in 0..1."""
+        volume = self.unet(self.aggregate_views(self.extract_features(images), cameras))
         return self.decoder(volume, points / self.half_side)
 
     @torch.inference_mode()
     def reconstruct(self, views: Views, silhouette_constraint: bool = True) -> VolumeField:
         """The field of the object in ``views`` (see ``SurfaceModel``), resized to ``image_size``."""
         device = next(self.parameters()).device
-        pictures = torch.from_numpy(np.concatenate([views.images, views.masks[..., None]], -1)).to(device)
-        pictures = pictures.permute(0, 3, 1, 2).float()
-        if pictures.shape[-1] != self.image_size:
-            pictures = F.interpolate(pictures, (self.image_size,) * 2, mode="bilinear", antialias=True).clamp(0, 1)
+        images = torch.from_numpy(np.concatenate([views.images, views.masks[..., None]], -1)).to(device)
+        images = images.permute(0, 3, 1, 2).float()
+        if images.shape[-1] != self.image_size:
+            images = F.interpolate(images, (self.image_size,) * 2, mode="bilinear", antialias=True).clamp(0, 1)
         cameras = torch.from_numpy(views.camera_to_world).to(device)
-        volume = self.unet(self.aggregate_views(self.extract_features(pictures[None]), cameras[None]))[0]
+        volume = self.unet(self.aggregate_views(self.extract_features(images[None]), cameras[None]))[0]
         field = VolumeField(volume, self.decoder, self.half_side)
         if silhouette_constraint:
-            field.outline = Outline.of(views.masks[0], views.camera_to_world[0], field.distance, self.half_side)
+            field.silhouette_constraint = SilhouetteConstraint.from_mask(
+                views.masks[0], views.camera_to_world[0], field.distance, self.half_side
+            )
         return field
 
 
 def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceNetwork:
-    """The network in ``folder`` (``config.json`` and ``model.safetensors``). Raises UserError."""
+    """The network in ``folder`` (``config.json`` and ``model.safetensors``).
+
+    Raises UserError ``weights_missing`` or ``weights_broken``.
+    """
     config = Path(folder) / "config.json"
     tensors = read_tensors(Path(folder) / "model.safetensors")
     try:

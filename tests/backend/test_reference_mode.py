@@ -41,7 +41,7 @@ def test_reference_mode_does_a_whole_job(tmp_path):
     assert set(np.unique(confidence)) == {0, 85}  # the network's own colors, nothing of the picture
     tensors, views, *_ = load_state(tmp_path / "job")
     field = surface.field_from_tensors(tensors, tmp_path / "job")
-    assert field.outline is None
+    assert field.silhouette_constraint is None
     second_ring = camera.second_ring(90 - elevation["degrees"])
     assert views.names[1:9] == tuple(name for name, *_ in (*camera.FIRST_RING, *second_ring))
     assert views.names[9:13] == ("0_0", "0_1", "0_2", "0_3")
@@ -53,7 +53,7 @@ def test_mesh_lies_on_the_references_grid(tmp_path):
     torch.save(checkpoint(), tmp_path / "ckpt_215000.pth")
     convert(tmp_path / "ckpt_215000.pth", tmp_path / "surface")
     field = surface.load(tmp_path / "surface").reconstruct(tiny_views())
-    shape = meshing.extract(field, 47, 20_000, dense=field.grid_to_world)
+    shape = meshing.extract(field, 47, 20_000, reference_grid=field.grid_to_world)
     assert meshing.measure(shape)["watertight"]
 
     steps = torch.linspace(-1, 1, 48)

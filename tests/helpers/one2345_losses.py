@@ -1,4 +1,4 @@
-"""What One-2-3-45's network was trained to make small (the released configuration)."""
+"""The training losses of One-2-3-45's network (the released configuration)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from tests.helpers.one2345_rendering import Rendered
 
 ANNEALED_AFTER = 25_000
-"""Steps until surfaces seen from behind count fully (``annealing`` of ``render``)."""
+"""Steps until ``annealing`` of ``render`` reaches 1."""
 SPARSE_WEIGHT, SPARSE_FULL_AFTER = 0.02, 50_000
 MASK_WEIGHT, MASK_FROM = 0.1, 50_000
 EIKONAL_WEIGHT = 0.1
 DECAY = 100
-"""Of the sparseness term: distances beyond a few hundredths cost nothing."""
+"""Decay rate of the sparseness term: distances beyond a few hundredths cost almost nothing."""
 FEWEST_BACKGROUND = 0.02
-"""Share of background rays from which on the mask term is used."""
+"""Least fraction of background rays for which the mask term is used."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def annealing(step: int) -> float:
 def losses(
     rendered: Rendered, color: torch.Tensor, mask: torch.Tensor, random_distance: torch.Tensor, step: int
 ) -> Losses:
-    """``color`` (R, 3) and ``mask`` (R, 1) are the truth of the rays, 1 on the object; ``random_distance`` (P, 1) the
+    """``color`` (R, 3) and ``mask`` (R, 1), 1 on the object, are the rays' ground truth; ``random_distance`` (P, 1) the
     distances at random points of the cube."""
     valid = rendered.valid.float().expand_as(color)
     color_error = ((rendered.color - color).abs() * valid).sum() / (valid.sum() + 1e-5)

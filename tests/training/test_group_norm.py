@@ -7,7 +7,7 @@ import copy
 import torch
 from diffusers import UNet2DConditionModel
 
-from backend.surface.network import Features, VolumeUNet
+from backend.surface.network import FeatureUNet, VolumeUNet
 from training import group_norm
 
 
@@ -29,7 +29,7 @@ def test_the_fused_normalization_is_pytorchs(monkeypatch):
     more = torch.tensor([3, 500]), torch.randn(2, 1, 16)
     for plain, given in (
         (unet, (torch.randn(2, 8, 8, 8), *more)),
-        (Features(8), (torch.randn(2, 4, 16, 16),)),
+        (FeatureUNet(8), (torch.randn(2, 4, 16, 16),)),
         (VolumeUNet(7, [8, 16]), (torch.randn(1, 7, 8, 8, 8),)),
     ):
         for parameter in plain.parameters():  # fresh norms are all ones and zeros

@@ -1,7 +1,7 @@
-"""Normalization by the statistics of the present input, at inference too: the network was never used otherwise.
+"""Normalization by the statistics of the current input, at inference too: the network was never used otherwise.
 
-That is training mode here; evaluation mode takes the stored statistics instead. No running average is kept, so results
-never depend on earlier inputs.
+That is training mode here; evaluation mode uses the stored statistics instead. Running averages are never updated, so
+results do not depend on earlier inputs.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 EPSILON = 1e-5
 THREADS = 2
-"""PyTorch adds up a batch's rows in float32, one part per thread, so that on a CPU the number of threads shows in the
-fifth digit; the reference's values, which the tests hold us to, were made with two."""
+"""PyTorch sums a batch's rows in float32 with one partial sum per thread, so on a CPU the number of threads changes the
+fifth digit. The reference's values, against which the tests compare, were computed with two."""
 
 
 class BatchNorm(nn.Module):
@@ -31,18 +31,18 @@ class BatchNorm(nn.Module):
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return F.batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, eps=EPSILON)
-        with _threads(THREADS):
+        with _num_threads(THREADS):
             return F.batch_norm(rows.contiguous(), None, None, self.weight, self.bias, True, eps=EPSILON)
 
 
 class ActivatedBatchNorm(BatchNorm):
-    """Batch normalization of maps (N, C, H, W) with a scale that is never negative, and a leaky ReLU (in-place ABN,
+    """Batch normalization of maps (N, C, H, W) with a scale that is never negative, then a leaky ReLU (in-place ABN,
     arXiv 1712.02616)."""
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         mean, variance = self.running_mean, self.running_var
         if self.training:
-            # In two passes: F.batch_norm's own on a CPU is wrong by up to 3 % of a deviation over two million values.
+            # Two passes: over two million values, F.batch_norm on a CPU is off by up to 3 % of a standard deviation.
             center = maps.mean((0, 2, 3), keepdim=True)
             mean, variance = center.flatten(), (maps - center).square().mean((0, 2, 3))
         scale = self.weight.abs() + EPSILON
@@ -50,7 +50,7 @@ class ActivatedBatchNorm(BatchNorm):
 
 
 @contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
+def _num_threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

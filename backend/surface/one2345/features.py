@@ -10,7 +10,7 @@ from .batchnorm import ActivatedBatchNorm
 
 
 class ConvABN(nn.Module):
-    """A convolution without bias, normalized and activated; keeps the size for stride 1."""
+    """A convolution without bias, normalized and activated; stride 1 preserves the size."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1):
         super().__init__()
@@ -22,7 +22,7 @@ class ConvABN(nn.Module):
 
 
 class FeatureNetwork(nn.Module):
-    """Pictures (N, 3, S, S) in 0..1 -> features at full, half and quarter size: 8, 16 and 32 channels. S: 4 * k."""
+    """Images (N, 3, S, S) in 0..1, S a multiple of 4 -> 8, 16 and 32 features at full, half and quarter size."""
 
     def __init__(self):
         super().__init__()
@@ -35,19 +35,19 @@ class FeatureNetwork(nn.Module):
         self.smooth1 = nn.Conv2d(32, 16, 3, padding=1)
         self.smooth0 = nn.Conv2d(32, 8, 3, padding=1)
 
-    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        full = self.conv0(pictures)
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        full = self.conv0(images)
         half = self.conv1(full)
         quarter = self.toplayer(self.conv2(half))
-        half = _enlarge(quarter, 2) + self.lat1(half)
-        full = _enlarge(half, 2) + self.lat0(full)
+        half = _upsample(quarter, 2) + self.lat1(half)
+        full = _upsample(half, 2) + self.lat0(full)
         return self.smooth0(full), self.smooth1(half), quarter
 
 
 def fuse(full: torch.Tensor, half: torch.Tensor, quarter: torch.Tensor) -> torch.Tensor:
     """All three sizes of features as one map at full size (N, 56, S, S), the coarsest first."""
-    return torch.cat([_enlarge(quarter, 4), _enlarge(half, 2), full], 1)
+    return torch.cat([_upsample(quarter, 4), _upsample(half, 2), full], 1)
 
 
-def _enlarge(x: torch.Tensor, times: int) -> torch.Tensor:
-    return F.interpolate(x, scale_factor=times, mode="bilinear", align_corners=True)
+def _upsample(x: torch.Tensor, factor: int) -> torch.Tensor:
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=True)

@@ -1,4 +1,4 @@
-"""The field that the reconstruction network makes of one object."""
+"""One-2-3-45's field: signed distances by the SDF network, colors blended from the source views."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 import torch
 
 from ...errors import ErrorCode, UserError
-from .color import Sources, gather
+from .color import SourceViews, gather_point_features
 from .network import One2345
-from .poses import Frame, normalize
+from .poses import NormalizedFrame, normalize
 
 HALF_SIDE = 0.72
-"""World units. The network was trained on objects in a cube of half side 0.5, which may stand turned in ours; farther
-out, where nothing was ever supervised, it leaves shells that are no part of the object."""
-BLOCK = 1 << 16
+"""World units. The network was trained on objects in a cube of half side 0.5, which may be rotated in ours. Farther
+out, where nothing was ever supervised, it produces shells that do not belong to the object."""
+DISTANCE_BLOCK = 1 << 16
 """Distances computed at once: about 150 MB of activations."""
 COLOR_BLOCK = 1 << 11
 """Colors computed at once: about 150 MB."""
 
 
 class One2345Field:
-    """The ``Field`` of ``data.py``; all tensors on the network's device."""
+    """A ``Field`` (backend/types.py); all tensors are on the network's device."""
 
     half_side = HALF_SIDE
 
@@ -37,54 +37,54 @@ class One2345Field:
         maps: torch.Tensor | None = None,
     ):
         """``images`` (32, 3, 256, 256) in 0..1; ``cameras`` (33, 4, 4): the reference view's and theirs, OpenGL axes;
-        ``volume`` (16, R, R, R) and its seen voxels (R, R, R) bool; ``maps`` (32, 56, 256, 256): the images' features,
-        left out: computed when a color is first wanted."""
+        ``volume`` (16, R, R, R) and the mask (R, R, R) bool of voxels that at least two views see; ``maps``
+        (32, 56, 256, 256): the images' fused features, computed when the first color is needed if omitted."""
         self.network, self.images, self.cameras, self.volume, self.mask = network, images, cameras, volume, mask
-        self.frame: Frame = normalize(cameras)
+        self.frame: NormalizedFrame = normalize(cameras)
         self._maps = maps
 
     @classmethod
     @torch.no_grad()
-    def of(cls, network: One2345, images: torch.Tensor, cameras: np.ndarray) -> One2345Field:
-        """The field of an object in its source images, seen by ``cameras`` (see ``__init__``)."""
+    def from_images(cls, network: One2345, images: torch.Tensor, cameras: np.ndarray) -> One2345Field:
+        """The field of an object in its source images and their cameras (see ``__init__``)."""
         maps = network.features(images)
         projections = torch.from_numpy(normalize(cameras).projections).to(images.device)
         return cls(network, images, cameras, *network.volume(maps, projections), maps)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        found = _in_blocks(self.distances, self._normalized(points), BLOCK, 1)
-        return found[:, 0].cpu().numpy() * np.float32(self.frame.scale)
+        distances = _in_blocks(self.distances, self._normalized(points), DISTANCE_BLOCK, 1)
+        return distances[:, 0].cpu().numpy() * np.float32(self.frame.scale)
 
     def color(self, points: np.ndarray) -> np.ndarray:
         return _in_blocks(self.colors, self._normalized(points), COLOR_BLOCK, 3).clamp(0, 1).cpu().numpy()
 
     @torch.no_grad()
     def distances(self, points: torch.Tensor) -> torch.Tensor:
-        """Normalized points (P, 3) -> distances (P, 1) in normalized units."""
+        """Normalized points (P, 3) -> signed distances (P, 1) in normalized units."""
         return self.network.sdf_network_lod0.distance(self.volume, points)
 
     @torch.no_grad()
     def colors(self, points: torch.Tensor) -> torch.Tensor:
-        """Normalized points (P, 3) -> colors (P, 3) as seen from straight outside; no view counts as hidden."""
-        _, slope = self.network.sdf_network_lod0.gradient(self.volume, points)
-        outwards = slope / slope.norm(dim=1, keepdim=True).clamp_min(1e-6)
-        return self.network.rendering_network_lod0(gather(self.sources, points, outwards))
+        """Normalized points (P, 3) -> colors (P, 3), viewed along the field's gradient; occlusion is not tested."""
+        _, gradient = self.network.sdf_network_lod0.gradient(self.volume, points)
+        outwards = gradient / gradient.norm(dim=1, keepdim=True).clamp_min(1e-6)
+        return self.network.rendering_network_lod0(gather_point_features(self.sources, points, outwards))
 
     @property
-    def sources(self) -> Sources:
+    def sources(self) -> SourceViews:
         """What colors are blended from."""
         if self._maps is None:
             with torch.no_grad():
                 self._maps = self.network.features(self.images)
         projections = torch.from_numpy(self.frame.projections).to(self.volume.device)
-        cameras = torch.from_numpy(self.frame.camera_to_world[:, :3, 3]).to(self.volume.device)
-        return Sources(self.images, self._maps, self.volume, self.mask, projections, cameras)
+        camera_centers = torch.from_numpy(self.frame.camera_to_world[:, :3, 3]).to(self.volume.device)
+        return SourceViews(self.images, self._maps, self.volume, self.mask, projections, camera_centers)
 
     def grid_to_world(self, points: np.ndarray) -> np.ndarray:
         return self.frame.to_world(points)
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Pictures in 8 bits, the volume in 16: feature maps are 60 times as large and are computed anew."""
+        """Images in 8 bits, the volume in 16; the feature maps are 60 times as large and can be recomputed."""
         return {
             "one2345.images": (self.images * 255).round().to(torch.uint8).cpu(),
             "one2345.cameras": torch.from_numpy(self.cameras),
@@ -97,26 +97,31 @@ class One2345Field:
         return torch.from_numpy(self.frame.from_world(points)).to(self.volume.device)
 
 
-def field_from(tensors: dict[str, torch.Tensor], path: Path | str, device: str | torch.device = "cpu") -> One2345Field:
-    """The field that ``One2345Field.tensors`` described; ``path`` is named if it cannot be. Raises UserError."""
+def from_tensors(
+    tensors: dict[str, torch.Tensor], path: Path | str, device: str | torch.device = "cpu"
+) -> One2345Field:
+    """The field that ``One2345Field.tensors`` described. Raises UserError ``field_broken``, which names ``path``."""
     try:
-        network = One2345.of(
-            {name.removeprefix("network."): each for name, each in tensors.items() if name.startswith("network.")}
+        network = One2345.from_state_dict(
+            {name.removeprefix("network."): tensor for name, tensor in tensors.items() if name.startswith("network.")}
         )
         images, cameras, volume, mask = (tensors[f"one2345.{name}"] for name in ("images", "cameras", "volume", "mask"))
         if images.shape[1:] != (3, 256, 256) or cameras.shape != (len(images) + 1, 4, 4):
-            raise ValueError("pictures and cameras do not fit")
+            raise ValueError("images and cameras do not match")
         if volume.shape != (16, *mask.shape):
-            raise ValueError("volume and mask do not fit")
+            raise ValueError("volume and mask do not match")
     except (KeyError, RuntimeError, ValueError) as error:
         raise UserError(
             ErrorCode.FIELD_BROKEN, f"{path} does not hold a field of this version: generate the mesh again."
         ) from error
     network = network.requires_grad_(False).to(device)
-    pictures = images.to(device).float() / 255
-    return One2345Field(network, pictures, cameras.numpy(), volume.to(device).float(), mask.to(device))
+    images = images.to(device).float() / 255
+    return One2345Field(network, images, cameras.numpy(), volume.to(device).float(), mask.to(device))
 
 
-def _in_blocks(ask: Callable, points: torch.Tensor, size: int, columns: int) -> torch.Tensor:
-    blocks = [ask(block) for block in points.split(size)] if len(points) else [points.new_zeros(0, columns)]
+def _in_blocks(
+    function: Callable[[torch.Tensor], torch.Tensor], points: torch.Tensor, size: int, columns: int
+) -> torch.Tensor:
+    """``function`` of points (P, 3), ``size`` at a time -> (P, columns)."""
+    blocks = [function(block) for block in points.split(size)] if len(points) else [points.new_zeros(0, columns)]
     return torch.cat(blocks)

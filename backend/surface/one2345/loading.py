@@ -1,4 +1,4 @@
-"""The public checkpoint -> a folder of our own layout -> the network. Every name and every shape has to fit."""
+"""The public checkpoint -> a folder in our own layout -> the network. All names and shapes must match."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from .network import One2345
 
 KIND = "one2345"
 NETWORKS = ("pyramid_feature_network", "sdf_network_lod0", "rendering_network_lod0", "variance_network_lod0")
-"""The checkpoint's parts that are used; what else is in it (optimizer, counters, a second level) is not."""
+"""The sub-networks of the checkpoint that are used; its other content (optimizer, counters, a second level) is not."""
 COUNTER = "num_batches_tracked"
 
 
 def recognize(keys: set[str]) -> bool:
-    """Whether a file with these top-level names is meant to be a One-2-3-45 reconstruction checkpoint."""
+    """Whether a file with these top-level keys is (meant to be) a One-2-3-45 reconstruction checkpoint."""
     return not keys.isdisjoint(NETWORKS)
 
 
 def convert(source: Path, folder: Path) -> None:
     """Write the checkpoint ``source`` (``ckpt_215000.pth``) as ``model.safetensors`` and ``config.json`` in ``folder``.
 
-    Raises UserError (those of ``read_checkpoint``, ``weights_broken``, ``weights_mismatch``); then nothing is written.
+    Raises UserError ``weights_broken``, ``weights_mismatch`` or one of ``read_checkpoint``'s before writing anything.
     """
     tensors = _flattened(read_checkpoint(Path(source)), source)
     with torch.device("meta"):
         expected = One2345().state_dict()
-    shapes = ({name: each.shape for name, each in part.items()} for part in (expected, tensors))
-    if wrong := state_dict_mismatch(*shapes):
+    expected_shapes = {name: tensor.shape for name, tensor in expected.items()}
+    if wrong := state_dict_mismatch(expected_shapes, {name: tensor.shape for name, tensor in tensors.items()}):
         raise UserError(
             ErrorCode.WEIGHTS_MISMATCH,
             f"{source} is not a One-2-3-45 checkpoint of the released kind: it {wrong}. Download it again.",
         )
-    tensors = {name: each.float() if each.is_floating_point() else each for name, each in tensors.items()}
-    unfit = [name for name, each in tensors.items() if each.dtype != torch.float32 or not each.isfinite().all()]
-    if unfit:
+    tensors = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    invalid = [name for name, tensor in tensors.items() if tensor.dtype != torch.float32 or not tensor.isfinite().all()]
+    if invalid:
         raise UserError(
-            ErrorCode.WEIGHTS_BROKEN, f"{source} is damaged: {min(unfit)} holds no numbers. Download it again."
+            ErrorCode.WEIGHTS_BROKEN,
+            f"{source} is damaged: {min(invalid)} contains invalid numbers. Download it again.",
         )
     write_tensors(Path(folder) / "model.safetensors", tensors, quantize=False)
     (Path(folder) / "config.json").write_text(json.dumps({"kind": KIND}), encoding="utf-8")
@@ -52,7 +53,7 @@ def load(folder: Path | str, device: str | torch.device = "cpu") -> One2345Model
     """The network that ``convert`` wrote into ``folder``. Raises UserError."""
     tensors = read_tensors(Path(folder) / "model.safetensors")
     try:
-        network = One2345.of(tensors)
+        network = One2345.from_state_dict(tensors)
     except RuntimeError as error:
         raise UserError(
             ErrorCode.WEIGHTS_BROKEN, f"{folder} does not hold a One-2-3-45 network: install these weights again."
@@ -61,16 +62,16 @@ def load(folder: Path | str, device: str | torch.device = "cpu") -> One2345Model
 
 
 def _flattened(content: dict, source: Path) -> dict[str, torch.Tensor]:
-    """The parts as one dictionary, ``NETWORK.name``; counters of batches, which older files lack, are left out."""
+    """All state dicts as one, ``NETWORK.name``, without the batch counters, which older files lack."""
     tensors = {}
     for network in NETWORKS:
-        part = content.get(network)
-        if not isinstance(part, dict) or not all(
-            isinstance(each, torch.Tensor) and each.layout == torch.strided for each in part.values()
+        state = content.get(network)
+        if not isinstance(state, dict) or not all(
+            isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided for tensor in state.values()
         ):
             raise UserError(
                 ErrorCode.WEIGHTS_MISMATCH,
-                f"{source} is not a whole One-2-3-45 checkpoint: its part {network} is missing. Download it again.",
+                f"{source} is not a complete One-2-3-45 checkpoint: {network} is missing. Download it again.",
             )
-        tensors |= {f"{network}.{name}": each for name, each in part.items() if not str(name).endswith(COUNTER)}
+        tensors |= {f"{network}.{name}": tensor for name, tensor in state.items() if not str(name).endswith(COUNTER)}
     return tensors

@@ -18,7 +18,7 @@ LAYOUTS = tuple(
     tuple(f"{name}_{index}" for name in (*_RINGS[0], *second) for index in range(len(NEIGHBORS)))
     for second in _RINGS[1:]
 )
-"""The 32 source views in the order in which the network was trained on them, for either second ring."""
+"""The 32 source views in the order of the network's training, for either second ring."""
 
 
 class One2345Model:
@@ -36,21 +36,24 @@ class One2345Model:
 
         silhouette_constraint: ignored, the reference has none. Raises UserError ``too_few_views``.
         """
-        pictures, cameras = source_views(views)
-        images = torch.from_numpy(pictures).to(next(self.network.parameters()).device).permute(0, 3, 1, 2)
+        pixels, cameras = select_source_views(views)
+        images = torch.from_numpy(pixels).to(next(self.network.parameters()).device).permute(0, 3, 1, 2)
         if images.shape[-1] != IMAGE_SIZE:
             images = F.interpolate(images, (IMAGE_SIZE,) * 2, mode="bilinear", antialias=True).clamp(0, 1)
-        return One2345Field.of(self.network, images.contiguous(), cameras)
+        return One2345Field.from_images(self.network, images.contiguous(), cameras)
 
 
-def source_views(views: Views) -> tuple[np.ndarray, np.ndarray]:
-    """The 32 source pictures (32, H, W, 3) in the order of training, and 33 cameras (33, 4, 4): the picture's first."""
-    places = {name: index for index, name in enumerate(views.names)}
-    layout = next((names for names in LAYOUTS if all(name in places for name in ("input", *names))), None)
+def select_source_views(views: Views) -> tuple[np.ndarray, np.ndarray]:
+    """The 32 source images (32, H, W, 3) in training order, and 33 cameras (33, 4, 4): the input image's first.
+
+    Raises UserError ``too_few_views``.
+    """
+    index_of = {name: index for index, name in enumerate(views.names)}
+    layout = next((names for names in LAYOUTS if all(name in index_of for name in ("input", *names))), None)
     if layout is None:
         raise UserError(
             ErrorCode.TOO_FEW_VIEWS,
-            "These weights need all 40 generated views: choose the standard or the high preset.",
+            "These weights need all 40 generated views: set the quality to standard or high.",
         )
-    sources = [places[name] for name in layout]
-    return views.images[sources].astype(np.float32), views.camera_to_world[[places["input"], *sources]]
+    sources = [index_of[name] for name in layout]
+    return views.images[sources].astype(np.float32), views.camera_to_world[[index_of["input"], *sources]]

@@ -10,25 +10,21 @@ from torch import nn
 from .color import ColorNetwork
 from .features import FeatureNetwork, fuse
 from .sdf import SdfNetwork
-from .volume import aggregate
+from .volume import aggregate_views
 
 
-class Deviation(nn.Module):
-    """How sharply volume rendering sees the surface; extraction never asks."""
+class VarianceNetwork(nn.Module):
+    """The sharpness of volume rendering (NeuS, arXiv 2106.10689), which only training uses; part of the checkpoint."""
 
     def __init__(self):
         super().__init__()
         self.variance = nn.Parameter(torch.tensor(0.2))
 
-    def forward(self) -> torch.Tensor:
-        """The inverse standard deviation, ()."""
-        return torch.exp(10 * self.variance).clamp(1e-6, 1e6)
-
 
 class One2345(nn.Module):
     """The four sub-networks, under their names in the checkpoint.
 
-    To be used in training mode, as it is made: the statistics of the present input belong to what it computes.
+    Use it in training mode, the default: the statistics of the current input are part of the computation.
     """
 
     def __init__(self):
@@ -36,29 +32,30 @@ class One2345(nn.Module):
         self.pyramid_feature_network = FeatureNetwork()
         self.sdf_network_lod0 = SdfNetwork()
         self.rendering_network_lod0 = ColorNetwork()
-        self.variance_network_lod0 = Deviation()
+        self.variance_network_lod0 = VarianceNetwork()
 
     @classmethod
-    def of(cls, tensors: dict[str, torch.Tensor]) -> One2345:
-        """The network with these weights; RuntimeError unless exactly its names and shapes are there."""
+    def from_state_dict(cls, tensors: dict[str, torch.Tensor]) -> One2345:
+        """The network with these weights. Raises RuntimeError unless all names and shapes match."""
         with torch.device("meta"):
             network = cls()
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
         return network
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Pictures (N, 3, 256, 256) in 0..1 -> fused feature maps (N, 56, 256, 256). All views of an object at once:
-        they are normalized together."""
-        with _exact():
+        """Images (N, 3, 256, 256) in 0..1 -> fused feature maps (N, 56, 256, 256). All views of an object must come
+        together: they are normalized together."""
+        with _without_tf32():
             return fuse(*self.pyramid_feature_network(images))
 
     def volume(self, maps: torch.Tensor, projections: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Fused maps and projections (N, 4, 4) -> volume (16, R, R, R) and its seen voxels (R, R, R) bool."""
-        with _exact():
-            pooled, mask = aggregate(self.sdf_network_lod0.compress_layer(maps), projections)
-            return self.sdf_network_lod0.sparse_costreg_net(pooled, mask)[0], mask
+        """Fused maps and projections (N, 4, 4) -> volume (16, R, R, R) and the mask (R, R, R) bool of voxels that at
+        least two views see."""
+        with _without_tf32():
+            aggregated, mask = aggregate_views(self.sdf_network_lod0.compress_layer(maps), projections)
+            return self.sdf_network_lod0.sparse_costreg_net(aggregated, mask)[0], mask
 
 
-def _exact() -> contextlib.AbstractContextManager:
-    """Convolutions in full float32 on a GPU too, not in TF32, where they would differ in the third digit."""
+def _without_tf32() -> contextlib.AbstractContextManager:
+    """Convolutions in full float32 on a GPU too: in TF32 they would differ from the reference in the third digit."""
     return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)

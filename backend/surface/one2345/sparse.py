@@ -1,8 +1,8 @@
-"""The sparse 3D U-Net, computed densely: a zero-filled array beside a mask of the sites that exist.
+"""The sparse 3D U-Net, computed densely: a zero-filled array and a mask of the active sites.
 
-Sites are where at least two views see a voxel, five sixths of the grid, so a dense convolution costs hardly more than a
-sparse one. What makes it sparse is kept: sites that do not exist contribute nothing, statistics are taken over those
-that do, and a step to the next coarser lattice may create sites beyond the grid's upper end (torchsparse 1.4).
+A site is active where at least two views see its voxel. That holds for five sixths of the grid, so a dense convolution
+costs hardly more than a sparse one. The sparse semantics (torchsparse 1.4) are preserved: inactive sites contribute
+nothing, statistics are over active sites, and downsampling may create sites beyond the grid's upper end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from .batchnorm import BatchNorm
 
 
-class Kernel(nn.Module):
+class SparseConv3d(nn.Module):
     """Weights of a 3 x 3 x 3 sparse convolution: (27, inputs, outputs), x fastest. Arrays are indexed [x, y, z]."""
 
     def __init__(self, inputs: int, outputs: int):
@@ -22,64 +22,65 @@ class Kernel(nn.Module):
         self.kernel = nn.Parameter(torch.randn(27, inputs, outputs) / (27 * inputs) ** 0.5)
 
     def same(self, x: torch.Tensor) -> torch.Tensor:
-        """(1, C, X, Y, Z) -> the same sites; the caller clears all others."""
+        """Stride 1: (1, C, X, Y, Z) -> the same size; the caller clears inactive sites."""
         return F.conv3d(x, self._dense(4, 3), padding=1)
 
     def down(self, x: torch.Tensor) -> torch.Tensor:
-        """To every second place per axis, one beyond the end where the side is even."""
-        return F.conv3d(_made_odd(x), self._dense(4, 3), stride=2, padding=1)
+        """Stride 2: to every second site along each axis, one beyond the end where the side is even."""
+        return F.conv3d(_pad_to_odd(x), self._dense(4, 3), stride=2, padding=1)
 
     def up(self, x: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-        """Back to the sites (of an array of ``shape``) that ``down`` came from."""
-        found = F.conv_transpose3d(x, self._dense(3, 4), stride=2, padding=1)
-        return found[..., : shape[-3], : shape[-2], : shape[-1]]
+        """The transpose of ``down``: back to an array of ``shape``."""
+        y = F.conv_transpose3d(x, self._dense(3, 4), stride=2, padding=1)
+        return y[..., : shape[-3], : shape[-2], : shape[-1]]
 
     def _dense(self, first: int, second: int) -> torch.Tensor:
         return self.kernel.unflatten(0, (3, 3, 3)).permute(first, second, 2, 1, 0)
 
 
 def down_mask(mask: torch.Tensor) -> torch.Tensor:
-    """The sites (X, Y, Z) bool that ``Kernel.down`` makes: next to a site, and not below the lowest one on any axis."""
-    coarse = F.max_pool3d(_made_odd(mask.float()[None, None]), 3, 2, 1)[0, 0] > 0
+    """The active sites after ``SparseConv3d.down`` of a mask (X, Y, Z) bool: next to an active site, and not below the
+    lowest one along any axis."""
+    coarse = F.max_pool3d(_pad_to_odd(mask.float()[None, None]), 3, 2, 1)[0, 0] > 0
     for axis in range(3):
-        others = [each for each in range(3) if each != axis]
+        others = [other for other in range(3) if other != axis]
         lowest = int(mask.any(others[1]).any(others[0]).int().argmax())
         coarse.narrow(axis, 0, (lowest + 1) // 2).fill_(False)
     return coarse
 
 
-def _made_odd(x: torch.Tensor) -> torch.Tensor:
+def _pad_to_odd(x: torch.Tensor) -> torch.Tensor:
     z, y, x_ = (1 - side % 2 for side in reversed(x.shape[-3:]))
     return F.pad(x, (0, z, 0, y, 0, x_))
 
 
 class Block(nn.Module):
-    """A sparse convolution, normalized over its sites, and a ReLU."""
+    """A sparse convolution, normalization over the active sites, and a ReLU."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.net = nn.ModuleList([Kernel(inputs, outputs), BatchNorm(outputs)])
+        self.net = nn.ModuleList([SparseConv3d(inputs, outputs), BatchNorm(outputs)])
 
     def same(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return self._finish(self.net[0].same(x), mask)
+        return self._normalize(self.net[0].same(x), mask)
 
     def down(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """``mask``: of the result."""
-        return self._finish(self.net[0].down(x), mask)
+        """``mask``: the active sites of the result."""
+        return self._normalize(self.net[0].down(x), mask)
 
     def up(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return self._finish(self.net[0].up(x, mask.shape), mask)
+        return self._normalize(self.net[0].up(x, mask.shape), mask)
 
-    def _finish(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        finished = torch.zeros_like(x)
-        finished[0, :, mask] = F.relu(self.net[1](x[0, :, mask].T)).T
-        return finished
+    def _normalize(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        normalized = torch.zeros_like(x)
+        normalized[0, :, mask] = F.relu(self.net[1](x[0, :, mask].T)).T
+        return normalized
 
 
 class SparseUNet(nn.Module):
-    """Features (1, 32, X, Y, Z), zero outside the sites (X, Y, Z) bool -> (1, 16, X, Y, Z), likewise.
+    """Features (1, 32, X, Y, Z), zero outside the active sites (X, Y, Z) bool -> (1, 16, X, Y, Z), likewise.
 
-    Four lattices; the steps up are added to what the steps down passed by.
+    Four resolutions with additive skip connections.
     """
 
     def __init__(self):
