@@ -9,8 +9,9 @@ import numpy as np
 
 from backend import camera
 from backend.meshing.extraction import isosurface
-from backend.meshing.grid_sampling import sample as sample_grid
+from backend.meshing.grid_sampling import sample_coarse_to_fine
 from backend.rendering import raycasting
+from backend.rendering.sampling import sample_texture
 from backend.types import Mesh, TexturedMesh
 from procedural.scene import Scene
 
@@ -52,7 +53,7 @@ class Truth:
     def __init__(self, scene: Scene, resolution: int = RESOLUTION, view_size: int = 256):
         self.scene, self.view_size = scene, view_size
         self.pose = camera.camera_to_world(90.0 - scene.elevation, 0.0)
-        values = sample_grid(scene, resolution)
+        values = sample_coarse_to_fine(scene, resolution)
         vertices, faces = isosurface(values)
         cell = 2 * scene.half_side / (len(values) - 1)
         self.mesh = Mesh((vertices * cell - scene.half_side).astype(np.float32), faces)
@@ -140,7 +141,7 @@ def _unlit(textured: TexturedMesh, poses: np.ndarray, size: int) -> np.ndarray:
     hit, _, face, weights = raycasting.cast(textured.mesh, *_rays(poses, size))
     uvs = np.einsum("pc,pcd->pd", weights[hit], textured.uvs[face[hit]])
     pictures = np.ones((len(hit), 3), np.float32)
-    pictures[hit] = raycasting.sample(textured.texture, uvs)
+    pictures[hit] = sample_texture(textured.texture, uvs)
     return pictures.reshape(len(poses), size, size, 3)
 
 

@@ -1,7 +1,6 @@
-"""Field -> closed, manifold mesh with a face budget, and the measurements that prove it."""
+"""Field -> closed, manifold mesh with a face budget, and measurements of the result."""
 
 from .extraction import extract
-from .grid_sampling import cube
 from .measurement import measure
 
-__all__ = ["cube", "extract", "measure"]
+__all__ = ["extract", "measure"]

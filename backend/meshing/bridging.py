@@ -1,64 +1,70 @@
-"""Join the parts of an object that a field tells apart: a pole too thin for the grid must not take its foot along."""
+"""Connect components of an object that a field separates: a pole too thin for the grid must not cost its base."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
 
-WIDEST_GAP = 0.25
-"""World units that are bridged at most."""
-UNSURE = 0.4
-"""A true gap's middle is half as far from the surface as the gap is wide. Where the field says less than this share, it
-lost a part that is hidden from most sides, as the top of an umbrella's pole or what holds a lampshade."""
-NARROW = 3
-"""Cells that are bridged in any case."""
-SMALLEST_SHARE = 0.002
-"""Of the main part's volume: what is smaller is a crumb. A mast, a skid or a sail is larger."""
-RADIUS = 1.2
-"""Of a bridge, in cells."""
+MAX_GAP = 0.25
+"""World units; wider gaps are never bridged."""
+SHALLOW_GAP_RATIO = 0.4
+"""The middle of a true gap is half as far from the surface as the gap is wide. Where the field is lower than this share
+of the gap's width, the network lost a structure that is hidden in most views, like the top of an umbrella's pole."""
+NARROW_GAP = 3
+"""Grid cells; gaps up to this width are always bridged."""
+MIN_VOLUME_RATIO = 0.002
+"""Components with less than this share of the largest one's volume are dropped as debris. A mast, a skid or a sail is
+larger."""
+BRIDGE_RADIUS = 1.2
+"""Grid cells."""
 
 
-def join(values: np.ndarray, cell: float) -> np.ndarray:
-    """Distances on a grid (X, Y, Z), negative inside, where every part near the largest one is joined to it.
+def bridge_components(values: np.ndarray, cell: float) -> np.ndarray:
+    """Signed distances on a grid (X, Y, Z), negative inside -> the same with nearby components bridged to the largest.
 
-    cell: side of a grid cell in world units. Parts are joined from the nearest to the farthest, by a rod between the
-    two nearest grid points inside, so that a foot may hang on a pole that itself had to be joined.
+    cell: side of a grid cell in world units. Components are visited from the nearest to the farthest, and bridged by a
+    rod between the two closest grid points inside, so that a base may hang on a pole that had to be bridged itself
+    (docs/adr/009-bridge-shallow-gaps.md).
     """
     labels, count = ndimage.label(values < 0)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
     largest = sizes.argmax()
-    main, grown = labels == largest, True
-    apart = [part for part in range(1, count + 1) if sizes[part] >= SMALLEST_SHARE * sizes[largest] and part != largest]
-    while apart:
-        if grown:
+    main = labels == largest
+    remaining = [
+        label for label in range(1, count + 1) if sizes[label] >= MIN_VOLUME_RATIO * sizes[largest] and label != largest
+    ]
+    distance, nearest = np.empty(0), np.empty(0, int)  # computed whenever the main component has grown
+    main_has_grown = True
+    while remaining:
+        if main_has_grown:
             distance, nearest = ndimage.distance_transform_edt(~main, return_indices=True)
-        gaps = ndimage.minimum(distance, labels, apart)
+        gaps = ndimage.minimum(distance, labels, remaining)
         gap = min(gaps)
-        part = apart.pop(int(np.argmin(gaps)))
-        if gap * cell > WIDEST_GAP:
+        label = remaining.pop(int(np.argmin(gaps)))
+        if gap * cell > MAX_GAP:
             break
-        end = np.array(ndimage.minimum_position(distance, labels, part))
+        end = np.array(ndimage.minimum_position(distance, labels, label))
         start = nearest[(slice(None), *end)]
-        way = np.linspace(start, end, 2 * int(gap) + 3).T
-        between = ndimage.map_coordinates(values, way, order=1).max()
-        # Both ends of a gap lie inside by half a cell or so: it is a cell narrower than counted.
-        grown = gap <= NARROW or between < UNSURE * (gap - 1) * cell
-        if grown:
-            values = _rod(values, start, end, cell)
-            main |= labels == part
+        path = np.linspace(start, end, 2 * int(gap) + 3).T
+        highest = ndimage.map_coordinates(values, path, order=1).max()
+        # Both ends of a gap lie about half a cell inside, so it is one cell narrower than counted.
+        main_has_grown = gap <= NARROW_GAP or highest < SHALLOW_GAP_RATIO * (gap - 1) * cell
+        if main_has_grown:
+            values = _add_rod(values, start, end, cell)
+            main |= labels == label
     return values
 
 
-def _rod(values: np.ndarray, start: np.ndarray, end: np.ndarray, cell: float) -> np.ndarray:
-    """The union with a rod between two grid points (3,)."""
+def _add_rod(values: np.ndarray, start: np.ndarray, end: np.ndarray, cell: float) -> np.ndarray:
+    """The union of a grid of distances with a rod between two grid points (3,)."""
     low = np.maximum(np.minimum(start, end) - 3, 1)  # the outermost layer stays positive, or the surface would be open
     high = np.minimum(np.maximum(start, end) + 4, np.subtract(values.shape, 1))
-    box = tuple(slice(*each) for each in zip(low, high, strict=True))
+    box = tuple(slice(*bounds) for bounds in zip(low, high, strict=True))
     points = np.stack(np.mgrid[box], -1) - start
-    along = end - start
-    share = np.clip(points @ along / max(along @ along, 1), 0, 1)
-    rod = (np.linalg.norm(points - share[..., None] * along, axis=-1) - RADIUS) * cell
+    axis = end - start
+    fraction = np.clip(points @ axis / max(axis @ axis, 1), 0, 1)
+    rod = (np.linalg.norm(points - fraction[..., None] * axis, axis=-1) - BRIDGE_RADIUS) * cell
     values = values.copy()
     values[box] = np.minimum(values[box], rod.astype(np.float32))
     return values

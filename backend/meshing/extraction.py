@@ -1,4 +1,4 @@
-"""Field -> mesh: isosurface, its outer shell, smoothed, within the face budget."""
+"""Field -> mesh: the isosurface's outer shell, smoothed and brought to the face budget."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ except ImportError:  # PyMCubes has no wheel for Python 3.13 and later, nor for 
     _mcubes = None
 
 CLEARANCE = 0.01
-"""How near (in cells) the surface may come to a grid point: keeps vertices apart and triangles from vanishing."""
+"""Least distance (in cells) between the surface and a grid point: prevents coincident vertices and empty triangles."""
 
 
 def extract(
@@ -25,47 +25,49 @@ def extract(
     resolution: int,
     faces: int,
     on_progress: OnProgress = ignore_progress,
-    dense: grid_sampling.Placement | None = None,
+    reference_grid: grid_sampling.GridToWorld | None = None,
 ) -> Mesh:
-    """The field's outer surface as one closed, manifold mesh that winds outwards.
+    """The field's outer surface as one closed, manifold mesh with outward normals.
 
-    resolution: grid cells along the field's cube. faces: the budget, met exactly (one less if odd).
-    on_progress: called after every block of field points. dense: ask the field at every
-    point of the grid that this places, and do not smooth, as One-2-3-45 does (which keeps every piece and every face).
-    Raises UserError ``no_object`` when the field has no surface, ``broken_field`` when it is not made of numbers.
+    resolution: grid cells along a side of the field's cube. faces: the budget, met exactly (one less if odd).
+    on_progress: called after every block of field points. reference_grid: maps the cube of the reference grid to the
+    world (``Field.grid_to_world``); the field is then evaluated at every grid point and the mesh is not smoothed, as
+    One-2-3-45 does (which however keeps all components and faces).
+    Raises UserError ``no_object`` if the field has no surface, ``broken_field`` if its values are not finite,
+    ``faces_too_few`` if the surface cannot be simplified that far.
     """
-    place = dense or grid_sampling.cube(field)
+    grid_to_world = reference_grid or grid_sampling.field_cube(field)
     values = (
-        grid_sampling.dense(field, resolution, place, on_progress)
-        if dense
-        else grid_sampling.sample(field, resolution, on_progress)
+        grid_sampling.sample_reference_grid(field, resolution, reference_grid, on_progress)
+        if reference_grid
+        else grid_sampling.sample_coarse_to_fine(field, resolution, on_progress)
     )
     if not np.isfinite(values).all():
         raise UserError(
-            ErrorCode.BROKEN_FIELD, "The surface network returned no numbers; fetch or repair its weight file."
+            ErrorCode.BROKEN_FIELD, "The surface network returned invalid numbers: install its weights again."
         )
     step = 2 / (len(values) - 1)
-    cell = step * float(np.linalg.norm(np.subtract(*place(np.array([[1, 0, 0], [0, 0, 0]])))))
-    near = np.abs(values) < CLEARANCE * cell
-    values[near] = np.copysign(CLEARANCE * cell, values[near])
+    cell = step * float(np.linalg.norm(np.subtract(*grid_to_world(np.array([[1, 0, 0], [0, 0, 0]])))))
+    too_near = np.abs(values) < CLEARANCE * cell
+    values[too_near] = np.copysign(CLEARANCE * cell, values[too_near])
     mesh = None
     if (values < 0).any():
-        if dense:  # of the negated field, as there: where a cell is ambiguous, the two signs are joined differently
+        if reference_grid:  # of the negated field, like the reference: the sign decides how ambiguous cells connect
             vertices, triangles = isosurface(-values)
             triangles = triangles[:, ::-1]
         else:
-            vertices, triangles = isosurface(bridging.join(values, cell))
-        mesh = simplify.outer_shell(Mesh(place(vertices * step - 1), triangles))
+            vertices, triangles = isosurface(bridging.bridge_components(values, cell))
+        mesh = simplify.outer_shell(Mesh(grid_to_world(vertices * step - 1), triangles))
     if mesh is None:
         raise UserError(
             ErrorCode.NO_OBJECT,
-            "No solid object came out of this picture; use one that shows a single whole object clearly.",
+            "No solid object could be reconstructed: use an image that shows a single complete object clearly.",
         )
-    return simplify.fit(mesh if dense else simplify.smooth(mesh), faces)
+    return simplify.simplify_to_budget(mesh if reference_grid else simplify.smooth(mesh), faces)
 
 
 def isosurface(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The zero level in cells: vertices (V, 3), faces (F, 3) int32, normals towards positive values."""
+    """The zero level of values (X, Y, Z): vertices (V, 3) in cells, faces (F, 3) int32, normals towards positive."""
     if _mcubes:
         vertices, faces = _mcubes(values, 0)
         return vertices, faces[:, ::-1].astype(np.int32)

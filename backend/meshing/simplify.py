@@ -1,4 +1,4 @@
-"""Bring a closed mesh to a face budget and keep it manifold."""
+"""Simplify a closed mesh to a face budget such that it stays manifold."""
 
 from __future__ import annotations
 
@@ -9,59 +9,59 @@ from scipy.sparse import coo_array
 
 from ..errors import ErrorCode, UserError
 from ..types import Mesh
-from .measurement import component_labels, doubles, edges, volumes
+from .measurement import component_labels, duplicate_vertices, edges, volumes
 
 
 def outer_shell(mesh: Mesh) -> Mesh | None:
-    """The component that encloses the largest volume, or None when none encloses any (cavities count negative)."""
+    """The component that encloses the largest volume, or None if no volume is positive (cavities are negative)."""
     if not len(mesh.faces):
         return None
     labels = component_labels(mesh.faces)
     enclosed = np.bincount(labels, volumes(mesh))
     if enclosed.max() <= 0:
         return None
-    kept, faces = np.unique(mesh.faces[labels == enclosed.argmax()], return_inverse=True)
-    return Mesh(mesh.vertices[kept], faces.reshape(-1, 3).astype(np.int32))
+    used, faces = np.unique(mesh.faces[labels == enclosed.argmax()], return_inverse=True)
+    return Mesh(mesh.vertices[used], faces.reshape(-1, 3).astype(np.int32))
 
 
-def smooth(mesh: Mesh, rounds: int = 10) -> Mesh:
-    """Smoothing that does not shrink the object (Taubin, A signal processing approach to fair surface design, 1995)."""
+def smooth(mesh: Mesh, iterations: int = 10) -> Mesh:
+    """Smoothing that does not shrink the object (Taubin, A Signal Processing Approach to Fair Surface Design, 1995)."""
     a, b = edges(mesh.faces).T
     count = len(mesh.vertices)
     links = coo_array((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), (count, count)).tocsr()
     degree = links.sum(1)[:, None]
     vertices = mesh.vertices.astype(np.float64)
-    for _ in range(rounds):
+    for _ in range(iterations):
         for step in (0.5, -0.53):
             vertices += step * (links @ vertices / degree - vertices)
     return Mesh(vertices.astype(np.float32), mesh.faces)
 
 
-def fit(mesh: Mesh, faces: int) -> Mesh:
+def simplify_to_budget(mesh: Mesh, faces: int) -> Mesh:
     """A closed manifold mesh with exactly ``faces`` faces (one less if that is odd: closed meshes have even counts).
 
-    Quadric collapses (Garland and Heckbert 1997) may pinch the surface; manifold3d takes pinched edges and vertices
-    apart, what breaks off is dropped, and splits of the longest edges make up for the faces lost.
-    Raises UserError ``faces_too_few`` when the collapses get stuck above the budget.
+    Quadric edge collapses (Garland and Heckbert 1997) may create non-manifold edges and vertices. manifold3d splits
+    these, components that come off are dropped, and splits of the longest edges restore the faces lost.
+    Raises UserError ``faces_too_few`` if the collapses stop above the budget.
     """
     faces -= faces % 2
-    mesh = outer_shell(_unpinched(mesh))
+    mesh = outer_shell(make_manifold(mesh))
     while mesh and len(mesh.faces) > faces:
         before = len(mesh.faces)
         mesh = outer_shell(
-            _unpinched(Mesh(*fast_simplification.simplify(mesh.vertices, mesh.faces, target_count=faces)))
+            make_manifold(Mesh(*fast_simplification.simplify(mesh.vertices, mesh.faces, target_count=faces)))
         )
         if mesh and len(mesh.faces) == before:
             mesh = None
     if mesh is None:
-        raise UserError(ErrorCode.FACES_TOO_FEW, f"The object is too intricate for {faces} faces; allow more.")
+        raise UserError(ErrorCode.FACES_TOO_FEW, f"The object is too complex for {faces} faces: allow more.")
     while len(mesh.faces) < faces:
         mesh = _split_longest_edges(mesh, (faces - len(mesh.faces)) // 2)
-    return _apart(mesh)
+    return separate_duplicates(mesh)
 
 
-def _unpinched(mesh: Mesh) -> Mesh:
-    """Every edge between two faces and every vertex in one fan."""
+def make_manifold(mesh: Mesh) -> Mesh:
+    """The mesh with non-manifold edges and vertices split: two faces at every edge, one fan at every vertex."""
     solid = manifold3d.Manifold(
         manifold3d.Mesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32))
     ).to_mesh()
@@ -69,7 +69,7 @@ def _unpinched(mesh: Mesh) -> Mesh:
 
 
 def _split_longest_edges(mesh: Mesh, count: int) -> Mesh:
-    """Split up to ``count`` edges in the middle, each the longest of both its faces; every split adds two faces."""
+    """Split up to ``count`` edges at their midpoints, each the longest of both its faces; a split adds two faces."""
     ends = edges(mesh.faces)
     order = np.argsort(-np.linalg.norm(mesh.vertices[ends[:, 0]] - mesh.vertices[ends[:, 1]], axis=1), kind="stable")
     rank = np.empty(len(ends), int)
@@ -79,31 +79,31 @@ def _split_longest_edges(mesh: Mesh, count: int) -> Mesh:
     edge = np.searchsorted(ends[:, 0] << 32 | ends[:, 1], keys)  # (F, 3): side k runs from corner k to corner k + 1
     side = rank[edge].argmin(1)
     longest = edge[np.arange(len(edge)), side]
-    both = np.flatnonzero(np.bincount(longest, minlength=len(ends)) == 2)
-    chosen = both[np.argsort(rank[both])][:count]
-    middle = np.full(len(ends), -1)
-    middle[chosen] = len(mesh.vertices) + np.arange(len(chosen))
+    longest_of_both = np.flatnonzero(np.bincount(longest, minlength=len(ends)) == 2)
+    chosen = longest_of_both[np.argsort(rank[longest_of_both])][:count]
+    midpoint = np.full(len(ends), -1)
+    midpoint[chosen] = len(mesh.vertices) + np.arange(len(chosen))
 
-    split = middle[longest] >= 0
+    split = midpoint[longest] >= 0
     rows, k = np.flatnonzero(split), side[split]
     start, end, tip = (mesh.faces[rows, (k + step) % 3] for step in range(3))
-    center = middle[longest[rows]]
+    center = midpoint[longest[rows]]
     new = np.concatenate([np.stack([start, center, tip], -1), np.stack([center, end, tip], -1)])
     vertices = np.concatenate([mesh.vertices, mesh.vertices[ends[chosen]].mean(1)])
     return Mesh(vertices, np.concatenate([mesh.faces[~split], new]).astype(np.int32))
 
 
-def _apart(mesh: Mesh) -> Mesh:
-    """Move vertices that share a place along their longest edge, so that merging by position changes nothing."""
+def separate_duplicates(mesh: Mesh) -> Mesh:
+    """Move coincident vertices apart along their longest edges, so that merging by position changes nothing."""
     vertices = mesh.vertices.copy()
-    while len(shared := doubles(vertices)):
+    while len(duplicates := duplicate_vertices(vertices)):
         a, b = edges(mesh.faces).T
         starts, ends = np.r_[a, b], np.r_[b, a]
         by_start = np.argsort(starts, kind="stable")
         starts, ends = starts[by_start], ends[by_start]
-        for step, vertex in enumerate(shared):
+        for step, vertex in enumerate(duplicates):
             first, last = np.searchsorted(starts, [vertex, vertex + 1])
-            ways = vertices[ends[first:last]] - vertices[vertex]
-            # neighboring doubles take different steps: they may have the same neighbors
-            vertices[vertex] += 0.02 * (1 + step % 5) * ways[np.linalg.norm(ways, axis=1).argmax()]
+            directions = vertices[ends[first:last]] - vertices[vertex]
+            # different steps, because duplicates at adjacent indices may have the same neighbors
+            vertices[vertex] += 0.02 * (1 + step % 5) * directions[np.linalg.norm(directions, axis=1).argmax()]
     return Mesh(vertices, mesh.faces)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ..image_filters import nearest_values
+
 OPAQUE = 0.98
 """Alpha from which on a pixel shows no background."""
 
@@ -21,8 +23,8 @@ def matte(color: np.ndarray, mask: np.ndarray, band: float) -> tuple[np.ndarray,
         return color, (mask > 0.5).astype(np.float32)
     unknown = ~(inside | outside)
     smoothed = cv2.GaussianBlur(color, (0, 0), max(0.6, band / 2))
-    foreground = _nearest_known(smoothed, inside, unknown)
-    background = _nearest_known(smoothed, outside, unknown) if outside.any() else 1 - foreground
+    foreground = nearest_values(smoothed, inside, unknown)
+    background = nearest_values(smoothed, outside, unknown) if outside.any() else 1 - foreground
     span = foreground - background
     length = np.einsum("nc,nc->n", span, span)
     position = np.einsum("nc,nc->n", color[unknown] - background, span) / np.maximum(length, 1e-6)
@@ -40,7 +42,7 @@ def decontaminate(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     mixed = (alpha > 0) & ~opaque
     clean = color.copy()
     if opaque.any():
-        clean[mixed] = _nearest_known(color, opaque, mixed)
+        clean[mixed] = nearest_values(color, opaque, mixed)
     return clean
 
 
@@ -48,12 +50,3 @@ def _erode(mask: np.ndarray, distance: float) -> np.ndarray:
     """The pixels of ``mask`` (H, W) farther than ``distance`` from its edge; the image border is no edge."""
     padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     return (cv2.distanceTransform(padded, cv2.DIST_L2, 5) > distance)[1:-1, 1:-1]
-
-
-def _nearest_known(values: np.ndarray, known: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """For each of the N pixels in the mask ``queries`` the value (N, C) of the nearest pixel in the mask ``known``."""
-    source = (~known).astype(np.uint8)
-    _, labels = cv2.distanceTransformWithLabels(source, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    index = np.zeros(labels.max() + 1, np.int64)
-    index[labels[known]] = np.flatnonzero(known)
-    return values.reshape(-1, values.shape[-1])[index[labels[queries]]]

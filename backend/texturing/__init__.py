@@ -1,4 +1,4 @@
-"""A mesh gets UVs and a texture: the picture where it was seen, generated views elsewhere, the field for the rest."""
+"""UVs and a texture for a mesh: from the input image where visible, generated views elsewhere, else the field."""
 
 from .baking import bake
 from .unwrapping import unwrap

@@ -1,4 +1,4 @@
-"""Pack flat charts into a square: each falls onto the horizon of those before it (after Levy et al. 2002, LSCM)."""
+"""Pack flat charts into a square: each is dropped onto the skyline of those before it (Levy et al. 2002, LSCM)."""
 
 from __future__ import annotations
 
@@ -6,38 +6,40 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-from .charts import box
-from .rasterization import spread
+from .charts import bounding_boxes
+from .rasterization import expand_ranges
 
 CELLS = 1024
-"""The square's side in packing cells."""
+"""Side of the square in packing cells."""
 GUTTER = 8
-"""Cells kept free between charts."""
+"""Cells left empty between charts."""
+SHRINK_FACTOR = 0.96
+"""Applied to the scale until the charts fit."""
 
 
 def pack(flat: np.ndarray, charts: np.ndarray) -> np.ndarray:
-    """Place charts without overlap, all at one scale, as large as fits.
+    """Arrange charts without overlap, all at one scale, as large as possible.
 
-    flat: corners (F, 3, 2) of every face in its chart's plane; charts (F,). Returns corners (F, 3, 2) in 0..1.
+    flat: corners (F, 3, 2) of every face in its chart's plane; charts (F,) int. Returns corners (F, 3, 2) in 0..1.
     """
-    low, size = box(flat, charts)
+    low, size = bounding_boxes(flat, charts)
     flat = flat - low[charts][:, None]
     count = len(size)
     width, height = size.T
     gutter = GUTTER
-    while 3 * count * (gutter + 1) ** 2 > CELLS**2:  # thousands of scraps: the gutters alone would fill the square
+    while 3 * count * (gutter + 1) ** 2 > CELLS**2:  # thousands of tiny charts: the gutters alone would fill the square
         gutter //= 2
     # the scale at which the bounding boxes with their gutters would fill the square
     a, b, c = (width * height).sum(), gutter * (width + height).sum(), count * gutter**2 - CELLS**2
     scale = min((np.sqrt(b * b - 4 * a * c) - b) / (2 * a), (CELLS - gutter) / height.max())
     order = np.argsort(-height, kind="stable")
-    while (places := _drop(*_profiles(flat * scale, charts, count), order, gutter)) is None:
-        scale *= 0.96
-    return (flat * scale + places[charts][:, None]) / CELLS
+    while (offsets := _drop(*_profiles(flat * scale, charts, count), order, gutter)) is None:
+        scale *= SHRINK_FACTOR
+    return (flat * scale + offsets[charts][:, None]) / CELLS
 
 
 def _profiles(flat: np.ndarray, charts: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lowest and highest point of every chart in every column of cells, and where each chart's columns start."""
+    """Lowest and highest point of every chart in every column of cells, and the index of each chart's first column."""
     widths = np.zeros(count, np.int64)
     np.maximum.at(widths, charts, np.floor(flat[..., 0].max(1)).astype(np.int64) + 1)
     starts = np.r_[0, np.cumsum(widths)]
@@ -46,23 +48,23 @@ def _profiles(flat: np.ndarray, charts: np.ndarray, count: int) -> tuple[np.ndar
         first, second = flat[:, k], flat[:, (k + 1) % 3]
         swap = first[:, :1] > second[:, :1]
         left, right = np.where(swap, second, first), np.where(swap, first, second)
-        edge, column = spread(np.floor(left[:, 0]).astype(np.int64), np.floor(right[:, 0]).astype(np.int64) + 1)
+        edge, column = expand_ranges(np.floor(left[:, 0]).astype(np.int64), np.floor(right[:, 0]).astype(np.int64) + 1)
         left, right = left[edge], right[edge]
         run = np.maximum(right[:, 0] - left[:, 0], 1e-9)
         slot = starts[charts[edge]] + column
         for border in (column, column + 1):
-            along = np.clip((border - left[:, 0]) / run, 0, 1)
-            y = left[:, 1] + along * (right[:, 1] - left[:, 1])
+            fraction = np.clip((border - left[:, 0]) / run, 0, 1)
+            y = left[:, 1] + fraction * (right[:, 1] - left[:, 1])
             np.minimum.at(low, slot, y)
             np.maximum.at(high, slot, y)
     return np.floor(low), np.ceil(high), starts
 
 
 def _drop(low: np.ndarray, high: np.ndarray, starts: np.ndarray, order: np.ndarray, gutter: int) -> np.ndarray | None:
-    """Where each chart's corner comes to lie, in cells (count, 2), or None if they do not all fit."""
+    """Each chart's offset in cells (count, 2), or None if the charts do not all fit."""
     half = (gutter + 1) // 2
-    horizon = np.zeros(CELLS)
-    places = np.empty((len(order), 2))
+    skyline = np.zeros(CELLS)
+    offsets = np.empty((len(order), 2))
     for chart in order:
         columns = slice(starts[chart], starts[chart + 1])
         bottom = np.pad(low[columns], half, constant_values=np.inf)
@@ -70,11 +72,11 @@ def _drop(low: np.ndarray, high: np.ndarray, starts: np.ndarray, order: np.ndarr
         bottom, top = minimum_filter1d(bottom, 2 * half + 1) - half, maximum_filter1d(top, 2 * half + 1) + half
         if len(bottom) > CELLS:
             return None
-        rest = (sliding_window_view(horizon, len(bottom)) - bottom).max(1)
-        x = rest.argmin()
-        top += rest[x]
+        lowest = (sliding_window_view(skyline, len(bottom)) - bottom).max(1)
+        x = lowest.argmin()
+        top += lowest[x]
         if top.max() > CELLS:
             return None
-        horizon[x : x + len(top)] = np.maximum(horizon[x : x + len(top)], top)
-        places[chart] = x + half, rest[x]
-    return places
+        skyline[x : x + len(top)] = np.maximum(skyline[x : x + len(top)], top)
+        offsets[chart] = x + half, lowest[x]
+    return offsets

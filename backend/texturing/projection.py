@@ -1,4 +1,4 @@
-"""Colors for points on a mesh, taken from pictures of it: the user's own and the generated ones."""
+"""Colors of points on a mesh, projected from images of it: the input image and the generated views."""
 
 from __future__ import annotations
 
@@ -7,121 +7,131 @@ import numpy as np
 
 from .. import camera
 from ..rendering import raycasting
+from ..rendering.sampling import sample_bilinear
 from ..types import Mesh, Views
-from .surface_points import Points
+from .surface_points import SurfacePoints
 
-REACH = 0.99
-"""A ray that gets this far of its way to a point without a hit sees the point."""
+VISIBLE = 0.99
+"""A point is visible if a ray to it travels at least this fraction of the way without a hit."""
 OPAQUE = 0.9
-BLEEDING = 0.006
-"""Width of the rim of a cut-out object, as a share of the picture, that may hold background."""
-STEP = 0.02
-"""How far (world units) behind its surroundings in the picture a surface is trusted less, at twice that not at all."""
-AROUND = 3
-"""What counts as surroundings: pixels of a 256 pixel picture."""
-BEST = 4
-"""Generated views considered for a face."""
+"""Alpha from which on a pixel of the input image counts as the object."""
+RIM = 0.006
+"""Width of the cutout's rim, relative to the image's side, where colors may contain background."""
+DEPTH_STEP = 0.02
+"""A surface this far (world units) behind its neighborhood in the image loses weight; at twice that, all of it."""
+NEIGHBORHOOD = 3
+"""Radius of that neighborhood in pixels of a depth map of DEPTH_MAP_SIZE pixels a side."""
+DEPTH_MAP_SIZE = 256
+VIEWS_PER_FACE = 4
+"""Generated views considered for each face."""
 SHARPNESS = 6
-"""Exponent of the cosine in a view's weight: the view from straight ahead wins, its neighbors smooth the border."""
+"""Exponent of the cosine in a view's weight: the most frontal view dominates, the others smooth the transitions."""
 
 
-def from_photo(mesh: Mesh, points: Points, image: np.ndarray, pose: np.ndarray, texels: float):
-    """Colors of points from the user's picture.
+def from_input_image(
+    mesh: Mesh, points: SurfacePoints, image: np.ndarray, pose: np.ndarray, texel_density: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Colors of P points from the input image.
 
-    image: (S, S, 4) float32 RGBA seen by the camera pose (4, 4); texels: the texture's density per world unit.
-    Returns colors (P, 3) and weights (P,) 0..1: 1 where the picture shows the point clearly, 0 where it is hidden, at
-    grazing angles and on the object's rim, with soft passages.
+    image: (S, S, 4) float32 RGBA, straight alpha, of the camera pose (4, 4); texel_density: texels per world unit.
+    Returns colors (P, 3) float32 and weights (P,) float32 0..1: 1 where the image shows the point clearly, 0 where
+    it is occluded, at grazing angles and on the cutout's rim, with smooth transitions.
     """
-    image = _no_finer_than(image, 2 * texels)
+    image = _limit_resolution(image, 2 * texel_density)
     size = len(image)
     color, weight = np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
     cosine = _cosines(points.position, points.normal, pose[:3, 3])
-    inner = cv2.distanceTransform((image[..., 3] > OPAQUE).astype(np.uint8), cv2.DIST_L2, 3)
-    inner = _smoothstep(BLEEDING * size, 3 * BLEEDING * size, inner)
+    inside = cv2.distanceTransform((image[..., 3] > OPAQUE).astype(np.uint8), cv2.DIST_L2, 3)
+    inside = _smoothstep(RIM * size, 3 * RIM * size, inside)
     pixels, depth = camera.project(points.position, pose, size)
-    ahead = np.flatnonzero((cosine > 0.1) & (depth > 0) & (pixels >= 0).all(1) & (pixels <= size).all(1))
-    ahead = ahead[_sees(mesh, points.position[ahead], pose[None, :3, 3], np.zeros(len(ahead), int))]
-    pixels = pixels[ahead]
-    color[ahead] = _look_up(image[..., :3], pixels)
-    weight[ahead] = _smoothstep(0.12, 0.35, cosine[ahead]) * _look_up(inner, pixels)
-    weight[ahead] *= 1 - _smoothstep(STEP, 2 * STEP, _behind(mesh, points.position[ahead], cosine[ahead], pose))
+    visible = np.flatnonzero((cosine > 0.1) & (depth > 0) & (pixels >= 0).all(1) & (pixels <= size).all(1))
+    visible = visible[_is_visible(mesh, points.position[visible], pose[None, :3, 3], np.zeros(len(visible), int))]
+    pixels = pixels[visible]
+    color[visible] = sample_bilinear(image[..., :3], pixels)
+    weight[visible] = _smoothstep(0.12, 0.35, cosine[visible]) * sample_bilinear(inside, pixels)
+    depth_gap = _depth_gap(mesh, points.position[visible], cosine[visible], pose)
+    weight[visible] *= 1 - _smoothstep(DEPTH_STEP, 2 * DEPTH_STEP, depth_gap)
     return color, weight
 
 
-def from_views(mesh: Mesh, points: Points, views: Views, best: np.ndarray):
-    """Colors of points from the views that ``best_views`` chose for their faces: (P, 3), and weights (P,) 0..1."""
+def from_generated_views(
+    mesh: Mesh, points: SurfacePoints, views: Views, best: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Colors (P, 3) float32 of points, blended from their faces' ``best_views``, and weights (P,) float32 0..1."""
     total, weights = np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
     strength = np.zeros(len(points), np.float32)
-    eyes = views.camera_to_world[:, :3, 3]
+    cameras = views.camera_to_world[:, :3, 3]
     chosen = best[points.face].astype(np.int16).ravel()
     order = np.argsort(chosen, kind="stable")
     order = order[np.searchsorted(chosen[order], 0) :]
     index, view = order // best.shape[1], chosen[order]
-    seen = _sees(mesh, points.position[index], eyes, view)
-    index, view = index[seen], view[seen]
+    visible = _is_visible(mesh, points.position[index], cameras, view)
+    index, view = index[visible], view[visible]
     size = views.images.shape[1]
     blur = size // 64 * 2 + 1
     for k in np.unique(view):
         rows = index[view == k]
-        cosine = _cosines(points.position[rows], points.normal[rows], eyes[k])
+        cosine = _cosines(points.position[rows], points.normal[rows], cameras[k])
         pixels, _ = camera.project(points.position[rows], views.camera_to_world[k], size)
         mask = cv2.blur(cv2.erode(views.masks[k], np.ones((3, 3))), (blur, blur))
-        inside = _look_up(_smoothstep(0.5, 1, mask), pixels)
+        inside = sample_bilinear(_smoothstep(0.5, 1, mask), pixels)
         weight = np.maximum(cosine, 0) ** SHARPNESS * inside
-        total[rows] += weight[:, None] * _look_up(views.images[k], pixels)
+        total[rows] += weight[:, None] * sample_bilinear(views.images[k], pixels)
         weights[rows] += weight
         strength[rows] = np.maximum(strength[rows], _smoothstep(0.1, 0.3, cosine) * inside)
     return total / np.maximum(weights, 1e-12)[:, None], strength
 
 
 def best_views(mesh: Mesh, views: Views) -> np.ndarray:
-    """The generated views (not index 0) that see each face best: (F, up to BEST) indices, -1 for none."""
+    """The generated views (not index 0) that show each face best: (F, up to VIEWS_PER_FACE) indices, -1 for none."""
     corners = mesh.vertices[mesh.faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
     centers = corners.mean(1)
-    eyes = views.camera_to_world[:, :3, 3]
-    score = np.stack([_cosines(centers, normals, eye) for eye in eyes], -1)
+    cameras = views.camera_to_world[:, :3, 3]
+    score = np.stack([_cosines(centers, normals, camera_center) for camera_center in cameras], -1)
     score[:, 0] = 0
     face, view = np.nonzero(score > 0.1)
-    # look at the middle and close to each corner
-    spots = np.concatenate([centers[:, None], 0.9 * corners + 0.1 * centers[:, None]], 1)
-    seen = np.stack([_sees(mesh, spots[face, k], eyes, view) for k in range(4)]).mean(0)
-    shown = np.zeros_like(score)
-    shown[face, view] = score[face, view] ** 2 * seen
-    best = np.argsort(-shown, axis=1)[:, :BEST]
-    return np.where(np.take_along_axis(shown, best, 1) > 0, best, -1)
+    # visibility is tested at the center and near each corner
+    samples = np.concatenate([centers[:, None], 0.9 * corners + 0.1 * centers[:, None]], 1)
+    visibility = np.stack([_is_visible(mesh, samples[face, k], cameras, view) for k in range(4)]).mean(0)
+    quality = np.zeros_like(score)
+    quality[face, view] = score[face, view] ** 2 * visibility
+    best = np.argsort(-quality, axis=1)[:, :VIEWS_PER_FACE]
+    return np.where(np.take_along_axis(quality, best, 1) > 0, best, -1)
 
 
-def _sees(mesh: Mesh, points: np.ndarray, eyes: np.ndarray, eye: np.ndarray) -> np.ndarray:
-    """Whether nothing stands between points (P, 3) and eyes[eye]: eyes (N, 3), eye (P,) -> (P,) bool."""
-    origins = eyes[eye]
-    return raycasting.cast(mesh, origins, points - origins)[1] > REACH
+def _is_visible(mesh: Mesh, points: np.ndarray, cameras: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """Whether points (P, 3) are unoccluded from the camera centers (N, 3) with index ``view`` (P,): (P,) bool."""
+    origins = cameras[view]
+    return raycasting.cast(mesh, origins, points - origins)[1] > VISIBLE
 
 
-def _cosines(positions: np.ndarray, normals: np.ndarray, eye: np.ndarray) -> np.ndarray:
-    towards = eye - positions
+def _cosines(positions: np.ndarray, normals: np.ndarray, camera_center: np.ndarray) -> np.ndarray:
+    """Cosines (P,) between normals (P, 3) and the directions from positions (P, 3) to a camera center (3,)."""
+    towards = camera_center - positions
     return np.einsum("pd,pd->p", normals, towards) / np.linalg.norm(towards, axis=1)
 
 
-def _behind(mesh: Mesh, positions: np.ndarray, cosines: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """How much farther points (P, 3) lie than the nearest thing around them in the picture, beyond their own slope.
+def _depth_gap(mesh: Mesh, positions: np.ndarray, cosines: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """How much farther (world units) points (P, 3) are from the camera than the nearest surface in their neighborhood
+    in the image, less what their own slope explains.
 
-    A picture and a mesh never agree to the pixel: next to such a step the picture may show what stands in front.
+    Image and mesh never agree to the pixel: next to a depth step, the image may show the surface in front.
     """
-    size = 256
-    origins, directions = (a.reshape(-1, 3) for a in camera.rays(pose, size))
+    size = DEPTH_MAP_SIZE
+    origins, directions = (array.reshape(-1, 3) for array in camera.rays(pose, size))
     distance = raycasting.cast(mesh, origins, directions)[1]
     distance = np.where(np.isinf(distance), camera.RADIUS * 2, distance).astype(np.float32).reshape(size, size)
-    nearest = cv2.erode(distance, np.ones((2 * AROUND + 1,) * 2))
+    nearest = cv2.erode(distance, np.ones((2 * NEIGHBORHOOD + 1,) * 2))
     pixels, _ = camera.project(positions, pose, size)
     slope = np.sqrt(np.maximum(1 / np.maximum(cosines, 0.1) ** 2 - 1, 0))
-    sideways = (AROUND + 1) * camera.RADIUS / (camera.FOCAL * size)
-    return np.linalg.norm(positions - pose[:3, 3], axis=1) - _look_up(nearest, pixels) - slope * sideways
+    sideways = (NEIGHBORHOOD + 1) * camera.RADIUS / (camera.FOCAL * size)
+    return np.linalg.norm(positions - pose[:3, 3], axis=1) - sample_bilinear(nearest, pixels) - slope * sideways
 
 
-def _no_finer_than(image: np.ndarray, density: float) -> np.ndarray:
-    """Shrink a picture (S, S, 4) so that it has at most ``density`` pixels per world unit at the origin."""
+def _limit_resolution(image: np.ndarray, density: float) -> np.ndarray:
+    """Shrink an image (S, S, 4) to at most ``density`` pixels per world unit at the origin's depth."""
     size = int(min(len(image), np.ceil(density * camera.RADIUS / camera.FOCAL)))
     if size == len(image):
         return image
@@ -131,20 +141,7 @@ def _no_finer_than(image: np.ndarray, density: float) -> np.ndarray:
     return small
 
 
-def _look_up(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Bilinear lookup of image (S, S) or (S, S, C) at pixel coordinates (P, 2), clamped at the border."""
-    size = len(image)
-    column, row = np.clip(pixels - 0.5, 0, size - 1).T
-    left, top = column.astype(int), row.astype(int)
-    right, bottom = np.minimum(left + 1, size - 1), np.minimum(top + 1, size - 1)
-    x, y = (column - left).astype(np.float32), (row - top).astype(np.float32)
-    if image.ndim == 3:
-        x, y = x[:, None], y[:, None]
-    upper = image[top, left] * (1 - x) + image[top, right] * x
-    lower = image[bottom, left] * (1 - x) + image[bottom, right] * x
-    return upper * (1 - y) + lower * y
-
-
 def _smoothstep(low: float, high: float, value: np.ndarray) -> np.ndarray:
+    """0 below ``low``, 1 above ``high``, a cubic polynomial in between."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)

@@ -1,23 +1,23 @@
-"""Which samples of a regular grid lie in which triangle: a vectorized scan-line rasterizer."""
+"""A vectorized scan-line rasterizer: the samples of a regular grid that triangles cover."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-def cover(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Triangles (F, 3, 2) in grid units -> face, column, row (each (P,) int) of every covered sample.
+def covered_samples(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Triangles (F, 3, 2) in grid units -> face, column and row, each (P,) int, of every covered sample.
 
-    Sample (i, j) lies at (i + 0.5, j + 0.5). Triangles that share an edge, given with equal numbers, never share a
-    sample and leave none out.
+    Sample (i, j) is at (i + 0.5, j + 0.5). Triangles that share an edge with identical coordinates never share a sample
+    and leave no gap.
     """
     low = np.ceil(triangles[..., 1].min(1) - 0.5).astype(np.int64)
     high = np.ceil(triangles[..., 1].max(1) - 0.5).astype(np.int64)
-    span_face, span_row = spread(low, high)
+    span_face, span_row = expand_ranges(low, high)
     y = span_row + 0.5
     left, right = np.full(len(y), np.inf), np.full(len(y), -np.inf)
     for k in range(3):
-        # an edge is always walked upwards, so both its triangles compute the same crossing
+        # edges always run upwards, so that both triangles of an edge compute the same crossing
         first, second = triangles[:, k], triangles[:, (k + 1) % 3]
         swap = (first[:, 1] > second[:, 1])[:, None]
         start, end = (np.where(swap, second, first)[span_face], np.where(swap, first, second)[span_face])
@@ -26,14 +26,14 @@ def cover(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         x = start[:, 0] + (y - start[:, 1]) * (end[:, 0] - start[:, 0]) / rise
         left = np.where(crossed, np.minimum(left, x), left)
         right = np.where(crossed, np.maximum(right, x), right)
-    met = left < right
-    span_face, span_row = span_face[met], span_row[met]
-    span, column = spread(*(np.ceil(side[met] - 0.5).astype(np.int64) for side in (left, right)))
+    hit = left < right
+    span_face, span_row = span_face[hit], span_row[hit]
+    span, column = expand_ranges(*(np.ceil(side[hit] - 0.5).astype(np.int64) for side in (left, right)))
     return span_face[span], column, span_row[span]
 
 
 def barycentric(triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Weights (P, 3) of the corners of triangles (P, 3, 2) for points (P, 2); finite for triangles without area."""
+    """Barycentric coordinates (P, 3) of points (P, 2) in triangles (P, 3, 2); finite for triangles without area."""
     a, b, c = np.moveaxis(triangles, 1, 0)
     ab, ac, ap = b - a, c - a, points - a
     area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
@@ -44,8 +44,8 @@ def barycentric(triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
     return weights / weights.sum(1, keepdims=True)
 
 
-def spread(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every whole number of the ranges low (N,) .. high (N,) (exclusive): the range's index and the number."""
+def expand_ranges(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every integer of the ranges low (N,) .. high (N,) (exclusive), with the range's index: two arrays (P,) int."""
     counts = np.maximum(high - low, 0)
     index = np.repeat(np.arange(len(low)), counts)
     start = np.cumsum(counts) - counts

@@ -1,4 +1,4 @@
-"""Points on a mesh that wait for a color."""
+"""Points on a mesh whose colors are to be computed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Points:
-    """What baking knows of every texel on the surface."""
+class SurfacePoints:
+    """P points on a mesh, one for each texel that is baked."""
 
     face: np.ndarray
     """(P,) int."""
@@ -21,5 +21,6 @@ class Points:
     def __len__(self) -> int:
         return len(self.face)
 
-    def __getitem__(self, chosen) -> Points:
-        return Points(self.face[chosen], self.position[chosen], self.normal[chosen])
+    def __getitem__(self, index: np.ndarray) -> SurfacePoints:
+        """The points at an index or mask array."""
+        return SurfacePoints(self.face[index], self.position[index], self.normal[index])

@@ -1,4 +1,4 @@
-"""UVs without overlap: charts by box projection, packed into the square."""
+"""UV unwrapping without overlap: charts by projection along axes, packed into the unit square."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ import numpy as np
 from ..types import Mesh
 from . import charts, packing
 
+MIN_CHECKED_SIZE = 2048
+"""Side in texels of the grid on which charts are checked for overlap before packing, at least."""
+
 
 def unwrap(mesh: Mesh, size: int) -> np.ndarray:
-    """UVs of a closed mesh: (F, 3, 2) float32 in 0..1, origin bottom-left, no mirrored and no overlapping faces.
+    """UVs of a closed mesh: (F, 3, 2) float32 in 0..1, origin bottom-left, without mirrored or overlapping faces.
 
     All charts have one scale. size: the texture's side in texels; no texel's center lies in two faces.
     """
-    chart, flat, height = charts.cut(mesh)
-    density = max(size, 2048) / np.sqrt(charts.box(flat, chart)[1].prod(1).sum())
-    while (hidden := charts.hidden(flat * density, chart, height)).any():
-        chart = charts.part(chart, hidden, mesh.faces)
+    chart, flat, altitude = charts.compute_charts(mesh)
+    density = max(size, MIN_CHECKED_SIZE) / np.sqrt(charts.bounding_boxes(flat, chart)[1].prod(1).sum())
+    while (overlapping := charts.overlapping_faces(flat * density, chart, altitude)).any():
+        chart = charts.split_charts(chart, overlapping, mesh.faces)
     while True:
-        # other samples decide here than above, where the charts had not found their places
+        # checked again at the packed positions, where the texels' centers fall elsewhere on the charts
         uvs = packing.pack(flat, chart).astype(np.float32)
-        hidden = charts.hidden(uvs.astype(np.float64) * size, chart, height)
-        if not hidden.any():
+        overlapping = charts.overlapping_faces(uvs.astype(np.float64) * size, chart, altitude)
+        if not overlapping.any():
             return uvs
-        chart = charts.part(chart, hidden, mesh.faces)
+        chart = charts.split_charts(chart, overlapping, mesh.faces)

@@ -1,4 +1,4 @@
-"""Analytic fields for the tests: shapes whose distance is known in closed form, most of them hard to mesh."""
+"""Analytic fields for the tests: objects whose distance is known in closed form, most of them hard to mesh."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class AnalyticField:
-    """A Field made of a function; its color is a ramp over the cube."""
+    """A ``Field`` from a distance function; its color is a ramp over the cube."""
 
     function: Callable[[np.ndarray], np.ndarray]
     half_side: float = 0.6
@@ -47,7 +47,7 @@ def mug(p):
 
 
 def noisy(p):
-    """A ball under four octaves of waves: not a true distance."""
+    """A ball with four octaves of waves: not a true distance."""
     random = np.random.default_rng(0)
     distance = ball(p, 0.38)
     for octave in range(4):
@@ -59,7 +59,7 @@ def noisy(p):
 
 
 def gyroid(p):
-    """A sponge of genus 90 that falls apart at its rim."""
+    """A sponge of genus 90 with loose pieces at its rim."""
     s, c = np.sin(18 * p), np.cos(18 * p)
     wave = s[:, 0] * c[:, 1] + s[:, 1] * c[:, 2] + s[:, 2] * c[:, 0]
     return np.maximum((np.abs(wave) - 0.35) / 18, ball(p, 0.5))

@@ -1,4 +1,4 @@
-"""Rays and renders against shapes whose answer is known."""
+"""Ray casting and rendering of objects with a known result."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def sphere() -> Mesh:
 
 
 def square(texture: np.ndarray) -> TexturedMesh:
-    """A unit square in the plane y = 0 that faces the picture's camera, its texture upright."""
+    """A unit square in the plane y = 0 that faces the input camera, its texture upright."""
     corners = np.array([[-0.5, 0, -0.5], [0.5, 0, -0.5], [0.5, 0, 0.5], [-0.5, 0, 0.5]], np.float32)
     uvs = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
     return TexturedMesh(Mesh(corners, faces), uvs[faces], texture, np.full(texture.shape[:2], 255, np.uint8))
 
 
-def test_cast_gives_the_analytic_hit(sphere):
+def test_cast_finds_the_analytic_hit(sphere):
     origins = np.random.default_rng(0).normal(size=(5000, 3)).astype(np.float32)
     origins *= 1.2 / np.linalg.norm(origins, axis=1, keepdims=True)
     hit, distance, face, weights = raycasting.cast(sphere, origins, -origins / 1.2)
@@ -43,33 +43,33 @@ def test_cast_reports_a_miss(sphere):
     assert face[0] == -1
 
 
-def test_cast_takes_no_rays(sphere):
-    assert all(len(part) == 0 for part in raycasting.cast(sphere, np.zeros((0, 3)), np.zeros((0, 3))))
+def test_cast_accepts_no_rays(sphere):
+    assert all(len(array) == 0 for array in raycasting.cast(sphere, np.zeros((0, 3)), np.zeros((0, 3))))
 
 
-def test_silhouette_has_the_size_of_the_projected_sphere(sphere):
+def test_render_of_a_sphere_has_the_right_silhouette(sphere):
     textured = TexturedMesh(
         sphere, np.zeros((len(sphere.faces), 3, 2), np.float32), np.full((2, 2, 3), 128, np.uint8), np.zeros((2, 2))
     )
-    picture = raycasting.render(textured, camera.camera_to_world(60, 40), 128, samples=2)
+    image = raycasting.render(textured, camera.camera_to_world(60, 40), 128, samples=2)
     radius = 128 * camera.FOCAL * np.tan(np.arcsin(0.5 / camera.RADIUS))
-    assert picture[..., 3].sum() == pytest.approx(np.pi * radius**2, rel=0.01)
-    # straight alpha: half covered pixels at the rim keep the color
-    assert np.allclose(picture[picture[..., 3] > 0, :3], 128 / 255, atol=1e-3)
+    assert image[..., 3].sum() == pytest.approx(np.pi * radius**2, rel=0.01)
+    # straight alpha: half-covered pixels on the rim have the full color
+    assert np.allclose(image[image[..., 3] > 0, :3], 128 / 255, atol=1e-3)
 
 
-def test_picture_is_upright_and_not_mirrored():
+def test_render_is_upright_and_not_mirrored():
     texture = np.zeros((64, 64, 3), np.uint8)
     texture[:32, :32], texture[:32, 32:] = (255, 0, 0), (0, 255, 0)
     texture[32:, :32], texture[32:, 32:] = (0, 0, 255), (255, 255, 255)
-    picture = raycasting.render(square(texture), camera.camera_to_world(90, 0), 64)
-    assert picture[20, 20].tolist() == [1, 0, 0, 1]
-    assert picture[20, 43].tolist() == [0, 1, 0, 1]
-    assert picture[43, 20].tolist() == [0, 0, 1, 1]
-    assert picture[43, 43].tolist() == [1, 1, 1, 1]
+    image = raycasting.render(square(texture), camera.camera_to_world(90, 0), 64)
+    assert image[20, 20].tolist() == [1, 0, 0, 1]
+    assert image[20, 43].tolist() == [0, 1, 0, 1]
+    assert image[43, 20].tolist() == [0, 0, 1, 1]
+    assert image[43, 43].tolist() == [1, 1, 1, 1]
 
 
-def test_shading_darkens_but_keeps_the_silhouette():
+def test_shading_darkens_within_the_same_silhouette():
     textured = square(np.full((4, 4, 3), 200, np.uint8))
     pose = camera.camera_to_world(90, 0)
     plain, shaded = raycasting.render(textured, pose, 32), raycasting.render(textured, pose, 32, shaded=True)
