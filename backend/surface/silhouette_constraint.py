@@ -125,8 +125,8 @@ def _blur(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
 def _remap(image: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Bilinear samples (P,) of an image (S, S) at positions (P, 2) in image widths; border pixels repeat outside.
 
-    Not ``rendering.sampling.sample_bilinear``: cv2.remap rounds positions to 1/32 pixel, so results would change
-    (docs/adr/020-bilinear-samplers.md). It is also three times as fast, and millions of points pass through here.
+    Not ``rendering.sampling.sample_bilinear``: cv2.remap rounds positions to 1/32 pixel, so every field would change
+    (docs/adr/028-bilinear-samplers.md).
     """
     pixels = (positions * len(image) - 0.5).astype(np.float32)
     samples = [np.zeros(0, np.float32)]
