@@ -67,7 +67,7 @@ def measure(mesh: Mesh, unwrap: Callable[[Mesh], np.ndarray]) -> dict[str, float
     return {
         "seconds": seconds,
         "texels covered, %": 100 * (layers > 0).mean(),
-        "texels in two faces, ppm": 1e6 * (layers > 1).sum() / (layers > 0).sum(),
+        "texels in two faces, per million covered": 1e6 * (layers > 1).sum() / (layers > 0).sum(),
         "charts": connected_components(graph, directed=False)[0],
         "seam length": length[seam].sum() / np.ptp(mesh.vertices, axis=0).max(),
         "mirrored faces": int((uv_area < 0).sum()),
@@ -110,7 +110,7 @@ def main(paths: list[str]) -> None:
     for name, mesh in load_meshes(paths).items():
         for method, unwrap in methods.items():
             rows[method].append(measure(mesh, unwrap))
-            print(name, method, {key: round(value, 3) for key, value in rows[method][-1].items()}, flush=True)
+            print(name, method, {key: round(float(value), 3) for key, value in rows[method][-1].items()}, flush=True)
     print("| mean (worst) of", len(rows["ours"]), "meshes |", " | ".join(methods), "|")
     print("| --- |", " | ".join("---:" for _ in methods), "|")
     for key in rows["ours"][0]:
