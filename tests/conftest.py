@@ -1,9 +1,17 @@
-"""What all tests share: how they run, and fixtures that are made once."""
+"""What all tests share: how they run, and what is made once for all of them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+
+from tests.helpers import tiny
 
 os.environ["TRITON_INTERPRET"] = "1"  # before any kernel is defined: the training's run on the CPU here
 
@@ -21,3 +29,42 @@ collect_ignore = [] if find_spec("triton") else list(TRITON)
 
 def pytest_report_header() -> list[str]:
     return [] if find_spec("triton") else [f"Triton is not installed, so these are left out: {', '.join(TRITON)}"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the slow tests first, so that no process is left alone with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Two test processes are faster than two threads, and sums are added up in the same order on every machine."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Make a folder once for all test processes of a run: (its name, what fills it) -> the folder."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(name: str, write: Callable[[Path], object]) -> Path:
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / name).exists():
+                write(shared / f"{name}.partial")
+                (shared / f"{name}.partial").rename(shared / name)
+        return shared / name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def weights(made_once) -> Path:
+    """Weights with which a job takes seconds. Copy them before changing anything."""
+    return made_once("Gewichte mit Ümläuten", tiny.write_weights)
+
+
+@pytest.fixture(scope="session")
+def text_model(made_once) -> Path:
+    """A Stable Diffusion of a toy's size. Copy it before changing anything."""
+    return made_once("tiny text model", tiny.write_text_model)

@@ -17,16 +17,15 @@ from PIL import Image
 from backend import ImageToMesh, api
 from backend.errors import Cancelled, UserError
 from backend.progress import ProgressEvent
-from tests.helpers import tiny
 from tests.helpers.paths import ROOT
 
 SMALL = {"faces": 500, "texture_size": 256, "elevation": 20.0, "num_inference_steps": 2}
 
 
 @pytest.fixture(scope="module")
-def pipeline(tmp_path_factory) -> ImageToMesh:
+def pipeline(weights) -> ImageToMesh:
     torch.set_num_threads(1)
-    return ImageToMesh.from_pretrained(tiny.write_weights(tmp_path_factory.mktemp("weights")), device="cpu")
+    return ImageToMesh.from_pretrained(weights, device="cpu")
 
 
 @pytest.fixture(scope="module")

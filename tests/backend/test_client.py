@@ -16,6 +16,8 @@ from backend.errors import UserError
 from backend.launch import backend_command
 from tests.helpers.paths import ROOT
 
+SCRIPTS = ROOT / "tests" / "backend" / "scripts"
+
 
 def _wait_for_hello(backend: Backend) -> None:
     deadline = time.monotonic() + 20
@@ -27,18 +29,9 @@ def _wait_for_hello(backend: Backend) -> None:
 
 def test_stray_prints_break_no_message():
     """A thread that prints all the time, in Python and below it, while the server answers."""
-    noisy = (
-        "import os, threading\n"
-        "from backend.server import serve\n"
-        "def noise():\n"
-        "    while True: print('stray'); os.write(1, b'{\"jsonrpc\": \"2.0\", ')\n"
-        "start = lambda: (threading.Event().wait(0.5), noise())\n"
-        "threading.Thread(target=start, daemon=True).start()\n"
-        "serve(None)\n"
-    )
     process = subprocess.Popen(
-        [sys.executable, "-u", "-c", noisy],
-        cwd=ROOT,
+        [sys.executable, "-u", str(SCRIPTS / "noisy_server.py")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -81,14 +74,8 @@ def test_the_package_runs_from_any_folder(tmp_path):
     home = tmp_path / "Erweiterungen 日本" / "image_to_mesh"
     shutil.copytree(ROOT / "backend", home / "backend", ignore=shutil.ignore_patterns("__pycache__", "starter"))
     shutil.copy(ROOT / "blender_manifest.toml", home)  # the version stands there
-    script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from backend.client import Backend\n"
-        "backend = Backend(sys.argv[2], sys.argv[3])\n"
-        "while backend.hello is None and backend.alive: backend.poll()\n"
-        "print(ascii(backend.hello)); backend.close()"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(home), sys.executable, str(tmp_path / "log")],
+        [sys.executable, str(SCRIPTS / "say_hello.py"), str(home), sys.executable, str(tmp_path / "log")],
         cwd=tmp_path,
         capture_output=True,
         text=True,

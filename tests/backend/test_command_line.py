@@ -21,13 +21,7 @@ from backend.__main__ import main
 from backend.accelerator import WHEELS, platform_tag, python_tag
 from backend.installer import python_of
 from backend.paths import STARTER_WEIGHTS
-from tests.helpers import tiny
 from tests.helpers.paths import ROOT
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    return tiny.write_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(autouse=True)

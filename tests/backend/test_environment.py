@@ -18,22 +18,8 @@ from backend.errors import UserError
 from tests.helpers.paths import ROOT
 
 WHEELS = ROOT / "wheels"
+ENSURE = str(ROOT / "tests" / "backend" / "scripts" / "ensure_environment.py")
 PYTHONS = ("cp311", "cp312", "cp313", "cp314")
-ENSURE = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from backend import environment
-from backend.errors import UserError
-def listen(event):
-    print(event.text, event.detail, flush=True)
-    if sys.argv[4:] and event.detail.startswith(sys.argv[4]):
-        os.kill(os.getpid(), signal.SIGKILL)
-try:
-    print(environment.ensure(listen, Path(sys.argv[2]), wheels=Path(sys.argv[3])))
-except UserError as error:
-    sys.exit(f"{error.code}: {error} [{error.log}]")
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +72,7 @@ def silent(*_) -> None:
 
 
 def start(base: Path, wheels: Path, *more: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", ENSURE, str(ROOT), str(base), str(wheels), *more]
+    command = [sys.executable, ENSURE, str(ROOT), str(base), str(wheels), *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -249,7 +235,7 @@ def test_disk_that_fills_up_on_the_way(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
     source = "size = '" + "x" * 5_000_000 + "'\n"
     wheels = write_wheels(tmp_path / "wheels", tmp_path / "links", source=source)
-    command = [sys.executable, "-c", ENSURE, str(ROOT), str(small), str(wheels)]
+    command = [sys.executable, ENSURE, str(ROOT), str(small), str(wheels)]
     done = subprocess.run(
         [*inside, f'{mount} && "$@"; ls -A {small}/env', "sh", *command], capture_output=True, text=True
     )

@@ -15,16 +15,14 @@ from backend.options import Options
 from backend.pipeline import PREVIEW_TILE, Pipeline
 from backend.surface.one2345.loading import convert
 from tests.backend.surface.one2345.test_loading import checkpoint, tiny_views
-from tests.helpers import tiny
 
 
-def test_reference_mode_does_a_whole_job(tmp_path):
+def test_reference_mode_does_a_whole_job(weights, tmp_path):
     torch.set_num_threads(1)
     rows, columns = np.mgrid[:700, :600]
     inside = (rows - 350) ** 2 + (columns - 300) ** 2 < 250**2
     rgba = np.stack([rows // 3, columns // 3, rows // 4, inside * 255], -1).astype(np.uint8)
     Image.fromarray(rgba).save(tmp_path / "picture.png")
-    weights = tiny.write_weights(tmp_path / "weights")
     options = Options(weights=str(weights), reference_mode=True, texture_size=256, faces=2000, device="cpu")
     told = []
     job = Pipeline().generate(

@@ -22,7 +22,6 @@ from backend.errors import UserError
 from backend.paths import PARTIAL
 from backend.protocol import Failure, Progress, Result
 from backend.version import VERSION
-from tests.helpers import tiny
 from tests.helpers.paths import ROOT
 
 if sys.platform == "linux":
@@ -30,11 +29,6 @@ if sys.platform == "linux":
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's process tools")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    return tiny.write_weights(tmp_path_factory.mktemp("Gewichte mit Ümläuten"))
 
 
 @pytest.fixture(scope="module")
@@ -316,16 +310,11 @@ def test_close_in_the_middle_leaves_nothing(weights, picture, tmp_path):
 @linux
 def test_the_process_ends_with_its_parent(weights, picture, tmp_path):
     """A parent that dies in the middle of a job (as Blender may) leaves no process and no half-written file."""
-    parent = (
-        "import json, os, sys, time; from backend.client import Backend; from backend.protocol import Progress\n"
-        "python, log, picture, folder, options = sys.argv[1:]\n"
-        "backend = Backend(python, log); backend.generate(picture, folder, json.loads(options))\n"
-        "while not any(each.stage == 'views' for each in backend.poll()): time.sleep(0.02)\n"
-        "print(backend.hello['pid'], flush=True); os._exit(9)\n"
-    )
     options = json.dumps(_options(weights, quality="high"))
     arguments = [sys.executable, str(tmp_path / "log"), str(picture), str(tmp_path / "job"), options]
-    done = subprocess.run([sys.executable, "-c", parent, *arguments], cwd=ROOT, capture_output=True, text=True)
+    script = ROOT / "tests" / "backend" / "scripts" / "dying_parent.py"
+    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, script, *arguments], env=variables, capture_output=True, text=True)
     assert done.returncode == 9, done.stderr
     _wait_until(lambda: _gone(int(done.stdout)), 5)
     _wait_until(lambda: not (tmp_path / "job").exists(), 1)

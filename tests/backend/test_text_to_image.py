@@ -24,21 +24,9 @@ from backend.protocol import Progress
 from backend.types import Cutout
 from backend.weights.catalog import load_catalog
 from backend.weights.registry import MANIFEST
-from tests.helpers import tiny
 from tests.helpers.paths import ROOT
 
 WORDS = "eine blaue Teekanne, außen №1"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    return tiny.write_weights(tmp_path_factory.mktemp("weights"))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    torch.set_num_threads(1)
-    return tiny.write_text_model(tmp_path_factory.mktemp("text") / "tiny model")
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +51,7 @@ def _install(model: Path, home: Path, name: str) -> Path:
     return folder
 
 
-def test_words_become_a_result(model, weights, home, tmp_path):
+def test_words_become_a_result(text_model, weights, home, tmp_path):
     with Backend(sys.executable, tmp_path / "log") as backend:
         with pytest.raises(UserError, match="weights fetch flux2-klein") as caught:
             backend.wait(backend.text_to_mesh(WORDS, tmp_path / "job", _options(weights)))
@@ -72,7 +60,7 @@ def test_words_become_a_result(model, weights, home, tmp_path):
             backend.wait(backend.text_to_mesh(" ", tmp_path / "job", _options(weights)))
         assert caught.value.code == "bad_option"
 
-        _install(model, home, "anything")
+        _install(text_model, home, "anything")
         told: list[Progress] = []
         backend.wait(backend.text_to_mesh(WORDS, tmp_path / "job", _options(weights)), told.append)
         fractions = [each.fraction for each in told]
@@ -93,8 +81,8 @@ def test_words_become_a_result(model, weights, home, tmp_path):
         assert caught.value.code == "cancelled" and not (tmp_path / "next").exists() and backend.alive
 
 
-def test_the_command(model, weights, tmp_path):
-    flags = f"--weights|{weights}|--text-model|{model}|--faces|500|--texture-size|256|--device|cpu|--elevation|20"
+def test_the_command(text_model, weights, tmp_path):
+    flags = f"--weights|{weights}|--text-model|{text_model}|--faces|500|--texture-size|256|--device|cpu|--elevation|20"
     done = subprocess.run(
         [sys.executable, "-m", "backend", "text", WORDS, *flags.split("|")],
         cwd=tmp_path,
@@ -109,14 +97,16 @@ def test_the_command(model, weights, tmp_path):
     assert f"{stem}-picture.png" in done.stdout and "Traceback" not in done.stderr
 
 
-def test_which_model_is_taken(model, home, tmp_path):
-    other = _install(model, home, "aaa")
+def test_which_model_is_taken(text_model, home, tmp_path):
+    other = _install(text_model, home, "aaa")
     assert text_to_image.locate_model("auto") == other
-    small = _install(model, home, "sd15")
+    small = _install(text_model, home, "sd15")
     assert text_to_image.locate_model("auto") == small  # the catalog's come first ...
-    default = _install(model, home, next(name for name, each in load_catalog().items() if each.kind == "text-to-image"))
+    default = _install(
+        text_model, home, next(name for name, each in load_catalog().items() if each.kind == "text-to-image")
+    )
     assert text_to_image.locate_model("auto") == default  # ... in its order
-    assert text_to_image.locate_model("aaa") == other and text_to_image.locate_model(str(model)) == model
+    assert text_to_image.locate_model("aaa") == other and text_to_image.locate_model(str(text_model)) == text_model
     for name, way in (("sdxl", "weights fetch sdxl"), ("somebody/model", "hf download somebody/model"), ("a b", "a b")):
         with pytest.raises(UserError, match=way) as caught:
             text_to_image.locate_model(name)
@@ -150,20 +140,22 @@ def _foreign(model: Path) -> None:
         lambda model: (model / "unet" / "config.json").write_text("{}"),
     ],
 )
-def test_a_damaged_model_is_one_clear_sentence(model, tmp_path, damage):
+def test_a_damaged_model_is_one_clear_sentence(text_model, tmp_path, damage):
     damaged = tmp_path / "model"
-    shutil.copytree(model, damaged)
+    shutil.copytree(text_model, damaged)
     damage(damaged)
     with pytest.raises(UserError, match="install it again") as caught:
         text_to_image.generate_image(damaged, "x", 0, torch.device("cpu"), lambda _: 2, lambda _: None)
     assert caught.value.code == "weights_broken" and str(damaged) in str(caught.value)
 
 
-def test_the_best_of_a_few_pictures_is_taken(model):
+def test_the_best_of_a_few_pictures_is_taken(text_model):
     def tried(*ratings: int) -> tuple[Image.Image | None, int]:
         left = list(ratings)
         shares: list[float] = []
-        picture = text_to_image.generate_image(model, "x", 0, torch.device("cpu"), lambda _: left.pop(0), shares.append)
+        picture = text_to_image.generate_image(
+            text_model, "x", 0, torch.device("cpu"), lambda _: left.pop(0), shares.append
+        )
         assert shares == sorted(shares) and shares[-1] <= 1
         return picture, len(left)
 
@@ -173,9 +165,9 @@ def test_the_best_of_a_few_pictures_is_taken(model):
     assert caught.value.code == "no_object"
 
 
-def test_half_precision_folders_without_a_safety_checker_load(model, tmp_path):
+def test_half_precision_folders_without_a_safety_checker_load(text_model, tmp_path):
     half = tmp_path / "half"
-    shutil.copytree(model, half)
+    shutil.copytree(text_model, half)
     for part in ("unet", "vae", "text_encoder"):
         for path in (half / part).glob("*.safetensors"):
             path.rename(path.with_name(path.name.replace(".safetensors", ".fp16.safetensors")))
@@ -199,10 +191,10 @@ def test_whole_objects(box, whole):
     assert text_to_image.shows_whole_object(Cutout(image, "alpha", (left - column, top - row, side)), 100, 100) == whole
 
 
-def test_the_view_networks_make_room(model, weights, tmp_path):
+def test_the_view_networks_make_room(text_model, weights, tmp_path):
     """One model at a time on the graphics card."""
     pipeline, there = Pipeline(), []
-    options = Options.from_dict(_options(weights, text_model=str(model)))
+    options = Options.from_dict(_options(weights, text_model=str(text_model)))
     pipeline.load(options.weights, torch.device("cpu"))
     assert pipeline._networks is not None
 

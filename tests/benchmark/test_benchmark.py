@@ -22,7 +22,7 @@ from procedural.families.materials import patterned
 from procedural.families.primitives import ellipsoid, to_rows
 from procedural.scene import Scene
 from procedural.schema import Pattern
-from tests.helpers.tiny import RADIUS, write_weights
+from tests.helpers.tiny import RADIUS
 
 
 def ball_scene(name="ball", group="in_distribution", elevation=20.0, radius=RADIUS, offset=(0.0, 0.0, 0.0)):
@@ -31,11 +31,6 @@ def ball_scene(name="ball", group="in_distribution", elevation=20.0, radius=RADI
     rows = to_rows([ellipsoid((0, 0, 0), radius, material)])
     object_to_world = np.array([1, *offset, 1, 0], np.float32)
     return Scene(name, "ball", group, elevation, rows, object_to_world, np.array([0, -0.6, 0.8, 0.6], np.float32))
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return write_weights(tmp_path_factory.mktemp("weights"))
 
 
 def numbers(f05, **others):

@@ -20,7 +20,6 @@ import pytest
 from PIL import Image
 
 from backend import environment
-from tests.helpers import tiny
 from tests.helpers.paths import ROOT
 
 SCRIPTS = ROOT / "tests" / "blender"
@@ -78,12 +77,6 @@ def test_package_holds_what_runs_and_nothing_else(package):
     assert not [name for name in names if name.startswith("wheels/") and (name.count("/") > 1 or name.endswith(".py"))]
 
 
-@pytest.fixture(scope="session")
-def weights(tmp_path_factory) -> Path:
-    """Weights with which a job takes seconds."""
-    return tiny.write_weights(tmp_path_factory.mktemp("weights"))
-
-
 in_every_blender = pytest.mark.parametrize(
     "host", HOSTS or [NONE], ids=lambda host: Path(host[0]).parent.parent.name if host else "none"
 )
@@ -99,11 +92,6 @@ def test_without_backend(host, script, package, tmp_path):
 @pytest.mark.parametrize("script", ["generate", "failure", "weights"])
 def test_with_backend(host, script, package, weights, tmp_path):
     passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
-
-
-@pytest.fixture(scope="session")
-def text_model(tmp_path_factory) -> Path:
-    return tiny.write_text_model(tmp_path_factory.mktemp("text"))
 
 
 @in_every_blender

@@ -11,6 +11,7 @@ import torch
 from backend.meshing.extraction import isosurface
 from backend.surface.one2345.poses import normalize
 from tests.helpers import one2345_rendering as rendering
+from tests.helpers.devices import DEVICES
 from tests.helpers.one2345 import (
     EXPECTED,
     INDEX,
@@ -25,7 +26,6 @@ from tests.helpers.one2345 import (
 )
 from tests.helpers.one2345_losses import annealing, losses
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU"))]
 TOLERANCES = {
     "color.rgb": 2e-4,
     "color.rgb_feats.first24": 2e-4,

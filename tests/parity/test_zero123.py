@@ -17,10 +17,10 @@ from backend import camera
 from backend.views.zero123.conditioning import clip_pixel_values
 from backend.views.zero123.model import Zero123
 from backend.views.zero123.sampler import denoise, fast_scheduler, reference_scheduler
+from tests.helpers.devices import DEVICES
 from tests.helpers.paths import TEST_DATA
 
 DATA = TEST_DATA / "zero123"
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU"))]
 POSES = {
     "stage1_a": [(polar, azimuth) for _, polar, azimuth in camera.FIRST_RING],
     "stage1_b": [(polar, azimuth) for _, polar, azimuth in camera.LOWER_RING],

@@ -16,14 +16,13 @@ from backend.elevation_estimation.matches import VIEW_PAIRS
 from backend.errors import UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
-from tests.helpers import tiny
 from tests.helpers.paths import TEST_DATA
 
 DATA = TEST_DATA / "zero123"
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
+def loftr_weights(tmp_path_factory) -> Path:
     """A file in the public one's layout. Its last layer is loud, so that the network is sure of something."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -52,8 +51,8 @@ def images() -> np.ndarray:
     return images
 
 
-def test_matches_are_kornias_in_the_originals_pixels(weights, images, small):
-    network = loftr.load_network(weights)
+def test_matches_are_kornias_in_the_originals_pixels(loftr_weights, images, small):
+    network = loftr.load_network(loftr_weights)
     assert network.config["coarse"]["temp_bug_fix"] is True and not network.training
     matches = loftr.match_images(network, images)
     assert set(matches) == set(VIEW_PAIRS)
@@ -79,19 +78,17 @@ def test_matches_are_kornias_in_the_originals_pixels(weights, images, small):
     assert any(len(slipped[pair]) != len(matches[pair]) for pair in VIEW_PAIRS)
 
 
-def test_the_pipeline_takes_it_where_it_is(weights, small, tmp_path, monkeypatch):
+def test_the_pipeline_takes_it_where_it_is(loftr_weights, weights, small, tmp_path, monkeypatch):
     monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path / "home"))
     assert loftr.find_weights() is None
     folder = tmp_path / "home" / "weights" / "loftr"
     folder.mkdir(parents=True)
-    (folder / "loftr_indoor_ds_new.ckpt").write_bytes(weights.read_bytes())
+    (folder / "loftr_indoor_ds_new.ckpt").write_bytes(loftr_weights.read_bytes())
     assert loftr.find_weights() == folder / "loftr_indoor_ds_new.ckpt"
     rows, columns = np.mgrid[:64, :64]
     inside = (rows - 32) ** 2 + (columns - 32) ** 2 < 25**2
     Image.fromarray(np.stack([rows * 3, columns * 3, rows, inside * 255], -1).astype(np.uint8)).save(tmp_path / "p.png")
-    options = Options(
-        weights=str(tiny.write_weights(tmp_path / "weights")), quality="fast", faces=500, texture_size=256, device="cpu"
-    )
+    options = Options(weights=str(weights), quality="fast", faces=500, texture_size=256, device="cpu")
     asked = []
     hook = torch.nn.modules.module.register_module_forward_hook(
         lambda module, *_: asked.append(1) if type(module).__name__ == "LoFTR" else None
@@ -121,9 +118,9 @@ def _swap(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_cut, _drop_one, _swap, Path.unlink])
-def test_a_file_that_is_not_it_is_one_clear_sentence(weights, tmp_path, damage):
+def test_a_file_that_is_not_it_is_one_clear_sentence(loftr_weights, tmp_path, damage):
     path = tmp_path / "loftr.ckpt"
-    path.write_bytes(weights.read_bytes())
+    path.write_bytes(loftr_weights.read_bytes())
     damage(path)
     with pytest.raises(UserError) as caught:
         loftr.load_network(path)

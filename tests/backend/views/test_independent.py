@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -17,14 +18,13 @@ from backend.types import Cutout, Elevation
 from backend.views.independent import IndependentViewModel, ViewSampler
 from backend.views.loading import load_view_model
 from backend.views.zero123.model import Zero123
-from tests.helpers import tiny
 
 ELEVATION = Elevation(20.0, 1.0, "given")
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Zero123:
-    return Zero123.load(tiny.write_weights(tmp_path_factory.mktemp("weights")) / "view")
+def model(weights) -> Zero123:
+    return Zero123.load(weights / "view")
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +133,8 @@ def test_cancelling_stops_between_steps(model, cutout):
     assert len(fractions) == 1
 
 
-def test_view_model_of_an_unknown_kind_is_refused(tmp_path):
-    folder = tiny.write_weights(tmp_path) / "view"
+def test_view_model_of_an_unknown_kind_is_refused(weights, tmp_path):
+    folder = shutil.copytree(weights / "view", tmp_path / "view")
     assert isinstance(load_view_model(folder, torch.device("cpu"), torch.float32), IndependentViewModel)
     content = json.loads((folder / "view.json").read_text())
     (folder / "view.json").write_text(json.dumps(content | {"kind": "holographic"}))

@@ -26,7 +26,6 @@ from backend.weights.catalog import KINDS, load_catalog
 from backend.weights.install import add, convert
 from backend.weights.registry import installed_weights
 from backend.weights.resolve import resolve_components
-from tests.helpers import tiny
 from tests.helpers.checkpoints import (
     original_state,
     view_parts,
@@ -121,8 +120,8 @@ def test_stable_zero123_is_known_by_its_name(view, tmp_path, name, polar):
     assert Zero123.load(folder / "view").uses_source_elevation == polar
 
 
-def test_our_own_weights_keep_what_only_they_have(tmp_path):
-    folder = add(tiny.write_weights(tmp_path / "ours"), None, False, quiet)
+def test_our_own_weights_keep_what_only_they_have(weights, tmp_path):
+    folder = add(shutil.copytree(weights, tmp_path / "ours"), None, False, quiet)
     assert installed_weights()["ours"].kind == "bundle"
     assert Zero123.load(resolve_components("ours")[0]).schedule["prediction_type"] == "v_prediction"
     assert resolve_components("ours") == (folder / "view", folder / "surface")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +25,6 @@ from backend.views.independent import ViewSampler
 from backend.views.zero123 import convert as conversion
 from backend.views.zero123.convert import convert
 from backend.views.zero123.model import Zero123
-from tests.helpers import tiny
 from tests.helpers.checkpoints import AVERAGE_SHIFT, LIST, original_state, view_parts, write_lightning
 
 STEMS = {"image_encoder": "model"}
@@ -127,8 +127,8 @@ def test_stable_zero123_is_told_the_polar_angle_of_each_source(checkpoint, folde
     assert (plain.pose(moves, polars)[:, 3] == 0).all()
 
 
-def test_a_job_with_stable_zero123_needs_the_elevation_and_passes_it_on(tmp_path):
-    folder = tiny.write_weights(tmp_path / "weights")
+def test_a_job_with_stable_zero123_needs_the_elevation_and_passes_it_on(weights, tmp_path):
+    folder = shutil.copytree(weights, tmp_path / "weights")
     conversion.mark_uses_source_elevation(folder / "view")
     picture = tmp_path / "disc.png"
     rows, columns = np.mgrid[:64, :64] - 32

@@ -23,16 +23,15 @@ from backend.views.zero123.conditioning import build_elevation_head
 from backend.views.zero123.loading import STABLE_DIFFUSION_SCHEDULE
 from backend.views.zero123.model import Zero123
 from backend.views.zero123.sampler import sample
-from tests.helpers import tiny
 from tests.helpers.paths import TEST_DATA
 
 WEIGHTS = "diffusion_pytorch_model"
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory) -> Path:
+def original(weights) -> Path:
     torch.set_num_threads(1)
-    return tiny.write_weights(tmp_path_factory.mktemp("weights")) / "view"
+    return weights / "view"
 
 
 @pytest.fixture
