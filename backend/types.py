@@ -59,6 +59,7 @@ class ElevationEstimator(Protocol):
 
         sample_neighbors: the four neighbors (4, H, W, 3) of view 0, in the order of ``camera.NEIGHBORS``.
         """
+        ...
 
 
 class ViewModel(Protocol):
@@ -76,6 +77,7 @@ class ViewModel(Protocol):
         callback_on_step_end: called after every sampler step with the fraction of all steps that is done; may raise
         ``Cancelled``. Raises UserError (``needs_elevation``) where the weights need an elevation and none is given.
         """
+        ...
 
 
 class Field(Protocol):
@@ -86,9 +88,11 @@ class Field(Protocol):
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         """(P, 3) float32 world points -> (P,) float32 signed distance, positive outside."""
+        ...
 
     def color(self, points: np.ndarray) -> np.ndarray:
         """(P, 3) float32 world points -> (P, 3) float32 sRGB 0..1."""
+        ...
 
     def grid_to_world(self, points: np.ndarray) -> np.ndarray:
         """(P, 3) points of the reference grid's cube [-1, 1]^3 -> (P, 3) float32 world points.
@@ -96,9 +100,11 @@ class Field(Protocol):
         The reference grid is the one on which the network's own method samples distances; it may be rotated in the
         world (One-2-3-45's is aligned with the input camera).
         """
+        ...
 
     def tensors(self) -> dict:
         """Everything needed to rebuild the field, as named CPU tensors for safetensors."""
+        ...
 
 
 class SurfaceModel(Protocol):
@@ -113,6 +119,7 @@ class SurfaceModel(Protocol):
         silhouette_constraint: correct the field where it contradicts the input image's silhouette, if the network's
         fields support that. Raises UserError ``too_few_views`` where required views are missing.
         """
+        ...
 
 
 @dataclass(frozen=True)

@@ -105,19 +105,19 @@ class Zero123(nn.Module):
         embedding = self.image_encoder(pixel_values=pixels.to(self.image_encoder.dtype)).image_embeds
         return self.encode(images), embedding.float()
 
-    def pose(self, moves: np.ndarray, source_polars: np.ndarray) -> np.ndarray:
-        """Camera moves (N, 2) of (polar, azimuth) in degrees, from pictures seen at polar angles (N,) in degrees -> the
-        pose numbers (N, 4) float32 that ``tokens`` takes.
+    def pose(self, camera_offsets: np.ndarray, source_polars: np.ndarray) -> np.ndarray:
+        """Camera offsets (N, 2) of (polar, azimuth) in degrees, from images at polar angles (N,) in degrees -> relative
+        poses (N, 4) float32, as ``tokens`` takes them.
 
-        The fourth is a change of radius, always 0; with Stable Zero123's weights it is the polar angle of the source.
+        The fourth number is a change of radius, always 0; with Stable Zero123's weights, the source's polar angle.
         """
-        numbers = relative_pose(*np.transpose(moves))
+        poses = relative_pose(*np.transpose(camera_offsets))
         if self.uses_source_elevation:
-            numbers[:, 3] = np.radians(source_polars)
-        return numbers
+            poses[:, 3] = np.radians(source_polars)
+        return poses
 
     def tokens(self, embedding: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
-        """CLIP embedding (B, D) and pose numbers (B, 4) of ``pose`` -> tokens (B, 1, cross)."""
+        """CLIP embedding (B, D) and relative poses (B, 4) of ``pose`` -> tokens (B, 1, cross)."""
         weight = self.projection.weight
         joined = torch.cat([embedding.to(weight.dtype), pose.to(weight)], dim=-1)
         return self.projection(joined)[:, None]
@@ -139,14 +139,16 @@ class Zero123(nn.Module):
     def elevation(self, embedding: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """CLIP embedding (B, D) -> elevation (B,) in degrees and the log of its variance (B,) in degrees squared.
 
-        For models that have an elevation head.
+        Raises ValueError for a model without an elevation head.
         """
-        answer = self.elevation_head(embedding.to(self.elevation_head[0].weight.dtype)).float()
+        if self.elevation_head is None:
+            raise ValueError("this view model has no elevation head")
+        answer = self.elevation_head(embedding.to(next(self.elevation_head.parameters()).dtype)).float()
         return answer[:, 0] * ELEVATION_UNIT, answer[:, 1] + 2 * math.log(ELEVATION_UNIT)
 
     @torch.inference_mode()
     def predict_elevation(self, image: np.ndarray) -> tuple[float, float] | None:
-        """Elevation of the camera that saw ``image`` (H, W, 3) 0..1 on white: degrees and one standard deviation.
+        """Elevation of the camera of ``image`` (H, W, 3) 0..1 on white: degrees and one standard deviation.
 
         None where the model has no elevation head.
         """
