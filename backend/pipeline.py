@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from kornia.feature.loftr import LoFTR
+from kornia.feature import LoFTR
 from PIL import Image
 
 from . import camera, meshing, surface, text_to_image, texturing

@@ -110,8 +110,10 @@ class Field(Protocol):
 class SurfaceModel(Protocol):
     """A network that reconstructs a field from posed views: ours, or One-2-3-45's."""
 
-    required_views: int | None
-    """The only number of generated views that the network accepts; None: any."""
+    @property
+    def required_views(self) -> int | None:
+        """The only number of generated views that the network accepts; None: any."""
+        ...
 
     def reconstruct(self, views: Views, silhouette_constraint: bool = True) -> Field:
         """The field of the object in ``views``, of which the first is the input image.

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import trimesh
 from PIL import Image
+from trimesh.visual import TextureVisuals
+from trimesh.visual.material import PBRMaterial
 
 from ..types import TexturedMesh
 from .job_folder import REPORT_FILE
@@ -48,7 +50,7 @@ def to_trimesh(textured: TexturedMesh) -> trimesh.Trimesh:
     corners = np.column_stack([mesh.faces.reshape(-1, 1), textured.uvs.reshape(-1, 2)])
     distinct, faces = np.unique(corners, axis=0, return_inverse=True)
     vertex = distinct[:, 0].astype(int)
-    material = trimesh.visual.material.PBRMaterial(
+    material = PBRMaterial(
         name=NAME,
         baseColorTexture=Image.fromarray(textured.texture),
         metallicFactor=0.0,
@@ -58,7 +60,7 @@ def to_trimesh(textured: TexturedMesh) -> trimesh.Trimesh:
         mesh.vertices[vertex] @ Y_UP.T,
         faces.reshape(-1, 3),
         vertex_normals=normals[vertex] @ Y_UP.T,
-        visual=trimesh.visual.TextureVisuals(uv=distinct[:, 1:], material=material),
+        visual=TextureVisuals(uv=distinct[:, 1:], material=material),
         process=False,
         metadata={"name": NAME},
     )
@@ -66,7 +68,7 @@ def to_trimesh(textured: TexturedMesh) -> trimesh.Trimesh:
 
 def to_glb(textured: TexturedMesh) -> bytes:
     """A binary glTF 2.0 with the texture inside."""
-    return to_trimesh(textured).export(file_type="glb", include_normals=True)
+    return bytes(to_trimesh(textured).export(file_type="glb", include_normals=True))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

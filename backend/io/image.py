@@ -133,6 +133,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             flat = image.convert("RGB") if image.mode == "RGBA" else image
             colors = ImageCms.profileToProfile(flat, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            colors.putalpha(straight.getchannel("A"))
-            return colors
+            if colors is not None:  # it only is where the conversion happens in place
+                colors.putalpha(straight.getchannel("A"))
+                return colors
     return straight

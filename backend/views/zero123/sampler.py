@@ -67,7 +67,7 @@ def sample(
     every step with the fraction of all steps that is done.
     """
     device = model.device
-    source_of = torch.arange(len(sources)) if source_of is None else torch.as_tensor(source_of)
+    source_index = torch.arange(len(sources)) if source_of is None else torch.as_tensor(source_of)
     conditions, embeddings = _encode(model, sources)
     poses = torch.as_tensor(relative_poses, dtype=torch.float32)
     shape = (model.latent_channels, model.latent_size, model.latent_size)
@@ -84,8 +84,8 @@ def sample(
     images = []
     for start in range(0, len(poses), batch_size):
         batch = slice(start, start + batch_size)
-        condition = conditions[source_of[batch].to(device)]
-        tokens = model.tokens(embeddings[source_of[batch].to(device)], poses[batch].to(device))
+        condition = conditions[source_index[batch].to(device)]
+        tokens = model.tokens(embeddings[source_index[batch].to(device)], poses[batch].to(device))
         scheduler = make_scheduler(model.schedule, num_inference_steps)  # a fresh one: it stores earlier predictions
         noise = _noise(generator[batch], shape)
         latents = denoise(model, scheduler, next(noise), condition, tokens, guidance_scale, eta, noise, on_step_end)
