@@ -57,7 +57,7 @@ _ANNOTATIONS = {
     ),
     "camera": bpy.props.BoolProperty(
         name="Matching Camera",
-        description="Add a camera that sees the object where the image shows it",
+        description="Add a camera with the viewpoint of the input image",
         default=False,
     ),
     **{option.name: _property(option) for option in fields(Options)},

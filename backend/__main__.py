@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036 - older ones get this sentence instead of a traceback
-    sys.exit("error: Image to Mesh needs Python 3.11 to 3.14, and this is older: start it with a newer one.")
+    sys.exit("error: Image to Mesh needs Python 3.11 to 3.14, but this one is older: use a newer one.")
 
 import argparse
 import logging
@@ -69,9 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--log", help="the file that stderr goes to, named in error messages")
     serve.set_defaults(run=_serve)
 
-    setup = commands.add_parser("setup", help="make the backend's own Python environment")
+    setup = commands.add_parser("setup", help="create the backend's own Python environment")
     setup.add_argument("--accelerator", choices=ACCELERATORS, help="default: what this computer has")
-    setup.add_argument("--repair", action="store_true", help="delete it first and make it again")
+    setup.add_argument("--repair", action="store_true", help="delete the environment first and create it again")
     setup.set_defaults(run=_setup, needs_environment=False)
 
     weights.add_parser(commands)

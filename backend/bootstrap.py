@@ -32,7 +32,7 @@ def run_inside(package: str, arguments: Sequence[str]) -> int:
     if _INSIDE in os.environ:
         raise UserError(
             ErrorCode.ENVIRONMENT_BROKEN,
-            f"The backend's environment lacks {', '.join(missing_modules())}: repair it with "
+            f"The backend's environment is missing {', '.join(missing_modules())}: repair it with "
             "“python3 -m backend setup --repair”.",
         )
     python = environment.ensure(TerminalProgress())

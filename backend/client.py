@@ -258,13 +258,13 @@ class Backend:
         if self.hello is not None and self.hello.get("protocol") != protocol.PROTOCOL:
             return UserError(
                 ErrorCode.VERSION_MISMATCH,
-                f"The backend is of another version ({self.hello.get('backend')}) than the extension "
+                f"The backend's version ({self.hello.get('backend')}) differs from the extension's "
                 f"({VERSION}): restart Blender, or reinstall the extension.",
                 str(self.log),
             )
         return UserError(
             ErrorCode.WORKER_CRASHED,
-            f"The backend {self._dead}; try again, the log says more: {self.log}",
+            f"The backend {self._dead}: try again; details are in the log {self.log}",
             str(self.log),
         )
 

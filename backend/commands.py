@@ -79,7 +79,9 @@ def _check_target(name: str, output: Path | None) -> Path:
     if target.suffix.lower() != ".glb":
         raise UserError(ErrorCode.BAD_OUTPUT, f"{target.name} does not end in .glb: name the result NAME.glb.")
     if not target.parent.is_dir():
-        raise UserError(ErrorCode.BAD_OUTPUT, f"There is no folder {target.parent}: make it first, or choose another.")
+        raise UserError(
+            ErrorCode.BAD_OUTPUT, f"There is no folder {target.parent}: create it first, or choose another."
+        )
     return target
 
 

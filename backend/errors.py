@@ -90,16 +90,14 @@ def to_user_error(error: BaseException, log: str | None) -> UserError:
     if (isinstance(error, OSError) and error.errno in _DISK_FULL) or any(phrase in text for phrase in _DISK_FULL_TEXTS):
         return UserError(ErrorCode.DISK_FULL, "The disk is full: free some space and try again.", log)
     if isinstance(error, MemoryError) or any(phrase in text for phrase in _MEMORY_TEXTS):
-        advice = "close other programs, or choose the fast quality, fewer faces or a smaller texture"
-        return UserError(ErrorCode.OUT_OF_MEMORY, f"There is not enough memory for this job: {advice}.", log)
+        advice = "close other programs, or choose the quality “fast”, fewer faces or a smaller texture"
+        return UserError(ErrorCode.OUT_OF_MEMORY, f"There is not enough memory for this task: {advice}.", log)
     if isinstance(error, PermissionError):
         return UserError(ErrorCode.NO_PERMISSION, f"No permission for {error.filename}: choose another folder.", log)
     if isinstance(error, ImportError):
-        advice = "repair it in the extension's preferences or with “python3 -m backend setup”"
+        advice = "repair it in the extension's preferences or with “python3 -m backend setup --repair”"
         return UserError(
             ErrorCode.ENVIRONMENT_BROKEN, f"The backend's environment is incomplete ({error}): {advice}.", log
         )
-    details = f"; see the log: {log}" if log else ""
-    return UserError(
-        ErrorCode.INTERNAL, f"Something went wrong inside the backend ({type(error).__name__}){details}", log
-    )
+    details = f": see the log {log}" if log else ""
+    return UserError(ErrorCode.INTERNAL, f"The backend failed unexpectedly ({type(error).__name__}){details}", log)

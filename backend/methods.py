@@ -96,7 +96,7 @@ def _remove_weights(params: dict, listener: ProgressListener) -> dict:
 def _text(params: dict, name: str) -> str:
     value = params.get(name)
     if not isinstance(value, str):
-        raise _bad_params(name, "a text")
+        raise _bad_params(name, "text")
     return value
 
 

@@ -62,7 +62,7 @@ class Options:
         "auto",
         str,
         "Text to Image",
-        "Generates the image from a text prompt: auto (what is installed), a name, a diffusers folder or a hub id",
+        "Generates the image from a text prompt: auto (an installed one), a name, a diffusers folder or a hub ID",
     )
     quality: str = _option(
         "auto",
@@ -88,15 +88,15 @@ class Options:
         False,
         bool,
         "Reference Mode",
-        "Compute exactly what One-2-3-45 computes, not what is faster or better: its sampler with 76 and 49 steps, "
-        "8-bit images between the stages, its search for the elevation, a dense grid of 256 points a side, no "
+        "Compute exactly what One-2-3-45 computes, instead of the faster or better default: its sampler with 76 and 49 "
+        "steps, 8-bit images between the stages, its elevation search, a dense grid of 256 points per side, no "
         "smoothing, and the surface network's own colors instead of the image's. Replaces the quality setting",
     )
     device: str = _option(
         "auto",
         str,
         "Device",
-        "Where the networks run; auto takes a GPU if there is one",
+        "Where the networks run; auto uses a GPU if there is one",
         choices=("auto", "cpu", "cuda", "mps"),
     )
 
@@ -110,7 +110,7 @@ class Options:
         unknown = sorted(set(values) - {option.name for option in fields(cls)})
         if unknown:
             known = ", ".join(option.name for option in fields(cls))
-            raise UserError(ErrorCode.BAD_OPTION, f"There is no option “{unknown[0]}”; the options are {known}.")
+            raise UserError(ErrorCode.BAD_OPTION, f"There is no option “{unknown[0]}”: use one of {known}.")
         return cls(**values)
 
     def to_dict(self) -> dict:

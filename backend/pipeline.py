@@ -107,7 +107,7 @@ class Pipeline:
         """Another number of faces or texture size for the result of an earlier job in ``folder``, which is replaced."""
         tracker = ProgressTracker(REMESH, listener, is_cancelled)
         with atomic_folder(folder) as target:
-            with tracker.stage("load", "Loading the earlier result"):
+            with tracker.stage("load", "Loading the saved result"):
                 device = choose_device(options.device)
                 tensors, views, cutout, report = load_state(folder)
                 field = surface.field_from_tensors(tensors, folder / FIELD_FILE, device)
@@ -145,7 +145,7 @@ class Pipeline:
             if not np.isfinite(views.images).all():
                 raise UserError(
                     ErrorCode.BROKEN_VIEWS,
-                    "The view weights produce undefined numbers instead of images: install them again.",
+                    "The view model generated NaN or infinite values: install its weights again.",
                 )
         preview = write_preview(views)
         with tracker.stage("surface", "Reconstructing the surface"):

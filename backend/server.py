@@ -122,7 +122,7 @@ class _Server:
             self._send(protocol.result(id, {}))
             return True
         elif method not in self._methods.table:
-            sentence = f"The backend does not know “{method}”: restart Blender to update it."
+            sentence = f"The backend does not support “{method}”: restart Blender to update it."
             self._refuse(id, protocol.METHOD_NOT_FOUND, sentence)
         else:
             job = _Job(id, method, params, threading.Event())

@@ -27,14 +27,15 @@ def backend_python() -> tuple[Path, dict[str, str]]:
         python = Path(bpy.path.abspath(settings.python))
         if not python.is_file():
             raise UserError(
-                ErrorCode.NO_BACKEND, f"There is no Python at {python}: correct it in the extension's preferences."
+                ErrorCode.NO_BACKEND,
+                f"There is no Python at {python}: correct the path in the extension's preferences.",
             )
         return python, variables
     python = environment.python_path(home)
     if python is None:
         raise UserError(
             ErrorCode.NO_BACKEND,
-            "The backend is not installed yet: press Install in the Image to Mesh panel, "
+            "The backend is not installed yet: press Install Backend in the Image to Mesh panel, "
             "or run “python3 -m backend setup”.",
         )
     return python, variables
@@ -61,7 +62,7 @@ def may_go_online(operator: type[bpy.types.Operator]) -> bool:
         operator.poll_message_set(
             "Blender was started offline: start it without --offline-mode"
             if bpy.app.online_access_override
-            else "Allow Online Access in Preferences, System, first"
+            else "Allow Online Access in Preferences > System first"
         )
     return bpy.app.online_access
 

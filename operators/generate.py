@@ -39,7 +39,7 @@ class IMAGE_TO_MESH_OT_generate(ReconstructionOperator, bpy.types.Operator):
     bl_label = "Image to Mesh"
     bl_description = (
         "Turn the active image into a textured object at the 3D cursor. "
-        "Takes a minute or two without a graphics card; you can go on working meanwhile"
+        "Takes under a minute on a CPU with the starter weights; you can keep working meanwhile"
     )
 
     @classmethod

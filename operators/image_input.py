@@ -49,7 +49,7 @@ def image_file(image: bpy.types.Image, folder: Path) -> Path:
         if path is not None and path.is_file():
             return path  # the backend says what is wrong with it
         missing = f"“{path}” is missing" if path else f"“{image.name}” has no pixels"
-        raise UserError(ErrorCode.BAD_IMAGE, f"The image {missing}: find the file again, or choose another image.")
+        raise UserError(ErrorCode.BAD_IMAGE, f"The image {missing}: locate the file, or choose another image.")
     target = folder / "image.png"
     target.write_bytes(_png(_straight_srgb(image, width, height)))
     return target

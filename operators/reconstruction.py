@@ -56,7 +56,9 @@ class ReconstructionTask(BackendTask):
         if self._scene_uid not in (open_scene.session_uid for open_scene in bpy.data.scenes):
             return
         if self.target is not None and self._target_object() is None:
-            raise UserError(ErrorCode.OBJECT_GONE, f"“{self.target}” is gone: undo its removal, then remesh it again.")
+            raise UserError(
+                ErrorCode.OBJECT_GONE, f"“{self.target}” no longer exists: undo its deletion, then remesh it again."
+            )
         try:
             with bpy.context.temp_override(**self._override()):
                 bpy.ops.image_to_mesh.add_result("EXEC_DEFAULT", True)

@@ -15,7 +15,7 @@ class IMAGE_TO_MESH_OT_remesh(ReconstructionOperator, bpy.types.Operator):
     bl_idname = "image_to_mesh.remesh"
     bl_label = "Remesh"
     bl_description = (
-        "Give the active object the face count and texture size of the settings, "
+        "Rebuild the active object with the face count and texture size of the settings, "
         "from the surface that was saved when it was generated"
     )
 
@@ -32,7 +32,7 @@ class IMAGE_TO_MESH_OT_remesh(ReconstructionOperator, bpy.types.Operator):
         folder = scene.job_folder(obj)
         if folder is None or not (folder / "field.safetensors").is_file():
             raise UserError(
-                ErrorCode.NO_FIELD, f"The saved surface of “{obj.name}” is gone ({folder}): generate the object again."
+                ErrorCode.NO_FIELD, f"The saved field of “{obj.name}” is missing ({folder}): generate the object again."
             )
         provenance = obj[scene.PROVENANCE].to_dict() | {"options": options}
 

@@ -12,7 +12,7 @@ from .tasks import task_manager
 class IMAGE_TO_MESH_OT_add_result(bpy.types.Operator):
     bl_idname = "image_to_mesh.add_result"
     bl_label = "Add Result to Scene"
-    bl_description = "Add the object that was finished while another file was opened"
+    bl_description = "Add the object that was finished while another file was open"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod

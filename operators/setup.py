@@ -67,7 +67,7 @@ class IMAGE_TO_MESH_OT_install(bpy.types.Operator):
     bl_label = "Install Backend"
     bl_description = (
         "Download the Python packages that do the work (several hundred megabytes, more for a graphics card) "
-        "into a folder of their own. Blender's own Python is not changed"
+        "into a separate folder. Blender's own Python is not changed"
     )
     bl_options = {"INTERNAL"}
 
@@ -100,7 +100,7 @@ class IMAGE_TO_MESH_OT_install(bpy.types.Operator):
 class IMAGE_TO_MESH_OT_open_log(bpy.types.Operator):
     bl_idname = "image_to_mesh.open_log"
     bl_label = "Open Log"
-    bl_description = "Open the log that says more about the last error"
+    bl_description = "Open the log with the details of the last error"
     bl_options = {"INTERNAL"}
 
     def execute(self, context):

@@ -29,11 +29,11 @@ def run_task(operator: bpy.types.Operator, task: BackgroundTask, wait: bool) -> 
 class IMAGE_TO_MESH_OT_cancel(bpy.types.Operator):
     bl_idname = "image_to_mesh.cancel"
     bl_label = "Cancel"
-    bl_description = "Stop this task; nothing that it has half done stays, except what a download can continue from"
+    bl_description = "Stop this task and delete its incomplete files; a partial download is saved and can be resumed"
     bl_options = {"INTERNAL"}
 
     task: bpy.props.IntProperty(
-        name="Task", description="Which one; 0: every running task", default=0, options={"SKIP_SAVE"}
+        name="Task", description="The task to cancel; 0: every running task", default=0, options={"SKIP_SAVE"}
     )
 
     @classmethod

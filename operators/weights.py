@@ -51,7 +51,7 @@ class _WeightsOperator:
     @classmethod
     def poll(cls, context):
         if task_manager().running(WeightsTask):
-            cls.poll_message_set("Weights are being changed: wait, or cancel that")
+            cls.poll_message_set("Weights are being installed or removed: wait, or cancel")
             return False
         if not is_ready():
             cls.poll_message_set("The backend is not installed yet")
@@ -66,7 +66,7 @@ class IMAGE_TO_MESH_OT_fetch_weights(_WeightsOperator, bpy.types.Operator):
     bl_idname = "image_to_mesh.fetch_weights"
     bl_label = "Fetch Weights"
     bl_description = (
-        "Download these weights, and those that they need, from the model hub. Their license is shown first"
+        "Download these weights, and those they depend on, from the model hub. Their licenses are shown first"
     )
 
     name: bpy.props.StringProperty(name="Name", options={"SKIP_SAVE"})
@@ -97,8 +97,8 @@ class IMAGE_TO_MESH_OT_add_weights(_WeightsOperator, bpy.types.Operator):
     bl_idname = "image_to_mesh.add_weights"
     bl_label = "Add Weights from Disk"
     bl_description = (
-        "Install a file or folder that you have: a Zero123 checkpoint or diffusers folder, One-2-3-45's checkpoint, "
-        "LoFTR's, a rembg model, a text-to-image folder (choose its model_index.json)"
+        "Install a local file or folder: a Zero123 checkpoint or diffusers folder, a One-2-3-45 or LoFTR checkpoint, "
+        "a rembg model, or a text-to-image folder (choose its model_index.json)"
     )
 
     filepath: bpy.props.StringProperty(name="File or Folder", subtype="FILE_PATH", options={"SKIP_SAVE"})

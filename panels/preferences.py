@@ -29,7 +29,7 @@ class ImageToMeshPreferences(bpy.types.AddonPreferences):
     )
     python: bpy.props.StringProperty(
         name="Python",
-        description="A Python that has the backend's packages already; if empty, the one that Install creates",
+        description="A Python that already has the backend's packages; if empty, the one that Install Backend creates",
         subtype="FILE_PATH",
         update=_on_change,
     )

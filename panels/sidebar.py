@@ -58,7 +58,7 @@ class MainPanel:
         layout.template_ID(context.scene.image_to_mesh, "image", open="image.open")
         image = image_input.active_image(context)
         if image is None:
-            layout.label(text="No image yet", icon="IMAGE_DATA")
+            layout.label(text="No image selected", icon="IMAGE_DATA")
             return
         preview = image.preview_ensure()
         if preview is not None and preview.icon_id:

@@ -57,7 +57,7 @@ def _read(path: Path) -> Image.Image:
         raise UserError(ErrorCode.BAD_IMAGE, f"There is no file {path}: check the path.") from error
     except (IsADirectoryError, PermissionError) as error:
         raise UserError(
-            ErrorCode.BAD_IMAGE, f"{path} cannot be read: choose an image file that you may open."
+            ErrorCode.BAD_IMAGE, f"{path} cannot be read: choose an image file that you have permission to open."
         ) from error
     except Image.DecompressionBombError as error:
         raise _too_large(path.name) from error
@@ -66,7 +66,7 @@ def _read(path: Path) -> Image.Image:
     except (UserError, MemoryError):
         raise
     except Exception as error:  # a damaged file can make Pillow's decoders raise anything
-        raise UserError(ErrorCode.BAD_IMAGE, f"{path.name} is damaged or cut short ({error}): {_HINT}.") from error
+        raise UserError(ErrorCode.BAD_IMAGE, f"{path.name} is damaged or truncated ({error}): {_HINT}.") from error
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -102,12 +102,12 @@ def _check_size(name: str, width: int, height: int) -> None:
         raise UserError(
             ErrorCode.BAD_IMAGE,
             f"{name} is too small ({width} x {height} pixels): use an image of at least "
-            f"{MIN_INPUT_SIDE} pixels a side, better 256 or more.",
+            f"{MIN_INPUT_SIDE} pixels per side, preferably 256 or more.",
         )
 
 
 def _too_large(name: str, size: str = "far too many pixels") -> UserError:
-    advice = f"reduce it to at most {MAX_INPUT_SIDE} pixels a side"
+    advice = f"reduce it to at most {MAX_INPUT_SIDE} pixels per side"
     return UserError(ErrorCode.BAD_IMAGE, f"{name} is too large ({size}): {advice}.")
 
 

@@ -153,7 +153,11 @@ def test_half_installed_environment_is_reported(working_folder, tmp_path, monkey
     monkeypatch.setenv("IMAGE_TO_MESH_INSIDE", "1")
     process = _process("mesh", "disc.png", python=python)
     _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 1 and "error: The backend's environment lacks torch" in stderr and "--repair" in stderr
+    assert (
+        process.returncode == 1
+        and "error: The backend's environment is missing torch" in stderr
+        and "--repair" in stderr
+    )
     assert "Traceback" not in stderr
 
 
