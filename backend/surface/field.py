@@ -85,6 +85,6 @@ def from_tensors(tensors: dict[str, torch.Tensor], path: Path | str, device: str
         decoder.load_state_dict(layers)
     except (KeyError, RuntimeError, IndexError) as error:
         raise UserError(
-            ErrorCode.FIELD_BROKEN, f"{path} does not hold a field of this version: generate the mesh again."
+            ErrorCode.FIELD_BROKEN, f"{path} does not contain a field of this version: generate the mesh again."
         ) from error
     return VolumeField(volume.to(device), decoder.requires_grad_(False).eval().to(device), half_side, constraint)

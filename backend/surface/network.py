@@ -205,6 +205,6 @@ def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceNetwo
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(
             ErrorCode.WEIGHTS_BROKEN,
-            f"The surface weights in {folder} do not fit their config.json: install them again.",
+            f"The surface weights in {folder} do not match their config.json: install them again.",
         ) from error
     return network.requires_grad_(False).eval().to(device)

@@ -112,7 +112,7 @@ def from_tensors(
             raise ValueError("volume and mask do not match")
     except (KeyError, RuntimeError, ValueError) as error:
         raise UserError(
-            ErrorCode.FIELD_BROKEN, f"{path} does not hold a field of this version: generate the mesh again."
+            ErrorCode.FIELD_BROKEN, f"{path} does not contain a field of this version: generate the mesh again."
         ) from error
     network = network.requires_grad_(False).to(device)
     images = images.to(device).float() / 255

@@ -36,14 +36,14 @@ def convert(source: Path, folder: Path) -> None:
     if wrong := state_dict_mismatch(expected_shapes, {name: tensor.shape for name, tensor in tensors.items()}):
         raise UserError(
             ErrorCode.WEIGHTS_MISMATCH,
-            f"{source} is not a One-2-3-45 checkpoint of the released kind: it {wrong}. Download it again.",
+            f"{source} is not the released One-2-3-45 checkpoint (it {wrong}): download it again.",
         )
     tensors = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     invalid = [name for name, tensor in tensors.items() if tensor.dtype != torch.float32 or not tensor.isfinite().all()]
     if invalid:
         raise UserError(
             ErrorCode.WEIGHTS_BROKEN,
-            f"{source} is damaged: {min(invalid)} contains invalid numbers. Download it again.",
+            f"{source} is damaged ({min(invalid)} contains NaN or infinity): download it again.",
         )
     write_tensors(Path(folder) / "model.safetensors", tensors, quantize=False)
     (Path(folder) / "config.json").write_text(json.dumps({"kind": KIND}), encoding="utf-8")
@@ -56,7 +56,7 @@ def load(folder: Path | str, device: str | torch.device = "cpu") -> One2345Model
         network = One2345.from_state_dict(tensors)
     except RuntimeError as error:
         raise UserError(
-            ErrorCode.WEIGHTS_BROKEN, f"{folder} does not hold a One-2-3-45 network: install these weights again."
+            ErrorCode.WEIGHTS_BROKEN, f"{folder} does not contain a One-2-3-45 network: install these weights again."
         ) from error
     return One2345Model(network.requires_grad_(False).to(device))
 
@@ -71,7 +71,7 @@ def _flattened(content: dict, source: Path) -> dict[str, torch.Tensor]:
         ):
             raise UserError(
                 ErrorCode.WEIGHTS_MISMATCH,
-                f"{source} is not a complete One-2-3-45 checkpoint: {network} is missing. Download it again.",
+                f"{source} is not a complete One-2-3-45 checkpoint ({network} is missing): download it again.",
             )
         tensors |= {f"{network}.{name}": tensor for name, tensor in state.items() if not str(name).endswith(COUNTER)}
     return tensors
