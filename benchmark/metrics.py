@@ -1,8 +1,8 @@
-"""What a predicted mesh is worth beside the true one, in the input camera's frame, without any alignment.
+"""Metrics of a predicted mesh against the true one, in the input camera's frame, without any alignment.
 
-Lengths are told in units of the true shape's longest side. The F-score is that of "What Do Single-view 3D
-Reconstruction Networks Learn?" (Tatarchenko et al. 2019); Chamfer is the mean of both one-way mean distances, not
-squared; normal consistency the mean |cos| between the normals of nearest samples, both ways.
+Lengths are in units of the true shape's longest side. F-score: "What Do Single-view 3D Reconstruction Networks Learn?"
+(Tatarchenko et al. 2019, section 4). Chamfer distance: mean of both one-way mean distances, not squared. Normal
+consistency: mean |cos| between the normals of nearest samples, both ways (Mescheder et al. 2019, section 4).
 """
 
 from __future__ import annotations
@@ -15,50 +15,52 @@ from backend.rendering import raycasting
 from backend.types import Mesh
 
 THRESHOLDS = {"f05": 0.05, "f02": 0.02, "f10": 0.1}
+"""F-score -> its distance threshold."""
 SAMPLES = 100_000
+"""Points on each surface."""
 GRID = 128
 """Cells along a side of the cube in which volumes are compared."""
 
 
-def sample(mesh: Mesh, count: int = SAMPLES, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def sample_surface(mesh: Mesh, count: int = SAMPLES, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Points spread evenly over the area: (count, 3) positions and (count, 3) unit face normals, float64."""
     rng = np.random.default_rng(seed)
     a, b, c = np.moveaxis(mesh.vertices[mesh.faces].astype(np.float64), 1, 0)
     normals = np.cross(b - a, c - a)
     areas = np.linalg.norm(normals, axis=-1)
-    # Systematic draws: the same expectation as independent ones, with less scatter.
-    marks = (np.arange(count) + rng.random()) / count * areas.sum()
-    face = np.searchsorted(np.cumsum(areas), marks).clip(max=len(areas) - 1)
+    # Systematic sampling: the same expectation as independent samples, with less variance.
+    positions = (np.arange(count) + rng.random()) / count * areas.sum()
+    face = np.searchsorted(np.cumsum(areas), positions).clip(max=len(areas) - 1)
     u, v = rng.random((2, count, 1))
     u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
     points = a[face] + u * (b - a)[face] + v * (c - a)[face]
     return points, normals[face] / np.maximum(areas[face], 1e-30)[:, None]
 
 
-class Reference:
-    """The true surface, sampled once for all predictions that are held against it."""
+class ReferenceSurface:
+    """The true surface, sampled once for all predictions that are compared with it."""
 
     def __init__(self, mesh: Mesh, eye: np.ndarray):
-        """``eye`` (3,): where the input camera stands, which tells the true points that it sees from the others."""
+        """``eye`` (3,): the input camera's position, which decides which true points are visible."""
         self._unit = float(np.ptp(mesh.vertices, axis=0).max())
-        self._points, self._normals = sample(mesh, seed=0)
+        self._points, self._normals = sample_surface(mesh, seed=0)
         self._tree = _tree(self._points)
-        self._seen = visible(mesh, self._points, self._normals, eye)
+        self._visible = visible(mesh, self._points, self._normals, eye)
 
     def compare(self, prediction: Mesh) -> dict[str, float]:
-        """F-scores, Chamfer, normal consistency, and recall apart for true points seen and not seen."""
-        points, normals = sample(prediction, seed=1)
-        away, nearest = self._tree.query(points, workers=-1)
-        missed, found = _tree(points).query(self._points, workers=-1)
-        away, missed = away / self._unit, missed / self._unit
-        result = {name: _f_score(away < limit, missed < limit) for name, limit in THRESHOLDS.items()}
-        result["chamfer"] = float(away.mean() + missed.mean()) / 2
-        one_way = np.abs(np.einsum("pc,pc->p", normals, self._normals[nearest])).mean()
-        other_way = np.abs(np.einsum("pc,pc->p", self._normals, normals[found])).mean()
+        """F-scores, Chamfer distance, normal consistency, and the recalls of visible and of hidden true points."""
+        points, normals = sample_surface(prediction, seed=1)
+        to_truth, nearest_true = self._tree.query(points, workers=-1)
+        to_prediction, nearest_predicted = _tree(points).query(self._points, workers=-1)
+        to_truth, to_prediction = to_truth / self._unit, to_prediction / self._unit
+        result = {name: _f_score(to_truth < limit, to_prediction < limit) for name, limit in THRESHOLDS.items()}
+        result["chamfer"] = float(to_truth.mean() + to_prediction.mean()) / 2
+        one_way = np.abs(np.einsum("pc,pc->p", normals, self._normals[nearest_true])).mean()
+        other_way = np.abs(np.einsum("pc,pc->p", self._normals, normals[nearest_predicted])).mean()
         result["normal_consistency"] = float(one_way + other_way) / 2
-        for name, part in (("seen", self._seen), ("unseen", ~self._seen)):
+        for name, subset in (("visible", self._visible), ("hidden", ~self._visible)):
             for key, limit in THRESHOLDS.items():
-                recall = float(np.mean(missed[part] < limit)) if part.any() else float("nan")
+                recall = float(np.mean(to_prediction[subset] < limit)) if subset.any() else float("nan")
                 result[f"recall_{name}_{key[1:]}"] = recall
         return result
 
@@ -68,13 +70,13 @@ def _tree(points: np.ndarray) -> cKDTree:
     return cKDTree(points, leafsize=32, compact_nodes=False)
 
 
-def _f_score(precise: np.ndarray, recalled: np.ndarray) -> float:
-    precision, recall = float(precise.mean()), float(recalled.mean())
+def _f_score(is_precise: np.ndarray, is_recalled: np.ndarray) -> float:
+    precision, recall = float(is_precise.mean()), float(is_recalled.mean())
     return 2 * precision * recall / max(precision + recall, 1e-12)
 
 
 def visible(mesh: Mesh, points: np.ndarray, normals: np.ndarray, eye: np.ndarray) -> np.ndarray:
-    """Which surface points (P, 3) face ``eye`` (3,) with nothing of the mesh in between: (P,) bool."""
+    """Which surface points (P, 3) face ``eye`` (3,) with no other part of the mesh in between: (P,) bool."""
     unit = float(np.ptp(mesh.vertices, axis=0).max())
     start = points + 2e-3 * unit * normals
     towards = eye - start
@@ -83,7 +85,7 @@ def visible(mesh: Mesh, points: np.ndarray, normals: np.ndarray, eye: np.ndarray
 
 
 def volume_iou(truth: Mesh, prediction: Mesh, cells: int = GRID) -> float | None:
-    """Common volume over joint volume in a cube round both; None unless both are watertight."""
+    """Common volume over joint volume in a cube around both; None unless both are watertight."""
     if not (is_watertight(truth.faces) and is_watertight(prediction.faces)):
         return None
     both = np.concatenate([truth.vertices, prediction.vertices]).astype(np.float64)
@@ -99,7 +101,7 @@ def occupancy(mesh: Mesh, corner: np.ndarray, side: float, cells: int) -> np.nda
 
     Along every column parallel to z the faces crossed are counted: odd is inside.
     """
-    # Off the exact centers by an odd bit, so that no column runs through an edge of an axis-aligned mesh.
+    # A tiny offset from the exact centers, so that no column runs through an edge of an axis-aligned mesh.
     local = (mesh.vertices.astype(np.float64) - corner) * (cells / side) - 0.5 + (1.7e-5, 2.9e-5, 0)
     triangles = local[mesh.faces]
     low = np.ceil(triangles[..., :2].min(1)).clip(0, cells).astype(int)
@@ -110,17 +112,17 @@ def occupancy(mesh: Mesh, corner: np.ndarray, side: float, cells: int) -> np.nda
     within = np.arange(len(face)) - np.repeat(np.cumsum(counts) - counts, counts)
     x, y = low[face, 0] + within // spans[face, 1], low[face, 1] + within % spans[face, 1]
     a, b, c = np.moveaxis(triangles[face], 1, 0)
-    weights = np.stack([_turn(b, c, x, y), _turn(c, a, x, y), _turn(a, b, x, y)], -1)
+    weights = np.stack([_signed_area(b, c, x, y), _signed_area(c, a, x, y), _signed_area(a, b, x, y)], -1)
     through = (weights > 0).all(-1) | (weights < 0).all(-1)
     weights, x, y = weights[through], x[through], y[through]
-    height = np.stack([a[through, 2], b[through, 2], c[through, 2]], -1)
-    z = (weights * height).sum(-1) / weights.sum(-1)
+    corner_z = np.stack([a[through, 2], b[through, 2], c[through, 2]], -1)
+    z = (weights * corner_z).sum(-1) / weights.sum(-1)
     crossings = np.zeros((cells, cells, cells + 1), np.int32)
     np.add.at(crossings, (x, y, np.ceil(z).clip(0, cells).astype(int)), 1)
     return np.cumsum(crossings, -1)[..., :cells] % 2 == 1
 
 
-def _turn(start, end, x, y):
+def _signed_area(start, end, x, y):
     """Twice the signed area of (start, end, (x, y)), computed alike for both faces of an edge."""
     swap = (start[:, 0] > end[:, 0]) | ((start[:, 0] == end[:, 0]) & (start[:, 1] > end[:, 1]))
     first, last = np.where(swap[:, None], end, start), np.where(swap[:, None], start, end)
@@ -134,7 +136,7 @@ def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def psnr(truth: np.ndarray, prediction: np.ndarray, where: np.ndarray | None = None) -> float:
-    """Peak signal-to-noise ratio (dB) of pictures (..., 3) 0..1, of the pixels ``where`` (...,) only; at most 60."""
+    """Peak signal-to-noise ratio (dB) of images (..., 3) 0..1, over the pixels ``where`` (...,) only; at most 60."""
     square = (truth.astype(np.float64) - prediction) ** 2
     if where is not None:
         if not where.any():

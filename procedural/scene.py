@@ -15,7 +15,7 @@ HELD_OUT_PATH = Path(__file__).parent / "held_out.npz"
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene in world space (docs/architecture.md), seen by an input camera at azimuth 0."""
+    """One scene in world space (docs/architecture.md); its input camera is at azimuth 0."""
 
     name: str
     family: str

@@ -57,7 +57,7 @@ def main() -> None:
     args = parser.parse_args()
     os.environ["IMAGE_TO_MESH_HOME"] = str(args.folder / "home")
     args.folder.mkdir(parents=True, exist_ok=True)
-    backend(["weights", "add", write_surface_checkpoint(args.folder / "ckpt_215000.pth")])
+    run("backend", ["weights", "add", write_surface_checkpoint(args.folder / "ckpt_215000.pth")])
     with torch.device(args.device):  # a GPU draws random numbers faster
         parts = {name: part.cpu() for name, part in full_size_view_parts().items()}
     count = sum(each.numel() for part in parts.values() for each in part.parameters())
@@ -66,20 +66,20 @@ def main() -> None:
     for layout in args.layout or LAYOUTS:
         place = args.folder / layout
         place.mkdir()
-        backend(["weights", "add", LAYOUTS[layout](parts, place), "--name", layout])
+        run("backend", ["weights", "add", LAYOUTS[layout](parts, place), "--name", layout])
         shutil.rmtree(place)
-        speed = ["benchmark", "speed", ROOT / "examples" / "mug.png", "--weights", layout, *options]
-        backend(speed)
+        speed = ["speed", ROOT / "examples" / "mug.png", "--weights", layout, *options]
+        run("benchmark", speed)
         if layout == "lightning":
-            backend([*speed, "--reference-mode"])
-        backend(["weights", "remove", layout])
+            run("benchmark", [*speed, "--reference-mode"])
+        run("backend", ["weights", "remove", layout])
 
 
-def backend(arguments: list) -> None:
-    """Run one of the backend's commands and tell its output and seconds. Raises CalledProcessError."""
+def run(package: str, arguments: list) -> None:
+    """Run a command of ``python -m PACKAGE`` and print its output and seconds. Raises CalledProcessError."""
     begin = time.perf_counter()
-    print("$", *arguments, flush=True)
-    subprocess.run([sys.executable, "-m", "backend", *map(str, arguments)], cwd=ROOT, check=True)
+    print("$", package, *arguments, flush=True)
+    subprocess.run([sys.executable, "-m", package, *map(str, arguments)], cwd=ROOT, check=True)
     print(f"{time.perf_counter() - begin:.0f} s\n", flush=True)
 
 

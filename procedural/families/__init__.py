@@ -1,1 +1,1 @@
-"""Procedural shape families, a few related ones a file; each family is a function rng -> (P, 32) float32 scene."""
+"""Families of procedural objects, a few related ones a file; a family is a function rng -> rows (P, 32) float32."""

@@ -1,4 +1,4 @@
-"""Things that fly: airplane, helicopter, rocket; the nose is on -Y, a rocket stands upright."""
+"""Aircraft: airplane, helicopter, rocket; the nose is on -Y, a rocket stands upright."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Animals on four legs that look to -Y."""
+"""Four-legged animals that face -Y."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Species:
     length: float
     girth: float
     neck: tuple[float, float]
-    """How far the head stands before and above the shoulders."""
+    """Offset of the head, forwards and upwards, from the shoulders."""
     neck_girth: float
     head: float
     snout: float
@@ -47,7 +47,7 @@ SPECIES = {
 
 
 def _coat(rng, name: str) -> tuple:
-    """Skin of the body, of head and legs, and a plain darker color."""
+    """Material of the body, material of head and legs, and a darker color."""
     if name == "giraffe":
         base, spots = tint(rng, (0.87, 0.7, 0.4)), tint(rng, (0.5, 0.3, 0.14))
         return patterned(base, spots, Pattern.DOTS, rng.uniform(2.5, 4)), solid(base), spots

@@ -1,4 +1,4 @@
-"""Birds and fish that look to -Y."""
+"""Birds and fish that face -Y."""
 
 from __future__ import annotations
 

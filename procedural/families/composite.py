@@ -26,7 +26,7 @@ DRILLS = (SIDEWAYS, rotated(x=90), rotated())
 
 
 def _core(rng, size, paint) -> tuple:
-    """A part round the origin that reaches ``size`` along the axes and holds the ellipsoid of 0.8 of that."""
+    """A primitive around the origin that reaches ``size`` along the axes and holds the ellipsoid of 0.8 of that."""
     a, b, c = size
     kind = int(rng.integers(4))
     if kind == 0:
@@ -40,7 +40,7 @@ def _core(rng, size, paint) -> tuple:
 
 
 def _branch(rng, anchor, way, paint, **combination) -> tuple:
-    """A part that starts inside its parent at ``anchor`` and points along ``way``; the row and its far end."""
+    """A primitive that starts inside its parent at ``anchor`` and points along ``way``: its row and its far end."""
     u = rng.uniform
     long, thick = u(0.15, 0.75), u(0.07, 0.28)
     tip = tuple(a + w * long for a, w in zip(anchor, way, strict=True))
@@ -59,7 +59,7 @@ def _branch(rng, anchor, way, paint, **combination) -> tuple:
 
 
 def composite(rng: np.random.Generator) -> np.ndarray:
-    """1 to 9 parts: a core, in about 30 % of cases drilled, with branches in mirrored pairs or rings around z."""
+    """1 to 9 primitives: a core, drilled in about 30 % of cases, with branches in mirrored pairs or around z."""
     u = rng.uniform
     paints = [maybe_patterned(rng, *pair, 0.3) for pair in zip(colors(rng, 3), colors(rng, 3), strict=True)]
     size = (u(0.25, 0.8), u(0.25, 0.8), u(0.25, 0.9))

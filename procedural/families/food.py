@@ -1,4 +1,4 @@
-"""Things to eat: burger and fruit."""
+"""Food: burger and fruit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Things in a house: lamp, camera, radio or television."""
+"""Household objects: lamp, camera, radio or television."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .materials import (
 from .primitives import box, cone, ellipsoid, limb, prism, rod, rotated, to_rows
 
 TO_FRONT = rotated(x=90)
-"""Turn of a cylinder whose top looks to -Y: lenses, knobs, loudspeakers."""
+"""Rotation of a cylinder whose top faces -Y: lenses, knobs, loudspeakers."""
 
 
 def lamp(rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Figures that stand upright and look to -Y: snowman, robot, person, teddy bear."""
+"""Figures that stand upright and face -Y: snowman, robot, person, teddy bear."""
 
 from __future__ import annotations
 

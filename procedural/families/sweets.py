@@ -1,4 +1,4 @@
-"""Sweet things: cakes, ices, doughnut, lolly."""
+"""Sweets: cakes, ices, doughnut, lolly."""
 
 from __future__ import annotations
 

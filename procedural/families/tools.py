@@ -1,4 +1,4 @@
-"""Things with a handle, standing on it: hammer, axe, sword, screwdriver, brush, shovel, magnifying glass, key."""
+"""Tools, standing on their handles: hammer, axe, sword, screwdriver, brush, shovel, magnifying glass, key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Things that drive: car, truck or bus, locomotive; the front is on -Y."""
+"""Land vehicles: car, truck or bus, locomotive; the front is on -Y."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .primitives import PROFILE, SIDEWAYS, box, cone, ellipsoid, limb, prism, to
 
 
 def _wheels(rng, x, ys, z, radius, half) -> list:
-    """Wheels with hubs, left and right, at the given places along y."""
+    """Wheels with hubs, left and right, at the given positions along y."""
     hub = solid(pick(rng, METAL))
     rows = []
     for y in ys:

@@ -10,7 +10,7 @@ from .materials import METAL, WHITE, colors, maybe_patterned, pick, solid, tint
 from .primitives import cone, ellipsoid, limb, ring, rotated, to_rows
 
 ON_THE_RIGHT = rotated(x=-90)
-"""Turn of a ring that stands upright and opens towards -X: a handle on the right."""
+"""Rotation of a ring that stands upright and opens towards -X: a handle on the right."""
 
 
 def mug(rng: np.random.Generator) -> np.ndarray:
@@ -95,7 +95,7 @@ def bottle(rng: np.random.Generator) -> np.ndarray:
 
 
 def vase(rng: np.random.Generator) -> np.ndarray:
-    """A hollow vase or amphora: foot, belly, neck and lip melted together, sometimes with handles or painted bands."""
+    """A hollow vase or amphora: foot, belly, neck and lip blended together, sometimes with handles or colored bands."""
     u = rng.uniform
     clay, band, inner = colors(rng, 3)
     belly, height, neck = u(0.45, 0.8), u(0.5, 0.95), u(0.18, 0.34)

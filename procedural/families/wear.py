@@ -1,4 +1,4 @@
-"""Things to wear or carry: hats, umbrella."""
+"""Objects to wear or carry: hats, umbrella."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ def _grid(low: np.ndarray, high: np.ndarray, size: int) -> torch.Tensor:
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
 
 
-def pieces(rows: np.ndarray) -> np.ndarray:
-    """Voxel counts of the shape's separate pieces, largest first, on a grid fitted to it."""
+def component_sizes(rows: np.ndarray) -> np.ndarray:
+    """Voxel counts of the scene's connected components, largest first, on a grid fitted to it."""
     added = rows[rows[:, Column.OPERATION] != Operation.SUBTRACT]
     sizes = np.abs(added[:, [Column.A, Column.B, Column.C, Column.HALF_DEPTH]]).sum(1)
     reach = float((np.linalg.norm(added[:, Column.CENTER : Column.ROTATION], axis=1) + sizes).max())
@@ -30,9 +30,9 @@ def pieces(rows: np.ndarray) -> np.ndarray:
         cell = float((high - low).max()) / VOXELS
         points = _grid(low, high, VOXELS)
         inside = object_distance(tensor, points)[0] < cell
-        found = points[inside].numpy()
-        assert len(found), "nothing there"
-        low, high = found.min(0) - cell, found.max(0) + cell
+        occupied = points[inside].numpy()
+        assert len(occupied), "the scene is empty"
+        low, high = occupied.min(0) - cell, occupied.max(0) + cell
     side = float((high - low).max())
     cell = side / VOXELS
     middle = (low + high) / 2
@@ -61,13 +61,13 @@ def test_scenes_are_finite_small_and_repeatable(family):
 def test_scenes_are_one_piece(family):
     torch.set_num_threads(1)
     for seed in range(2):
-        counts = pieces(sample(family, seed))
-        assert len(counts) == 1, f"{family} {seed}: pieces of {counts.tolist()} voxels"
+        counts = component_sizes(sample(family, seed))
+        assert len(counts) == 1, f"{family} {seed}: components of {counts.tolist()} voxels"
 
 
-def test_held_out_families_are_never_drawn_for_training():
+def test_sample_family_never_gives_a_held_out_family():
     assert not set(FAMILIES) & set(HELD_OUT_FAMILIES)
     rng = np.random.default_rng(0)
-    drawn = [sample_family(rng) for _ in range(2000)]
-    assert set(drawn) == set(FAMILIES)
-    assert drawn.count("composite") > 2 * len(drawn) / len(FAMILIES)
+    sampled = [sample_family(rng) for _ in range(2000)]
+    assert set(sampled) == set(FAMILIES)
+    assert sampled.count("composite") > 2 * len(sampled) / len(FAMILIES)

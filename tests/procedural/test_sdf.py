@@ -304,5 +304,5 @@ def test_repetition_goes_all_around_z(times):
     one = row(Primitive.CAPSULE, 0.04, 0.04, 0.1, center=(0.35, 0, 0.05))
     many = one.copy()
     many[Column.REPEAT] = times
-    wanted = copies(one, *(rotation_z(360 * k / times) for k in range(times)))
-    np.testing.assert_allclose(distance(many, POINTS), wanted, atol=1e-5)
+    expected = copies(one, *(rotation_z(360 * k / times) for k in range(times)))
+    np.testing.assert_allclose(distance(many, POINTS), expected, atol=1e-5)

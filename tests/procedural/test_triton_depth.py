@@ -17,16 +17,16 @@ def along_rays(origins, directions, length):
 
 def test_depths_are_where_a_ray_enters_and_first_leaves_the_object():
     scenes = [scene for scene in load_held_out() if scene.name in ("mug-0", "hat-0")]
-    batch = from_numpy([(each.rows, each.object_to_world, each.light) for each in scenes], "cpu")
+    batch = from_numpy([(scene.rows, scene.object_to_world, scene.light) for scene in scenes], "cpu")
     poses = camera_to_world(np.float64([[60, 95], [50, 80]]), np.float64([0, 130]))
-    found = depths(batch, torch.from_numpy(poses), 16, 0.6).float().numpy()
-    assert found.shape == (2, 2, 16, 16, 2)
-    for scene, views, cameras in zip(scenes, found, poses, strict=True):
+    entries_and_exits = depths(batch, torch.from_numpy(poses), 16, 0.6).float().numpy()
+    assert entries_and_exits.shape == (2, 2, 16, 16, 2)
+    for scene, views, cameras in zip(scenes, entries_and_exits, poses, strict=True):
         for entry_and_exit, pose in zip(views, cameras, strict=True):
             hit = entry_and_exit[..., 0] < BEYOND
             assert 20 < hit.sum() < 200
             assert (entry_and_exit[~hit] == BEYOND).all()
-            origins, directions = (each[hit] for each in rays(pose, 16))
+            origins, directions = (values[hit] for values in rays(pose, 16))
             ahead = directions @ -pose[:3, 2]
             near, far = ((entry_and_exit[hit] * 0.6 + RADIUS) / ahead[:, None]).T
             # half a count of 16 bits, and rays that only touch

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.ground_truth import Truth
+from benchmark.ground_truth import GroundTruth
 from procedural.scene import Scene, load_held_out
 from procedural.schema import ROW_LENGTH, Column, Operation, Pattern, Primitive
 from procedural.triton_renderer import from_numpy
@@ -67,15 +67,15 @@ def test_triton_distance_and_color_are_the_plain_scenes(one_of_each):
 
 
 def test_triton_image_is_the_benchmarks():
-    """One tile: the middle of a picture seen through a frame of 16 pixels."""
+    """An image of 16 pixels a side, one tile."""
     scene = next(scene for scene in load_held_out() if scene.name == "snowman-0")
-    truth = Truth(scene, resolution=128)
+    truth = GroundTruth(scene, resolution=128)
     batch = batch_of([scene])
-    picture = batch.render(torch.from_numpy(truth.pose)[None], torch.zeros(1), 16, 1)[0].numpy() / 255
-    wanted = truth.pictures(truth.pose[None], 16, 1)[0]
-    covered = wanted[..., 3] > 0.5
+    rendered = batch.render(torch.from_numpy(truth.pose)[None], torch.zeros(1), 16, 1)[0].numpy() / 255
+    expected = truth.render(truth.pose[None], 16, 1)[0]
+    covered = expected[..., 3] > 0.5
     assert 30 < covered.sum() < 200
-    assert ((picture[..., 3] > 0.5) == covered).mean() > 0.97
-    both = covered & (picture[..., 3] > 0.5)
-    assert np.abs(picture - wanted)[both][:, :3].mean() < 0.01
-    assert (picture[~covered & (picture[..., 3] < 0.5)][:, :3] == 1).all()
+    assert ((rendered[..., 3] > 0.5) == covered).mean() > 0.97
+    both = covered & (rendered[..., 3] > 0.5)
+    assert np.abs(rendered - expected)[both][:, :3].mean() < 0.01
+    assert (rendered[~covered & (rendered[..., 3] < 0.5)][:, :3] == 1).all()

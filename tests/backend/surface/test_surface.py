@@ -17,7 +17,7 @@ from backend.paths import STARTER_WEIGHTS
 from backend.surface import SurfaceNetwork, VolumeField, field_from_tensors, load
 from backend.surface.silhouette_constraint import SilhouetteConstraint
 from backend.types import Views
-from benchmark.ground_truth import Truth, on_white
+from benchmark.ground_truth import GroundTruth, composite_on_white
 from procedural.scene import load_held_out
 
 CONFIG = {
@@ -273,10 +273,10 @@ def test_damaged_folder_is_reported(network, tmp_path, damage):
 def test_shipped_network_reconstructs_a_held_out_scene():
     torch.set_num_threads(1)
     scene = next(scene for scene in load_held_out() if scene.name == "teapot-0")
-    truth = Truth(scene, resolution=128)
+    truth = GroundTruth(scene, resolution=128)
     cameras = ring_cameras(90 - scene.elevation)
-    pictures = truth.pictures(cameras, 128)
-    images = np.stack([on_white(picture) for picture in pictures]).astype(np.float32)
+    pictures = truth.render(cameras, 128)
+    images = np.stack([composite_on_white(picture) for picture in pictures]).astype(np.float32)
     field = load(STARTER_WEIGHTS / "surface").reconstruct(
         Views(images, pictures[..., 3].astype(np.float32), cameras, tuple(map(str, range(9))))
     )

@@ -1,0 +1,48 @@
+"""Speed: seconds of every stage and peak memory, for images one after the other with the networks loaded once."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from backend.options import Options
+from backend.pipeline import Pipeline
+from backend.progress import ignore_progress, never_cancelled
+from procedural.scene import load_held_out
+
+from .ground_truth import INPUT_SIZE, GroundTruth
+from .run_info import peak_memory, run_info
+from .summary import summarize_seconds
+
+DEFAULT_IMAGES = 5
+"""Held-out scenes whose input images are used where no images are given."""
+
+
+def measure_speed(options: Options, images: Sequence[Path] = ()) -> dict:
+    """Run the pipeline on ``images``, or on the first held-out scenes, with a line on stderr for each.
+
+    Raises UserError.
+    """
+    info = run_info(options, INPUT_SIZE)
+    pipeline = Pipeline()
+    runs = []
+    with tempfile.TemporaryDirectory(prefix="image-to-mesh-") as temporary:
+        folder = Path(temporary)
+        for number, image in enumerate(images or _write_held_out_images(folder)):
+            started = time.perf_counter()
+            job = pipeline.generate(image, folder / str(number), options, ignore_progress, never_cancelled)
+            total = time.perf_counter() - started
+            runs.append(job["report"]["seconds"] | {"total": round(total, 3)})
+            print(f"{image.name}: {total:.1f} s", file=sys.stderr, flush=True)
+    return {"run": info, "seconds": summarize_seconds(runs), "peak_memory_mib": peak_memory(), "runs": runs}
+
+
+def _write_held_out_images(folder: Path) -> list[Path]:
+    images = []
+    for scene in load_held_out()[:DEFAULT_IMAGES]:
+        images.append(folder / f"{scene.name}.png")
+        GroundTruth(scene, resolution=96).write_input_image(images[-1])
+    return images

@@ -1,0 +1,91 @@
+"""The benchmark's commands, from files to numbers and back to tables."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend import surface
+from backend.io.tensors import read_tensors, write_tensors
+from backend.options import Options
+from backend.pipeline import Pipeline
+from backend.types import Cutout
+from benchmark import contact_sheet, ground_truth
+from benchmark.__main__ import main
+from benchmark.ground_truth import GroundTruth
+from benchmark.oracle import true_views
+from benchmark.quality import evaluate_scene
+from benchmark.summary import METHODS, summarize
+from procedural import scene
+from procedural.held_out import save_scenes
+from tests.helpers.ball_scene import ball_scene
+
+
+def test_oracle_has_the_whole_plan_of_views_as_the_network_takes_them():
+    truth = GroundTruth(ball_scene(elevation=30.0), resolution=64, view_size=64)
+    image = truth.input_image(128)
+    views = true_views(truth, Cutout(image, "alpha", (0, 0, 128)), 32)
+    assert views.images.shape == (41, 32, 32, 3)
+    assert len(set(views.names)) == 41
+    polar = np.degrees(np.arccos(views.camera_to_world[:, 2, 2]))
+    by_name = dict(zip(views.names, polar, strict=True))
+    assert by_name["input"] == pytest.approx(60, abs=0.01)
+    assert by_name["4"] == pytest.approx(90, abs=0.01), "the second ring lies below"
+    assert by_name["4_0"] == pytest.approx(80, abs=0.01)
+    inside = views.masks > 0.99
+    np.testing.assert_allclose(views.masks.mean((1, 2)), views.masks[0].mean(), rtol=0.03)
+    assert views.images[~(views.masks > 0)].min() > 0.99
+    assert views.images[inside][:, 2].max() < 0.6
+
+
+def test_commands_take_a_ball_from_files_to_numbers_and_tables(weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(scene, "HELD_OUT_PATH", tmp_path / "held_out.npz")
+    monkeypatch.setattr(ground_truth, "RESOLUTION", 96)
+    monkeypatch.setattr(ground_truth, "VIEW_SIZE", 64)
+    save_scenes(scene.HELD_OUT_PATH, [ball_scene("a", "held_out_families", elevation=35.0)])
+    flags = ["--weights", str(weights), "--faces", "2000", "--texture-size", "256"]
+    numbers, page = tmp_path / "out.json", tmp_path / "out.md"
+    assert main(["quality", *flags, "--json", str(numbers), "--markdown", str(page)]) == 0
+    measured = json.loads(numbers.read_text())
+    assert [result["name"] for result in measured["scenes"]] == ["a"]
+    for result in measured["scenes"]:
+        methods = result["methods"]
+        assert set(methods) == set(METHODS)
+        assert methods["image_to_mesh"]["f05"] > 0.95, "the weights know this ball"
+        assert methods["oracle"]["f05"] > 0.95
+        assert methods["sphere"]["f02"] > 0.95
+        assert methods["image_to_mesh"]["silhouette_iou"] > 0.9
+        assert methods["image_to_mesh"]["psnr_visible"] > methods["sphere"]["psnr_visible"], "the image was baked in"
+    assert "image to mesh" in capsys.readouterr().out
+    assert "Families never trained on" in page.read_text()
+
+    sheet = tmp_path / "sheet.jpg"
+    assert main(["sheet", str(sheet), *flags]) == 0
+    with Image.open(sheet) as image:
+        assert image.size[0] == contact_sheet.COLUMNS * 8 * contact_sheet.TILE + contact_sheet.GAP
+
+    seconds = tmp_path / "speed.json"
+    assert main(["speed", *flags, "--json", str(seconds)]) == 0
+    assert "Peak memory" in capsys.readouterr().out
+    assert main(["page", str(numbers), str(seconds), str(page)]) == 0
+    assert "## Speed" in page.read_text()
+
+
+def test_quality_records_a_scene_without_a_mesh(weights, tmp_path):
+    broken = tmp_path / "weights"
+    shutil.copytree(weights, broken)
+    tensors = read_tensors(broken / "surface" / "model.safetensors")
+    tensors["decoder.layers.4.bias"][0] += 100  # everything is outside
+    write_tensors(broken / "surface" / "model.safetensors", tensors, quantize=False)
+    network = surface.load(broken / "surface")
+    truth = GroundTruth(ball_scene(), resolution=64, view_size=64)
+    result = evaluate_scene(truth, Pipeline(), network, Options(weights=str(broken)), tmp_path / "job")
+    assert "object" in result["failed"]
+    assert set(result["methods"]) == {"sphere", "box", "inflated"}
+    group = summarize([result])["in_distribution"]
+    assert group["methods"]["image_to_mesh"]["f05"]["mean"] == group["methods"]["oracle"]["f05"]["mean"] == 0
+    assert group["failed"] == 1
