@@ -82,6 +82,7 @@ class TaskManager:
         self._last_id = 0
         self._awaited: BackgroundTask | None = None
         self._shown: tuple = ()
+        """What the panels showed last."""
         self._timer = self._on_timer  # Blender compares timers by identity
 
     def __iter__(self) -> Iterator[BackgroundTask]:
@@ -199,8 +200,8 @@ class TaskManager:
     def _show(self) -> None:
         """Redraw what shows the tasks, when it has changed."""
         running = [task for task in self if not task.finished]
-        seconds = int(time.monotonic())
-        shown = tuple((task.id, round(task.fraction, 3), task.text, task.preview, seconds) for task in running)
+        values = [(task.id, task.finished, round(task.fraction, 3), task.text, task.preview) for task in self]
+        shown = (*values, int(time.monotonic()) if running else 0)  # panels count the seconds
         if shown != self._shown:
             self._shown = shown
             redraw_panels()

@@ -45,10 +45,10 @@ def test_stray_prints_break_no_message():
     process.wait(10)
     messages = [protocol.decode(line) for line in lines]
     assert None not in messages and messages[0]["method"] == "hello"
-    assert all("error" in each or each.get("id") == 200 for each in messages[1:])
+    assert all("error" in message or message.get("id") == 200 for message in messages[1:])
 
 
-def test_another_version_is_told(tmp_path, monkeypatch):
+def test_version_mismatch_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(protocol, "PROTOCOL", protocol.PROTOCOL + 1)  # in this process only
     with Backend(sys.executable, tmp_path / "log") as own:
         with pytest.raises(UserError) as caught:
@@ -56,7 +56,7 @@ def test_another_version_is_told(tmp_path, monkeypatch):
         assert caught.value.code == "version_mismatch" and not own.alive
 
 
-def test_no_python_and_an_empty_environment(tmp_path):
+def test_python_missing_or_environment_empty(tmp_path):
     with pytest.raises(UserError) as caught:
         Backend(tmp_path / "python", tmp_path / "log")
     assert caught.value.code == "no_backend"
@@ -69,7 +69,7 @@ def test_no_python_and_an_empty_environment(tmp_path):
         assert not (tmp_path / "job").exists()
 
 
-def test_the_package_runs_from_any_folder(tmp_path):
+def test_package_runs_from_any_folder(tmp_path):
     """As in an installed extension: another folder, spaces, non-ASCII letters, PYTHON* variables of the host."""
     home = tmp_path / "Erweiterungen 日本" / "image_to_mesh"
     shutil.copytree(ROOT / "backend", home / "backend", ignore=shutil.ignore_patterns("__pycache__", "starter"))
@@ -84,7 +84,7 @@ def test_the_package_runs_from_any_folder(tmp_path):
     assert f"'protocol': {protocol.PROTOCOL}" in done.stdout, done.stderr
 
 
-def test_a_long_log_is_put_aside(tmp_path):
+def test_long_log_is_renamed(tmp_path):
     log = tmp_path / "backend.log"
     log.write_bytes(b"x" * 2_000_000)
     with Backend(sys.executable, log) as own:

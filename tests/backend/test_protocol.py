@@ -19,8 +19,8 @@ def _over_the_wire(message: dict):
 
 
 def test_progress_result_and_failure_arrive():
-    told = {"id": 3, "stage": "views", "fraction": 0.5, "text": "Ümläut \n 日本", "preview": None}
-    assert _over_the_wire(protocol.notification("progress", told)) == Progress(**told)
+    params = {"id": 3, "stage": "views", "fraction": 0.5, "text": "Ümläut \n 日本", "preview": None}
+    assert _over_the_wire(protocol.notification("progress", params)) == Progress(**params)
     assert _over_the_wire(protocol.result(4, {"a": [1, 2]})) == Result(4, {"a": [1, 2]})
     failure = _over_the_wire(protocol.failure(5, UserError(ErrorCode.BAD_IMAGE, "No.", "/a/log")))
     assert isinstance(failure, Failure) and (failure.id, failure.error.code, str(failure.error), failure.error.log) == (
@@ -42,7 +42,7 @@ def _torch_out_of_memory() -> BaseException:
     return caught.value
 
 
-def test_known_troubles_have_their_own_sentence():
+def test_errors_foreseen_have_their_own_sentence():
     for error, code in (
         (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
         (RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"), "disk_full"),
@@ -53,12 +53,12 @@ def test_known_troubles_have_their_own_sentence():
         (ModuleNotFoundError("No module named 'torch'"), "environment_broken"),
         (ZeroDivisionError("division by zero"), "internal"),
     ):
-        told = to_user_error(error, "/a/log")
-        assert (told.code, told.log) == (code, "/a/log")
-        assert "\n" not in str(told) and "Traceback" not in str(told)
-    assert "/a/log" in str(told)
+        user_error = to_user_error(error, "/a/log")
+        assert (user_error.code, user_error.log) == (code, "/a/log")
+        assert "\n" not in str(user_error) and "Traceback" not in str(user_error)
+    assert "/a/log" in str(user_error)
 
 
-def test_a_user_error_stays_itself():
+def test_user_error_stays_itself():
     error = UserError(ErrorCode.BAD_IMAGE, "No.")
     assert to_user_error(error, "/a/log") is error and error.log == "/a/log"

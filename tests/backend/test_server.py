@@ -46,7 +46,7 @@ def own(tmp_path):
 
 
 @pytest.fixture
-def picture(tmp_path) -> Path:
+def image_path(tmp_path) -> Path:
     """A shaded disc on a transparent ground, under a name with spaces and non-ASCII letters."""
     rows, columns = np.mgrid[:128, :128]
     rgba = np.stack(
@@ -64,19 +64,19 @@ def _options(weights: Path, **more) -> dict:
 def _wait_until(happened, seconds: float = 60.0):
     """Poll ``happened`` until it returns something true."""
     deadline = time.monotonic() + seconds
-    while not (found := happened()):
+    while not (value := happened()):
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.02)
-    return found
+    return value
 
 
 def _wait_for_stage(backend: Backend, id: int, stage: str) -> None:
-    def seen() -> bool:
+    def has_begun() -> bool:
         events = backend.poll()
-        assert not any(isinstance(each, (Result, Failure)) for each in events), events
-        return any(isinstance(each, Progress) and each.id == id and each.stage == stage for each in events)
+        assert not any(isinstance(event, (Result, Failure)) for event in events), events
+        return any(isinstance(event, Progress) and event.id == id and event.stage == stage for event in events)
 
-    _wait_until(seen)
+    _wait_until(has_begun)
 
 
 def _end(backend: Backend, id: int, seconds: float = 60.0) -> Result | Failure:
@@ -84,7 +84,7 @@ def _end(backend: Backend, id: int, seconds: float = 60.0) -> Result | Failure:
     ends = []
 
     def ended() -> list:
-        ends.extend(each for each in backend.poll() if each.id == id and not isinstance(each, Progress))
+        ends.extend(event for event in backend.poll() if event.id == id and not isinstance(event, Progress))
         return ends
 
     _wait_until(ended, seconds)
@@ -94,7 +94,7 @@ def _end(backend: Backend, id: int, seconds: float = 60.0) -> Result | Failure:
 
 
 def _files(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir())
 
 
 def _gone(pid: int) -> bool:
@@ -105,20 +105,20 @@ def _gone(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def test_hello_tells_versions(backend):
+def test_hello_states_versions(backend):
     _wait_until(lambda: backend.poll() or backend.hello)
     assert backend.hello["protocol"] == protocol.PROTOCOL
     assert backend.hello["backend"] == VERSION
     assert backend.alive
 
 
-def test_a_picture_becomes_a_result(backend, weights, picture, tmp_path):
+def test_generate_writes_a_result(backend, weights, image_path, tmp_path):
     folder = tmp_path / "Ergebnis № 1"
-    told: list[Progress] = []
-    result = backend.wait(backend.generate(picture, folder, _options(weights)), told.append)
-    fractions = [each.fraction for each in told]
+    events: list[Progress] = []
+    result = backend.wait(backend.generate(image_path, folder, _options(weights)), events.append)
+    fractions = [event.fraction for event in events]
     assert fractions == sorted(fractions) and fractions[0] == 0 and 0.9 < fractions[-1] <= 1
-    assert len({each.stage for each in told}) >= 6
+    assert len({event.stage for event in events}) >= 6
     wanted = [
         "confidence.png",
         "field.safetensors",
@@ -137,12 +137,12 @@ def test_a_picture_becomes_a_result(backend, weights, picture, tmp_path):
     assert result["report"]["mesh"] == report["mesh"]
 
 
-def test_remesh_starts_from_the_saved_field(backend, weights, picture, tmp_path):
+def test_remesh_starts_from_the_saved_field(backend, weights, image_path, tmp_path):
     folder = tmp_path / "job"
-    backend.wait(backend.generate(picture, folder, _options(weights, elevation=25.0)))
-    told: list[Progress] = []
-    backend.wait(backend.remesh(folder, {"faces": 1000, "texture_size": 512}), told.append)
-    assert "views" not in {each.stage for each in told}
+    backend.wait(backend.generate(image_path, folder, _options(weights, elevation=25.0)))
+    events: list[Progress] = []
+    backend.wait(backend.remesh(folder, {"faces": 1000, "texture_size": 512}), events.append)
+    assert "views" not in {event.stage for event in events}
     with np.load(folder / "mesh.npz") as arrays:
         assert arrays["faces"].shape == (1000, 3) and arrays["uvs"].shape == (1000, 3, 2)
     assert Image.open(folder / "texture.png").size == (512, 512)
@@ -151,9 +151,9 @@ def test_remesh_starts_from_the_saved_field(backend, weights, picture, tmp_path)
     assert report["options"]["faces"] == 1000 and report["options"]["weights"] == str(weights)
 
 
-def test_bad_requests_get_one_sentence_and_the_process_lives_on(backend, weights, picture, tmp_path):
+def test_bad_requests_get_one_sentence_and_the_process_lives_on(backend, weights, image_path, tmp_path):
     (tmp_path / "text.png").write_text("hello")
-    (tmp_path / "cut.png").write_bytes(picture.read_bytes()[:500])
+    (tmp_path / "cut.png").write_bytes(image_path.read_bytes()[:500])
     Image.new("RGB", (1, 1)).save(tmp_path / "one.png")
     Image.new("1", (16384, 16384)).save(tmp_path / "huge.png")
     Image.new("RGBA", (64, 64), (9, 9, 9, 0)).save(tmp_path / "clear.png")
@@ -168,10 +168,10 @@ def test_bad_requests_get_one_sentence_and_the_process_lives_on(backend, weights
         (tmp_path / "huge.png", good, "bad_image"),
         (tmp_path / "clear.png", good, "bad_image"),
         (tmp_path / "plain.tif", good, "bad_image"),
-        (picture, good | {"faces": 3}, "bad_option"),
-        (picture, good | {"color": 3}, "bad_option"),
-        (picture, good | {"device": "mps"}, "no_device"),
-        (picture, good | {"weights": str(tmp_path / "none")}, "weights_missing"),
+        (image_path, good | {"faces": 3}, "bad_option"),
+        (image_path, good | {"color": 3}, "bad_option"),
+        (image_path, good | {"device": "mps"}, "no_device"),
+        (image_path, good | {"weights": str(tmp_path / "none")}, "weights_missing"),
     ):
         with pytest.raises(UserError) as caught:
             backend.wait(backend.generate(path, tmp_path / "job", options))
@@ -189,33 +189,33 @@ def test_bad_requests_get_one_sentence_and_the_process_lives_on(backend, weights
 @pytest.mark.parametrize(
     "file", ["view/unet/diffusion_pytorch_model.safetensors", "surface/model.safetensors", "surface/config.json"]
 )
-def test_missing_and_truncated_weights(backend, weights, picture, tmp_path, file):
+def test_weights_missing_or_truncated(backend, weights, image_path, tmp_path, file):
     damaged = tmp_path / "weights"
     shutil.copytree(weights, damaged)
     content = (damaged / file).read_bytes()
     for change in (lambda: (damaged / file).write_bytes(content[: len(content) // 2]), (damaged / file).unlink):
         change()
         with pytest.raises(UserError, match="install") as caught:
-            backend.wait(backend.generate(picture, tmp_path / "job", _options(damaged)))
+            backend.wait(backend.generate(image_path, tmp_path / "job", _options(damaged)))
         assert caught.value.code.startswith("weights") and str(damaged) in str(caught.value)
         assert not (tmp_path / "job").exists()
 
 
-def test_weights_that_draw_undefined_numbers(backend, weights, picture, tmp_path):
+def test_weights_that_generate_undefined_numbers(backend, weights, image_path, tmp_path):
     broken = shutil.copytree(weights, tmp_path / "broken")
     path = broken / "view" / "vae" / "diffusion_pytorch_model.safetensors"
     tensors = load_file(path)
     tensors["decoder.conv_out.bias"].fill_(float("nan"))
     save_file(tensors, path)
     with pytest.raises(UserError) as error:
-        backend.wait(backend.generate(picture, tmp_path / "job", _options(broken)))
+        backend.wait(backend.generate(image_path, tmp_path / "job", _options(broken)))
     assert error.value.code == "broken_views"
     assert not (tmp_path / "job").exists()
 
 
-def test_an_earlier_result_survives_a_failure(backend, weights, picture, tmp_path):
+def test_earlier_result_survives_a_failure(backend, weights, image_path, tmp_path):
     folder = tmp_path / "job"
-    backend.wait(backend.generate(picture, folder, _options(weights, elevation=0.0)))
+    backend.wait(backend.generate(image_path, folder, _options(weights, elevation=0.0)))
     before = {name: (folder / name).read_bytes() for name in _files(folder)}
     with pytest.raises(UserError):
         backend.wait(backend.generate(tmp_path / "none.png", folder, _options(weights)))
@@ -227,10 +227,10 @@ def test_an_earlier_result_survives_a_failure(backend, weights, picture, tmp_pat
 
 
 @linux
-def test_too_little_memory(backend, weights, picture, tmp_path):
+def test_memory_limit_is_one_sentence(backend, weights, image_path, tmp_path):
     """Real allocations fail: one sentence, the earlier result stays, and with memory it works again."""
     folder = tmp_path / "job"
-    backend.wait(backend.generate(picture, folder, _options(weights, elevation=0.0)))
+    backend.wait(backend.generate(image_path, folder, _options(weights, elevation=0.0)))
     before = {name: (folder / name).read_bytes() for name in _files(folder)}
     pid = backend.hello["pid"]
     used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
@@ -246,10 +246,10 @@ def test_too_little_memory(backend, weights, picture, tmp_path):
     backend.wait(backend.remesh(folder, {"texture_size": 256}))
 
 
-def test_cancel_ends_the_job_and_not_the_process(backend, weights, picture, tmp_path):
+def test_cancel_ends_the_job_and_not_the_process(backend, weights, image_path, tmp_path):
     slow = _options(weights, quality="high")
-    id = backend.generate(picture, tmp_path / "job", slow)
-    waiting = backend.generate(picture, tmp_path / "next", slow)
+    id = backend.generate(image_path, tmp_path / "job", slow)
+    waiting = backend.generate(image_path, tmp_path / "next", slow)
     _wait_for_stage(backend, id, "views")
     backend.cancel(waiting)
     assert _end(backend, waiting, 2).error.code == "cancelled"
@@ -263,8 +263,8 @@ def test_cancel_ends_the_job_and_not_the_process(backend, weights, picture, tmp_
 
 
 @linux
-def test_a_deaf_process_is_killed_on_cancel(own, weights, picture, tmp_path):
-    id = own.generate(picture, tmp_path / "job", _options(weights, quality="high"))
+def test_cancel_kills_a_process_that_does_not_answer(own, weights, image_path, tmp_path):
+    id = own.generate(image_path, tmp_path / "job", _options(weights, quality="high"))
     _wait_for_stage(own, id, "views")
     os.kill(own.hello["pid"], signal.SIGSTOP)
     own.cancel(id)
@@ -274,21 +274,21 @@ def test_a_deaf_process_is_killed_on_cancel(own, weights, picture, tmp_path):
 
 
 @linux
-def test_a_killed_process_is_one_clear_failure(own, weights, picture, tmp_path):
-    id = own.generate(picture, tmp_path / "job", _options(weights, quality="high"))
+def test_killed_process_is_one_clear_failure(own, weights, image_path, tmp_path):
+    id = own.generate(image_path, tmp_path / "job", _options(weights, quality="high"))
     _wait_for_stage(own, id, "views")
     os.kill(own.hello["pid"], signal.SIGKILL)
     end = _end(own, id, 5)
     assert end.error.code == "worker_crashed" and "memory" in str(end.error) and str(own.log) in str(end.error)
     assert not own.alive and not (tmp_path / "job" / PARTIAL).exists()
     with pytest.raises(UserError) as caught:
-        own.generate(picture, tmp_path / "job", _options(weights))
+        own.generate(image_path, tmp_path / "job", _options(weights))
     assert caught.value.code == "worker_crashed"
 
 
 @linux
-def test_a_crash_names_its_signal(own, weights, picture, tmp_path):
-    id = own.generate(picture, tmp_path / "job", _options(weights))
+def test_crash_names_its_signal(own, weights, image_path, tmp_path):
+    id = own.generate(image_path, tmp_path / "job", _options(weights))
     _wait_for_stage(own, id, "load")
     os.kill(own.hello["pid"], signal.SIGSEGV)
     with pytest.raises(UserError, match="SIGSEGV") as caught:
@@ -297,9 +297,9 @@ def test_a_crash_names_its_signal(own, weights, picture, tmp_path):
 
 
 @linux
-def test_close_in_the_middle_leaves_nothing(weights, picture, tmp_path):
+def test_close_in_the_middle_leaves_nothing(weights, image_path, tmp_path):
     own = Backend(sys.executable, tmp_path / "log", ENVIRONMENT)
-    id = own.generate(picture, tmp_path / "job", _options(weights, quality="high"))
+    id = own.generate(image_path, tmp_path / "job", _options(weights, quality="high"))
     _wait_for_stage(own, id, "views")
     pid, started = own.hello["pid"], time.monotonic()
     own.close()
@@ -308,10 +308,10 @@ def test_close_in_the_middle_leaves_nothing(weights, picture, tmp_path):
 
 
 @linux
-def test_the_process_ends_with_its_parent(weights, picture, tmp_path):
+def test_process_ends_with_its_parent(weights, image_path, tmp_path):
     """A parent that dies in the middle of a job (as Blender may) leaves no process and no half-written file."""
     options = json.dumps(_options(weights, quality="high"))
-    arguments = [sys.executable, str(tmp_path / "log"), str(picture), str(tmp_path / "job"), options]
+    arguments = [sys.executable, str(tmp_path / "log"), str(image_path), str(tmp_path / "job"), options]
     script = ROOT / "tests" / "backend" / "scripts" / "dying_parent.py"
     variables = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, script, *arguments], env=variables, capture_output=True, text=True)
@@ -321,7 +321,7 @@ def test_the_process_ends_with_its_parent(weights, picture, tmp_path):
 
 
 @linux
-def test_a_full_disk(weights, picture, tmp_path):
+def test_full_disk_is_one_sentence(weights, image_path, tmp_path):
     """The job's folder lies on a file system of 64 kB."""
     folder = tmp_path / "small"
     folder.mkdir()
@@ -333,5 +333,5 @@ def test_a_full_disk(weights, picture, tmp_path):
         pytest.skip("no file system may be mounted here")
     with Backend(wrapper, tmp_path / "log", ENVIRONMENT) as own:
         with pytest.raises(UserError, match="disk is full") as caught:
-            own.wait(own.generate(picture, folder / "job", _options(weights, texture_size=1024)))
+            own.wait(own.generate(image_path, folder / "job", _options(weights, texture_size=1024)))
         assert caught.value.code == "disk_full" and own.alive

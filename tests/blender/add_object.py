@@ -16,19 +16,19 @@ def test() -> None:
     name = "Tasse mit Überlänge " + "ü" * 40
     before = counts()
 
-    obj = scene.add_object(bpy.context, folder / "job", name, {"picture": "Tasse"}, camera=False)
+    obj = scene.add_object(bpy.context, folder / "job", name, {"image": "Tasse"}, camera=False)
     check_object(obj)
     assert counts() == {**before, **{kind: before[kind] + 1 for kind in ("objects", "meshes", "materials", "images")}}
     assert name.startswith(obj.name) and 62 <= len(obj.name.encode()) <= 63, obj.name
     assert tuple(obj.location) == tuple(cursor)
     assert bpy.context.view_layer.objects.active == obj and bpy.context.selected_objects == [obj]
     assert np.allclose(obj.dimensions, (1, 0.5, 0.25))
-    assert obj["image_to_mesh"]["picture"] == "Tasse" and obj["image_to_mesh"]["faces"] == report["mesh"]["faces"]
+    assert obj["image_to_mesh"]["image"] == "Tasse" and obj["image_to_mesh"]["faces"] == report["mesh"]["faces"]
     front = max(obj.data.polygons, key=lambda polygon: -polygon.normal.y)
     corner = obj.data.uv_layers[0].uv[front.loop_start].vector
     image = obj.data.materials[0].node_tree.nodes["Image Texture"].image
     at = (int(corner.y * 64) * 64 + int(corner.x * 64)) * 4
-    assert tuple(image.pixels[at : at + 3]) == (1, 0, 0), "the side towards -Y does not show the picture's color"
+    assert tuple(image.pixels[at : at + 3]) == (1, 0, 0), "the side towards -Y does not show the image's color"
 
     second = scene.add_object(bpy.context, folder / "job", "Tasse", {}, camera=True)
     camera = bpy.data.objects["Tasse Camera"]
@@ -36,12 +36,12 @@ def test() -> None:
     bpy.context.view_layer.update()
     check_camera(report, second, camera)
 
-    (folder / "job" / "report.json").rename(folder / "job" / "kept.json")
+    (folder / "job" / "report.json").rename(folder / "job" / "moved.json")
     check_refusals(scene, folder)
-    (folder / "job" / "kept.json").rename(folder / "job" / "report.json")
+    (folder / "job" / "moved.json").rename(folder / "job" / "report.json")
 
     old = second.data
-    scene.replace_mesh(second, folder / "job", {"picture": "Tasse"})
+    scene.replace_mesh(second, folder / "job", {"image": "Tasse"})
     assert second.data != old
     check_object(second)
 
@@ -50,24 +50,24 @@ def test() -> None:
     bpy.ops.wm.save_as_mainfile(filepath=out)
     (folder / "job" / "texture.png").unlink()
     bpy.ops.wm.open_mainfile(filepath=out)
-    for each in names:
-        check_object(bpy.data.objects[each])
+    for saved in names:
+        check_object(bpy.data.objects[saved])
 
 
 def check_camera(report, obj, camera) -> None:
     """A corner of the box is where the image's camera projected it, in pixels of the image."""
     from bpy_extras.object_utils import world_to_camera_view
 
-    picture = report["camera"]
-    bpy.context.scene.render.resolution_x, bpy.context.scene.render.resolution_y = picture["width"], picture["height"]
+    image = report["camera"]
+    bpy.context.scene.render.resolution_x, bpy.context.scene.render.resolution_y = image["width"], image["height"]
     for corner in ((-0.3, -0.1, -0.25), (0.5, 0.3, -0.05)):  # in the backend's world: opposite corners of the box
-        left, top, side = picture["canvas"]
+        left, top, side = image["canvas"]
         depth = corner[1] + 1.2
-        column = left + side * (0.5 + picture["focal"] * corner[0] / depth)
-        row = top + side * (0.5 - picture["focal"] * corner[2] / depth)
-        placed = (np.array(corner) - (0.1, 0.1, -0.25)) / 0.8 + np.array(obj.location)
-        x, y, _ = world_to_camera_view(bpy.context.scene, camera, type(camera.location)(placed))
-        assert np.allclose((x * picture["width"], (1 - y) * picture["height"]), (column, row), atol=0.01)
+        column = left + side * (0.5 + image["focal"] * corner[0] / depth)
+        row = top + side * (0.5 - image["focal"] * corner[2] / depth)
+        point = (np.array(corner) - (0.1, 0.1, -0.25)) / 0.8 + np.array(obj.location)
+        x, y, _ = world_to_camera_view(bpy.context.scene, camera, type(camera.location)(point))
+        assert np.allclose((x * image["width"], (1 - y) * image["height"]), (column, row), atol=0.01)
 
 
 def check_refusals(scene, folder) -> None:
@@ -76,18 +76,18 @@ def check_refusals(scene, folder) -> None:
     broken = folder / "broken"
     write_job_folder(broken)
     before = counts()
-    (broken / "texture.png").write_bytes(b"no picture")
+    (broken / "texture.png").write_bytes(b"no image")
     cut = folder / "cut"
     write_job_folder(cut)
     (cut / "mesh.npz").write_bytes((cut / "mesh.npz").read_bytes()[:300])
     attempts = [folder / "job", broken, cut, folder / "nowhere"]
-    for each in attempts:
+    for job in attempts:
         try:
-            scene.add_object(bpy.context, each, "Broken", {})
+            scene.add_object(bpy.context, job, "Broken", {})
         except errors.UserError as error:
             assert error.code == "bad_result" and "\n" not in str(error)
         else:
-            raise AssertionError(f"{each} was placed")
+            raise AssertionError(f"{job} was added")
         assert counts() == before
 
 

@@ -100,7 +100,7 @@ def write_job_folder(folder: Path) -> dict:
     folder.mkdir(parents=True)
     corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], np.float32)
     sides = [(0, 4, 5, 1), (2, 3, 7, 6), (0, 1, 3, 2), (4, 6, 7, 5), (0, 2, 6, 4), (1, 5, 7, 3)]  # -Y first
-    faces = np.array([each for a, b, c, d in sides for each in ((a, b, c), (a, c, d))], np.int32)
+    faces = np.array([face for a, b, c, d in sides for face in ((a, b, c), (a, c, d))], np.int32)
     uvs = np.full((12, 3, 2), 0.75, np.float32)
     uvs[:2] = [[[0.0, 0.0], [0.5, 0.0], [0.5, 0.5]], [[0.0, 0.0], [0.5, 0.5], [0.0, 0.5]]]
     np.savez(
@@ -143,7 +143,7 @@ def check_object(obj) -> None:
     areas = np.array([polygon.area for polygon in mesh.polygons])
     assert ((normals * centers).sum(1) * areas).sum() > 0, "the faces look inwards"
     assert abs(np.ptp(points, axis=0).max() - 1) < 1e-5, "the longest side is not 1 m"
-    assert abs(points[:, 2].min()) < 1e-5, "the base is not at the origin's height"
+    assert abs(points[:, 2].min()) < 1e-5, "the base is not at the origin"
     assert np.abs(points.min(0) + points.max(0))[:2].max() < 1e-5, "the origin is not in the middle"
     assert tuple(obj.rotation_euler) == (0, 0, 0) and tuple(obj.scale) == (1, 1, 1)
 

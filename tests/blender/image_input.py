@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 6, 4
 
 
 def read(path: Path) -> np.ndarray:
-    """The pixels of a picture file as bytes, bottom row first, by Blender itself."""
+    """The pixels of an image file as bytes, bottom row first, by Blender itself."""
     image = bpy.data.images.load(str(path))
     values = np.empty(WIDTH * HEIGHT * image.channels, np.float32)
     image.pixels.foreach_get(values)
@@ -74,7 +74,7 @@ def check_files(image_input, folder: Path) -> None:
     except module("backend.errors").UserError as error:
         assert error.code == "bad_image" and "gone.png" in str(error)
     else:
-        raise AssertionError("a missing picture was taken")
+        raise AssertionError("a missing image was used")
     assert counts() == before
 
 
@@ -96,7 +96,7 @@ def check_choice(image_input) -> None:
     except RuntimeError as error:
         assert "Choose an image" in str(error)
     else:
-        raise AssertionError("no picture, and yet it ran")
+        raise AssertionError("it ran without an image")
 
     material = bpy.data.materials.new("Painted")
     material.use_nodes = True
@@ -104,8 +104,8 @@ def check_choice(image_input) -> None:
     node.image = bpy.data.images.new("on the cube", WIDTH, HEIGHT)
     cube.data.materials.append(material)
     assert image_input.active_image(bpy.context) == node.image
-    cube["image_to_mesh"] = {"picture": "ours"}
-    assert image_input.active_image(bpy.context) is None, "a result's own texture is no picture"
+    cube["image_to_mesh"] = {"image": "ours"}
+    assert image_input.active_image(bpy.context) is None, "a result's own texture is no input"
     del cube["image_to_mesh"]
     picked = bpy.context.scene.image_to_mesh.image = bpy.data.images.new("picked", WIDTH, HEIGHT)
     assert image_input.active_image(bpy.context) == picked

@@ -16,38 +16,38 @@ def test() -> None:
     check_preview(module("panels.preview"), folder)
 
 
-def check_pruning(files) -> None:
-    parent = files.user_folder() / "jobs"
+def check_pruning(paths) -> None:
+    parent = paths.user_folder() / "jobs"
     folders = [parent / f"2026-01-{day:02} 12-00-00" for day in range(1, 31)]
-    for moment, each in enumerate(folders):
-        each.mkdir(parents=True)
-        (each / "mesh.npz").write_bytes(b"x")
-        os.utime(each, (1e9 + moment, 1e9 + moment))
+    for moment, job in enumerate(folders):
+        job.mkdir(parents=True)
+        (job / "mesh.npz").write_bytes(b"x")
+        os.utime(job, (1e9 + moment, 1e9 + moment))
     (parent / "no folder.txt").write_text("")
 
-    placed, looked_at, running = folders[:3]
-    obj = bpy.data.objects.new("Thing", None)
-    obj["image_to_mesh"] = {"folder": str(placed)}
+    of_object, of_image, running = folders[:3]
+    obj = bpy.data.objects.new("Object", None)
+    obj["image_to_mesh"] = {"folder": str(of_object)}
     bpy.data.objects.new("Other", None)["image_to_mesh"] = {"picture": "of an older version"}
-    write_job_folder(looked_at / "job")
-    image = bpy.data.images.load(str(looked_at / "job" / "texture.png"))
-    image.filepath = str(looked_at / "picture.png")
+    write_job_folder(of_image / "job")
+    image = bpy.data.images.load(str(of_image / "job" / "texture.png"))
+    image.filepath = str(of_image / "picture.png")
     (running / ".partial").mkdir()
     os.utime(running, (1e9, 1e9))
-    os.utime(looked_at, (1e9, 1e9))
+    os.utime(of_image, (1e9, 1e9))
 
-    new = files.new_job_folder()
+    new = paths.new_job_folder()
     assert new.is_dir() and not list(new.iterdir())
-    left = {each for each in parent.iterdir() if each.is_dir()}
-    assert left == {placed, looked_at, running, new, *folders[-19:]}, sorted(each.name for each in left)
+    left = {path for path in parent.iterdir() if path.is_dir()}
+    assert left == {of_object, of_image, running, new, *folders[-19:]}, sorted(path.name for path in left)
 
     bpy.data.objects.remove(obj)
     bpy.data.images.remove(image)
     (running / ".partial").rmdir()
     os.utime(running, (1e9, 1e9))
-    files.new_job_folder()
-    left = {each for each in parent.iterdir() if each.is_dir()}
-    assert not left & {placed, looked_at, running} and new in left and len(left) == files.RECENT_JOBS
+    paths.new_job_folder()
+    left = {path for path in parent.iterdir() if path.is_dir()}
+    assert not left & {of_object, of_image, running} and new in left and len(left) == paths.RECENT_JOBS
 
 
 def check_preview(preview, folder: Path) -> None:

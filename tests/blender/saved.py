@@ -9,7 +9,7 @@ from common import arguments, check_object, run
 def test() -> None:
     (saved,) = arguments()
     bpy.ops.wm.open_mainfile(filepath=str(saved))
-    (obj,) = (each for each in bpy.data.objects if each.type == "MESH")
+    (obj,) = (candidate for candidate in bpy.data.objects if candidate.type == "MESH")
     check_object(obj)
     assert "image_to_mesh" in obj and obj.name in bpy.context.view_layer.objects
 

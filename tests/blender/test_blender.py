@@ -23,17 +23,18 @@ from backend import environment
 from tests.helpers.paths import ROOT
 
 SCRIPTS = ROOT / "tests" / "blender"
-PATIENCE = 180
+TIMEOUT = 180
 """Seconds for one script."""
 
 
 def _named(variable: str) -> list[str]:
-    return [each for each in os.environ.get(variable, "").split(os.pathsep) if each]
+    return [value for value in os.environ.get(variable, "").split(os.pathsep) if value]
 
 
 PYTHONS = _named("IMAGE_TO_MESH_BPY") or ([sys.executable] if find_spec("bpy") else [])
-PROGRAMS = _named("BLENDER") or ([found] if (found := shutil.which("blender")) else [])
-HOSTS = [[each] for each in PYTHONS] + [[each, "--background", "--factory-startup", "--python"] for each in PROGRAMS]
+PROGRAMS = _named("BLENDER") or ([program] if (program := shutil.which("blender")) else [])
+HOSTS = [[python] for python in PYTHONS]
+HOSTS += [[program, "--background", "--factory-startup", "--python"] for program in PROGRAMS]
 """The commands that run a Python script with bpy."""
 NONE = pytest.param(
     [], marks=pytest.mark.skip(reason="no Blender: pip install bpy, or set IMAGE_TO_MESH_BPY or BLENDER")
@@ -52,7 +53,7 @@ def run(host: list[str], script: Path, *arguments: object, profile: Path) -> sub
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
 
 
@@ -60,7 +61,7 @@ def run(host: list[str], script: Path, *arguments: object, profile: Path) -> sub
 def package() -> Path:
     """The extension's zip, built and validated by Blender's own tool."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "wheels" / "build.py")], capture_output=True, text=True, timeout=PATIENCE
+        [sys.executable, str(ROOT / "wheels" / "build.py")], capture_output=True, text=True, timeout=TIMEOUT
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return ROOT / done.stdout.splitlines()[-1].rpartition(":")[0]
@@ -100,7 +101,7 @@ def test_text_to_mesh(host, package, weights, text_model, tmp_path):
 
 
 @pytest.fixture
-def picture(tmp_path) -> Path:
+def image_path(tmp_path) -> Path:
     """A shaded disc on a transparent ground."""
     rows, columns = np.mgrid[:128, :128]
     inside = (rows - 64) ** 2 + (columns - 64) ** 2 < 50**2
@@ -116,22 +117,22 @@ needs_environment = pytest.mark.skipif(
 
 @in_every_blender
 @needs_environment
-def test_headless_script(host, weights, picture, tmp_path):
+def test_headless_script(host, weights, image_path, tmp_path):
     quick = ["--weights", weights, "--faces", 500, "--texture-size", 256, "--device", "cpu", "--elevation", 20]
-    headless(host, tmp_path, picture, *quick)
+    headless(host, tmp_path, image_path, *quick)
 
 
 @pytest.mark.parametrize("host", (HOSTS or [NONE])[:1], ids=["first"])
 @needs_environment
-def test_headless_script_with_starter_weights(host, picture, tmp_path):
-    headless(host, tmp_path, picture, "--device", "cpu")
+def test_headless_script_with_starter_weights(host, image_path, tmp_path):
+    headless(host, tmp_path, image_path, "--device", "cpu")
 
 
-def headless(host: list[str], folder: Path, picture: Path, *flags: object) -> None:
-    """The script in examples makes a whole .blend of a picture."""
+def headless(host: list[str], folder: Path, image_path: Path, *flags: object) -> None:
+    """The script in examples makes a whole .blend of an image."""
     out = folder / "out.blend"
     script = ROOT / "examples" / "image_to_mesh.py"
-    done = run(host, script, picture, out, *flags, profile=folder / "profile")
+    done = run(host, script, image_path, out, *flags, profile=folder / "profile")
     assert done.returncode == 0 and out.is_file(), done.stdout
     passes(host, "saved", folder / "fresh", out)
 

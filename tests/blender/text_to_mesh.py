@@ -30,11 +30,11 @@ def test() -> None:
     assert obj.name == "eine blaue Teekanne"
     about = obj["image_to_mesh"].to_dict()
     assert about["prompt"] == settings.prompt and "image" not in about
-    picture = bpy.data.images["Image of eine blaue Teekanne"]
-    assert tuple(picture.size) == (64, 64) and Path(picture.filepath).parent == Path(about["folder"])
-    assert tuple(picture.pixels[:3]) > (0.9, 0.9, 0.9)
+    image = bpy.data.images["Image of eine blaue Teekanne"]
+    assert tuple(image.size) == (64, 64) and Path(image.filepath).parent == Path(about["folder"])
+    assert tuple(image.pixels[:3]) > (0.9, 0.9, 0.9)
 
-    settings.image = picture  # and the same image once more, as any other
+    settings.image = image  # and the same image once more, as any other
     assert bpy.ops.image_to_mesh.generate() == {"FINISHED"}
     check_object(bpy.context.active_object)
     assert bpy.ops.image_to_mesh.remesh() == {"FINISHED"}

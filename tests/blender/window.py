@@ -13,7 +13,7 @@ import traceback
 import bpy
 from common import arguments, check_object, counts, disc, install, module, reconstruction, task_manager, use_backend
 
-TIMEOUT = 60
+TIMEOUT = 180
 """Seconds for a job to end."""
 
 
