@@ -335,3 +335,30 @@ def test_full_disk_is_one_sentence(weights, image_path, tmp_path):
         with pytest.raises(UserError, match="disk is full") as caught:
             own.wait(own.generate(image_path, folder / "job", _options(weights, texture_size=1024)))
         assert caught.value.code == "disk_full" and own.alive
+
+
+def test_weights_are_added_and_removed(weights, tmp_path):
+    """The same progress, results and errors as of any other job; the installed weights are complete, or not there."""
+    home = tmp_path / "Zu Hause"
+    with Backend(sys.executable, tmp_path / "log", ENVIRONMENT | {"IMAGE_TO_MESH_HOME": str(home)}) as own:
+        events: list[Progress] = []
+        added = Path(own.wait(own.add_weights(weights, "mine"), events.append)["folder"])
+        assert added == home / "weights" / "mine" and (added / "weights.json").is_file()
+        fractions = [event.fraction for event in events]
+        assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
+        assert all(event.stage and event.text for event in events)
+
+        with pytest.raises(UserError, match="mine") as caught:
+            own.wait(own.add_weights(weights, "mine"))
+        assert caught.value.code == "weights_there"
+
+        id = own.add_weights(weights, "other")
+        own.cancel(id)
+        assert _end(own, id).error.code == "cancelled"
+        assert [path.name for path in (home / "weights").iterdir()] == ["mine"] and own.alive
+
+        assert own.wait(own.remove_weights("mine"))["bytes"] > 0
+        assert not added.exists()
+        with pytest.raises(UserError) as caught:
+            own.wait(own.remove_weights("mine"))
+        assert caught.value.code == "weights_missing"
