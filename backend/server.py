@@ -56,6 +56,8 @@ def serve(log: str | None) -> None:
     except _Terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)  # the exit status says what happened
+    logging.shutdown()
+    os._exit(0)  # Python's own end tears torch down for seconds, while the client waits
 
 
 def _terminate(*_) -> None:

@@ -1,4 +1,7 @@
-"""Make docs/panel.png: ``blender --factory-startup --python docs/panel.py`` (a window; the backend installed)."""
+"""Make docs/panel.png: ``blender --factory-startup --python docs/panel.py`` (a window; the backend installed).
+
+The picture in the repository is reduced to 128 colors: ``Image.open(path).convert("RGB").quantize(128, dither=0)``.
+"""
 
 from __future__ import annotations
 
