@@ -78,6 +78,8 @@ def inflated(mask: np.ndarray, pose: np.ndarray) -> Mesh:
     values = depths[None, None] ** 2 - best[..., None]
     values = np.pad(values, 1, constant_values=1.0)
     solid = outer_shell(Mesh(*isosurface(values.astype(np.float32))))
+    if solid is None:
+        raise ValueError("The silhouette is empty.")
     row, column, depth = solid.vertices.astype(np.float64).T
     local = np.stack([column - GRID / 2, GRID / 2 - row, GRID / 2 - depth], -1) * camera.RADIUS / (camera.FOCAL * GRID)
     world = local @ pose[:3, :3].T.astype(np.float64)

@@ -63,6 +63,7 @@ def test_commands_take_a_ball_from_files_to_numbers_and_tables(weights, tmp_path
     assert "image to mesh" in capsys.readouterr().out
     assert "Families never trained on" in page.read_text()
 
+    flags += ["--elevation", "35"]  # estimated above
     sheet = tmp_path / "sheet.jpg"
     assert main(["sheet", str(sheet), *flags]) == 0
     with Image.open(sheet) as image:
