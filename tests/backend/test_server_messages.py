@@ -91,7 +91,7 @@ def test_params_of_the_wrong_type_are_refused(method, params):
 
 
 def test_unknown_method_is_refused():
-    (answer,) = _converse(protocol.encode(protocol.request(1, "imagine", {})))
+    (answer,) = _converse(protocol.encode(protocol.request(1, "nonsense", {})))
     assert answer["id"] == 1 and answer["error"]["code"] == protocol.METHOD_NOT_FOUND
 
 
