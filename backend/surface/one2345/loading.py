@@ -43,7 +43,7 @@ def convert(source: Path, folder: Path) -> None:
     if invalid:
         raise UserError(
             ErrorCode.WEIGHTS_BROKEN,
-            f"{source} is damaged ({min(invalid)} contains NaN or infinity): download it again.",
+            f"{source} is damaged ({min(invalid)} is not a finite floating-point tensor): download it again.",
         )
     write_tensors(Path(folder) / "model.safetensors", tensors, quantize=False)
     (Path(folder) / "config.json").write_text(json.dumps({"kind": KIND}), encoding="utf-8")
