@@ -32,7 +32,10 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the slow tests first, so that no process is left alone with one at the end."""
+    """Mark the tests that need Blender, and start with the slow ones: none is left alone at the end."""
+    for item in items:
+        if item.path.parent.name == "blender":
+            item.add_marker("blender")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

@@ -1,9 +1,10 @@
 """Make the test environment and run all checks: ``python3 tests/run.py [--bpy 4.2,5.0] [PYTEST ARGUMENTS]``.
 
-The backend's environment is made first if it is missing. pytest and ruff go into a small environment on top of it, and
-each Blender version that exists as a package (bpy) into one of its own: those need Python 3.11 exactly and are left out
-where there is none. All are kept in the user's cache folder. The variable BLENDER names installed Blenders to test in
-as well, separated like PATH.
+The checks are Ruff, basedpyright and pytest, which runs in several processes (one: ``-n 0``). The backend's environment
+is made first if it is missing; what only the tests need goes into a small environment on top of it, and each Blender
+version that exists as a package (bpy) into one of its own: those need exactly Python 3.11 and are left out where it is
+missing. All are stored in the user's cache folder. The variable BLENDER names installed Blenders to test in as well,
+separated as in PATH.
 """
 
 from __future__ import annotations
@@ -25,30 +26,32 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-# After the check above: an older Python could not read these, and would say so in its own words.
+# After the check above: an older Python would fail on these with a syntax error.
 from backend import environment  # noqa: E402
 from backend.errors import ErrorCode, UserError  # noqa: E402
 from backend.installer import python_of  # noqa: E402
+from backend.progress import TerminalProgress  # noqa: E402
 
 BPY = {"4.2": "4.2.23", "4.5": "4.5.15", "5.0": "5.0.1"}
-"""Blender versions tested in, oldest first."""
+"""Blender versions to test in, oldest first, and their bpy packages."""
 BPY_PYTHON = "3.11"
 PIP = next((ROOT / "wheels").glob("pip-*.whl")) / "pip"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--bpy", default=",".join(BPY), help="Blender versions to test in; none: --bpy= (default: all)")
     flags, arguments = parser.parse_known_args()
     versions = [version for version in flags.bpy.split(",") if version]
     if unknown := set(versions) - set(BPY):
-        parser.error(f"no such Blender version here: {', '.join(unknown)}; there are {', '.join(BPY)}")
+        parser.error(f"unknown Blender version: {', '.join(unknown)}; known are {', '.join(BPY)}")
     try:
         python = _test_python()
         blenders = _blender_pythons(versions)
     except UserError as error:
         sys.exit(f"error: {error}" + (f"\nlog: {error.log}" if error.log else ""))
     variables = {
+        "OMP_NUM_THREADS": "1",  # there are as many processes as cores
         "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait slow a shared computer many times
         **os.environ,
         "IMAGE_TO_MESH_HOME": str(environment.environment_folder().parent),
@@ -57,7 +60,8 @@ def main() -> None:
     checks = (
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
-        ["pytest", "-rs", "--durations=10", *arguments],
+        ["basedpyright", "--pythonpath", str(python)],
+        ["pytest", "-rs", "--durations=10", "-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup", *arguments],
     )
     failed = [check for check in checks if subprocess.run([python, "-m", *check], cwd=ROOT, env=variables).returncode]
     if failed:
@@ -65,10 +69,10 @@ def main() -> None:
 
 
 def _test_python() -> Path:
-    """The python of an environment that sees the backend's packages, pytest and ruff."""
-    backend = environment.ensure(_report)
-    requirements = ROOT / "tests" / "requirements.txt"
-    python = _environment("tests", backend, requirements.read_text().split())
+    """The python of an environment that sees the backend's packages and what only the tests need."""
+    backend = environment.ensure(TerminalProgress())
+    requirements = (ROOT / "tests" / "requirements.txt").read_text().splitlines()
+    python = _environment("tests", backend, [line for line in requirements if not line.startswith("#")], 1000)
     _packages_of(python).joinpath("backend.pth").write_text(str(_packages_of(backend)), encoding="utf-8")
     return python
 
@@ -77,7 +81,7 @@ def _blender_pythons(versions: list[str]) -> list[Path]:
     """A python with bpy for each version, or none where there is no Python that bpy works with."""
     base = _python_for_bpy()
     if base is None and versions:
-        print(f"No Python {BPY_PYTHON} was found: nothing is tested in the bpy packages.", flush=True)
+        print(f"No Python {BPY_PYTHON} was found, so nothing is tested in the bpy packages.", flush=True)
         return []
     return [_environment(f"bpy-{version}", base, [f"bpy=={BPY[version]}", "numpy<2"], 1500) for version in versions]
 
@@ -107,7 +111,7 @@ def _environment(name: str, base: Path | str, requirements: list[str], megabytes
     pip = [python_of(partial), "-I", PIP, "install", "--disable-pip-version-check", "--quiet", "--only-binary", ":all:"]
     if subprocess.run([*pip, *requirements]).returncode:
         raise UserError(
-            ErrorCode.SETUP_FAILED, f"{name} could not be installed for the tests: pip's own words are above."
+            ErrorCode.SETUP_FAILED, f"{name} could not be installed for the tests: see pip's messages above."
         )
     partial.rename(folder)
     print(f"  made in {time.monotonic() - start:.0f} s: {folder}", flush=True)
@@ -127,14 +131,6 @@ def _cache_folder() -> Path:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "image-to-mesh-tests"
 
-
-def _report(text: str, fraction: float, megabytes: float) -> None:
-    if text != _report.last:
-        print(f"{fraction:4.0%} {megabytes:6.0f} MB  {text}", flush=True)
-    _report.last = text
-
-
-_report.last = ""
 
 if __name__ == "__main__":
     main()

@@ -67,6 +67,7 @@ def _assert_glb(path: Path) -> None:
     assert json.loads(data[20 : 20 + size])["meshes"]
 
 
+@pytest.mark.slow
 def test_mesh_writes_two_files(weights, working_folder, tmp_path):
     process = _process("mesh", "disc.png", *_flags(weights))
     out, stderr = process.communicate(timeout=300)

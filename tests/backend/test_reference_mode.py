@@ -4,6 +4,7 @@ size."""
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from scipy.spatial import cKDTree
@@ -17,6 +18,7 @@ from backend.surface.one2345.loading import convert
 from tests.backend.surface.one2345.test_loading import checkpoint, tiny_views
 
 
+@pytest.mark.slow
 def test_reference_mode_does_a_whole_job(weights, tmp_path):
     torch.set_num_threads(1)
     rows, columns = np.mgrid[:700, :600]

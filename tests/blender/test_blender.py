@@ -124,6 +124,7 @@ def test_headless_script(host, weights, image_path, tmp_path):
 
 @pytest.mark.parametrize("host", (HOSTS or [NONE])[:1], ids=["first"])
 @needs_environment
+@pytest.mark.slow
 def test_headless_script_with_starter_weights(host, image_path, tmp_path):
     headless(host, tmp_path, image_path, "--device", "cpu")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from backend.camera import RADIUS, camera_to_world, rays
@@ -15,6 +16,7 @@ def along_rays(origins, directions, length):
     return origins + length[:, None] * directions
 
 
+@pytest.mark.slow
 def test_depths_are_where_a_ray_enters_and_first_leaves_the_object():
     scenes = [scene for scene in load_held_out() if scene.name in ("mug-0", "hat-0")]
     batch = from_numpy([(scene.rows, scene.object_to_world, scene.light) for scene in scenes], "cpu")
