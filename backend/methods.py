@@ -5,6 +5,7 @@ torch and the networks are imported by the first method that needs them, so that
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,8 @@ class Methods:
         """Delete the files of a running job; for a process that ends before the job can do so itself."""
         if self._partial is not None:
             shutil.rmtree(self._partial, ignore_errors=True)
+            with contextlib.suppress(OSError):  # the files of an earlier result are there
+                self._partial.parent.rmdir()
 
     def _generate(self, params: dict, listener: ProgressListener) -> dict:
         return self._run("generate", params, listener, Path(_text(params, "image")))
