@@ -26,19 +26,22 @@ def bridge_components(values: np.ndarray, cell: float) -> np.ndarray:
     rod between the two closest grid points inside, so that a base may hang on a pole that had to be bridged itself
     (docs/adr/009-bridge-shallow-gaps.md).
     """
-    labels, count = ndimage.label(values < 0)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    labels = np.empty(values.shape, np.int32)
+    ndimage.label(values < 0, output=labels)
+    sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     largest = sizes.argmax()
     main = labels == largest
     remaining = [
-        label for label in range(1, count + 1) if sizes[label] >= MIN_VOLUME_RATIO * sizes[largest] and label != largest
+        label
+        for label in range(1, len(sizes))
+        if sizes[label] >= MIN_VOLUME_RATIO * sizes[largest] and label != largest
     ]
-    distance, nearest = np.empty(0), np.empty(0, int)  # computed whenever the main component has grown
+    distance, nearest = np.empty(values.shape), np.empty((values.ndim, *values.shape), np.int32)
     main_has_grown = True
     while remaining:
         if main_has_grown:
-            distance, nearest = ndimage.distance_transform_edt(~main, return_indices=True)
+            ndimage.distance_transform_edt(~main, return_indices=True, distances=distance, indices=nearest)
         gaps = ndimage.minimum(distance, labels, remaining)
         gap = min(gaps)
         label = remaining.pop(int(np.argmin(gaps)))
@@ -61,7 +64,7 @@ def _add_rod(values: np.ndarray, start: np.ndarray, end: np.ndarray, cell: float
     low = np.maximum(np.minimum(start, end) - 3, 1)  # the outermost layer stays positive, or the surface would be open
     high = np.minimum(np.maximum(start, end) + 4, np.subtract(values.shape, 1))
     box = tuple(slice(*bounds) for bounds in zip(low, high, strict=True))
-    points = np.stack(np.mgrid[box], -1) - start
+    points = np.stack(list(np.mgrid[box]), -1) - start
     axis = end - start
     fraction = np.clip(points @ axis / max(axis @ axis, 1), 0, 1)
     rod = (np.linalg.norm(points - fraction[..., None] * axis, axis=-1) - BRIDGE_RADIUS) * cell

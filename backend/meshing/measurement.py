@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import manifold3d
 import numpy as np
 from scipy.sparse import coo_array
@@ -10,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from ..types import Mesh
 
 
-def measure(mesh: Mesh) -> dict:
+def measure(mesh: Mesh) -> dict[str, Any]:
     """A mesh's properties, as JSON values.
 
     ``watertight``: every edge belongs to two faces that traverse it in opposite directions. ``manifold``: watertight, a

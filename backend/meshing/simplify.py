@@ -45,19 +45,18 @@ def simplify_to_budget(mesh: Mesh, faces: int) -> Mesh:
     Raises UserError ``faces_too_few`` if the collapses stop above the budget.
     """
     faces -= faces % 2
-    mesh = outer_shell(make_manifold(mesh))
-    while mesh and len(mesh.faces) > faces:
-        before = len(mesh.faces)
-        mesh = outer_shell(
-            make_manifold(Mesh(*fast_simplification.simplify(mesh.vertices, mesh.faces, target_count=faces)))
-        )
-        if mesh and len(mesh.faces) == before:
-            mesh = None
-    if mesh is None:
+    shell = outer_shell(make_manifold(mesh))
+    while shell and len(shell.faces) > faces:
+        before = len(shell.faces)
+        collapsed = Mesh(*fast_simplification.simplify(shell.vertices, shell.faces, target_count=faces))
+        shell = outer_shell(make_manifold(collapsed))
+        if shell and len(shell.faces) == before:
+            shell = None
+    if shell is None:
         raise UserError(ErrorCode.FACES_TOO_FEW, f"The object is too complex for {faces} faces: allow more.")
-    while len(mesh.faces) < faces:
-        mesh = _split_longest_edges(mesh, (faces - len(mesh.faces)) // 2)
-    return separate_duplicates(mesh)
+    while len(shell.faces) < faces:
+        shell = _split_longest_edges(shell, (faces - len(shell.faces)) // 2)
+    return separate_duplicates(shell)
 
 
 def make_manifold(mesh: Mesh) -> Mesh:

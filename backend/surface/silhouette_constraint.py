@@ -113,7 +113,7 @@ def _smallest_distance(
     values = np.full(inside.shape, np.inf, np.float32)
     values[inside] = distance(points[inside])
     depth = steps[values.argmin(1)] * (directions @ -camera_to_world[:3, 2])
-    return np.where(inside.any(1), values.min(1), 0), depth
+    return np.where(np.any(inside, axis=1), values.min(1), 0), depth
 
 
 def _blur(image: np.ndarray, inside: np.ndarray) -> np.ndarray:

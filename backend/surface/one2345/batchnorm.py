@@ -28,25 +28,25 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
-            return F.batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, eps=EPSILON)
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=EPSILON)
         with _num_threads(THREADS):
-            return F.batch_norm(rows.contiguous(), None, None, self.weight, self.bias, True, eps=EPSILON)
+            return F.batch_norm(x.contiguous(), None, None, self.weight, self.bias, True, eps=EPSILON)
 
 
 class ActivatedBatchNorm(BatchNorm):
     """Batch normalization of maps (N, C, H, W) with a scale that is never negative, then a leaky ReLU (in-place ABN,
     arXiv 1712.02616)."""
 
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         mean, variance = self.running_mean, self.running_var
         if self.training:
             # Two passes: over two million values, F.batch_norm on a CPU is off by up to 3 % of a standard deviation.
-            center = maps.mean((0, 2, 3), keepdim=True)
-            mean, variance = center.flatten(), (maps - center).square().mean((0, 2, 3))
+            center = x.mean((0, 2, 3), keepdim=True)
+            mean, variance = center.flatten(), (x - center).square().mean((0, 2, 3))
         scale = self.weight.abs() + EPSILON
-        return F.leaky_relu(F.batch_norm(maps, mean, variance, scale, self.bias, eps=EPSILON), 0.01)
+        return F.leaky_relu(F.batch_norm(x, mean, variance, scale, self.bias, eps=EPSILON), 0.01)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -61,7 +62,7 @@ def load(folder: Path | str, device: str | torch.device = "cpu") -> One2345Model
     return One2345Model(network.requires_grad_(False).to(device))
 
 
-def _flattened(content: dict, source: Path) -> dict[str, torch.Tensor]:
+def _flattened(content: dict[str, Any], source: Path) -> dict[str, torch.Tensor]:
     """All state dicts as one, ``NETWORK.name``, without the batch counters, which older files lack."""
     tensors = {}
     for network in NETWORKS:

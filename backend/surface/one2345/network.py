@@ -56,6 +56,6 @@ class One2345(nn.Module):
             return self.sdf_network_lod0.sparse_costreg_net(aggregated, mask)[0], mask
 
 
-def _without_tf32() -> contextlib.AbstractContextManager:
+def _without_tf32() -> contextlib.AbstractContextManager[None]:
     """Convolutions in full float32 on a GPU too: in TF32 they would differ from the reference in the third digit."""
     return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
