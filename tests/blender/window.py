@@ -57,7 +57,8 @@ def story():
     yield from search("image to mesh")
     yield from until(lambda: not is_running())
     yield 1.0
-    assert reconstruction().error.code == "weights_missing" and counts() == before
+    assert reconstruction().error.code == "weights_missing", reconstruction().error
+    assert counts() == before, f"{before} became {counts()}"
     if screenshot := os.environ.get("IMAGE_TO_MESH_SHOT"):  # for a person to check how the error is shown
         open(screenshot, "w").close()
         yield 5.0
