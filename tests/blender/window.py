@@ -21,7 +21,8 @@ def story():
     package, folder, python, weights = arguments()
     install(package)
     use_backend(python, weights)
-    bpy.context.scene.image_to_mesh.image = disc()
+    bpy.context.scene.image_to_mesh.image = image = disc()
+    image.pack()  # Blender 4.3's undo loses unsaved pixels
     yield from open_tab()
     bpy.ops.ed.undo_push(message="What this script has set")
 
