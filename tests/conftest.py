@@ -7,19 +7,22 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+os.environ["TRITON_INTERPRET"] = "1"  # before anything imports Triton: the kernels run on the CPU here
+
 import pytest
 import torch
 from filelock import FileLock
 
 from tests.helpers import tiny
 
-os.environ["TRITON_INTERPRET"] = "1"  # before any kernel is defined: the training's run on the CPU here
-
 TRITON = (
     "procedural/test_triton_depth.py",
     "procedural/test_triton_renderer.py",
     "training/test_back_projection.py",
     "training/test_group_norm.py",
+    "training/test_joint_views_run.py",
+    "training/test_mesh_rasterizer.py",
+    "training/test_objects.py",
     "training/test_surface_loss.py",
 )
 """Tests of Triton kernels. There is no Triton for Windows and macOS."""

@@ -26,29 +26,32 @@ def draw(seed: int) -> tuple[np.ndarray, float, float, np.ndarray]:
     return rows, *sampling.sample_pose_and_light(rng)
 
 
-def _draw_chunk(start: int) -> tuple[np.ndarray, ...]:
-    drawn = [draw(start + i) for i in range(CHUNK)]
-    rows = pad_rows([mine for mine, *_ in drawn])
-    counts = np.array([len(mine) for mine, *_ in drawn], np.int32)
-    radius = np.array([bounding_radius(mine) for mine, *_ in drawn], np.float32)
-    yaw, elevation = (np.array([each[i] for each in drawn], np.float32) for i in (1, 2))
-    return rows, counts, radius, yaw, elevation, np.stack([each[3] for each in drawn])
+def _sample_chunk(start: int, count: int) -> tuple[np.ndarray, ...]:
+    sampled = [draw(start + i) for i in range(count)]
+    rows = pad_rows([scene for scene, *_ in sampled])
+    counts = np.array([len(scene) for scene, *_ in sampled], np.int32)
+    radius = np.array([bounding_radius(scene) for scene, *_ in sampled], np.float32)
+    yaw, elevation = (np.array([scene[i] for scene in sampled], np.float32) for i in (1, 2))
+    return rows, counts, radius, yaw, elevation, np.stack([scene[3] for scene in sampled])
 
 
-def placed_scenes(start: int, workers: int, device) -> Iterator[tuple[Scenes, torch.Tensor]]:
-    """An endless stream of CHUNK placed scenes with their input elevations (CHUNK,) in degrees, from seed ``start``."""
+def placed_scenes(start: int, workers: int, device, count: int = CHUNK) -> Iterator[tuple[Scenes, torch.Tensor]]:
+    """An endless stream of ``count`` placed scenes with their input elevations (count,) in degrees, from seed
+    ``start``; ``workers`` processes are forked when the first is asked for."""
     with multiprocessing.get_context("fork").Pool(workers) as processes:
-        ahead = collections.deque(processes.apply_async(_draw_chunk, (start + k * CHUNK,)) for k in range(8 * workers))
-        for seed in itertools.count(start + len(ahead) * CHUNK, CHUNK):
+        ahead = collections.deque(
+            processes.apply_async(_sample_chunk, (start + k * count, count)) for k in range(8 * workers)
+        )
+        for seed in itertools.count(start + len(ahead) * count, count):
             rows, counts, radius, yaw, elevation, light = ahead.popleft().get()
-            ahead.append(processes.apply_async(_draw_chunk, (seed,)))
-            whole = np.tile(np.array(IDENTITY_TRANSFORM, np.float32), (CHUNK, 1))
+            ahead.append(processes.apply_async(_sample_chunk, (seed, count)))
+            whole = np.tile(np.array(IDENTITY_TRANSFORM, np.float32), (count, 1))
             scenes = Scenes(rows, counts, whole, light, device)
-            tensors = [torch.from_numpy(each).to(device) for each in (radius, yaw, elevation)]
+            tensors = [torch.from_numpy(values).to(device) for values in (radius, yaw, elevation)]
             object_to_world, good = normalize_scene(scenes.distance, *tensors)
             if not good.all():  # an empty scene (a cut that took everything) is replaced by its neighbor
-                keep = torch.where(good, torch.arange(CHUNK, device=device), good.int().argmax())
-                scenes, object_to_world, tensors[2] = scenes[keep], object_to_world[keep], tensors[2][keep]
+                kept = torch.where(good, torch.arange(count, device=device), good.int().argmax())
+                scenes, object_to_world, tensors[2] = scenes[kept], object_to_world[kept], tensors[2][kept]
             scenes.object_to_world = object_to_world.contiguous()
             yield scenes, tensors[2]
 

@@ -1,0 +1,101 @@
+"""The Triton rasterizer against a plain renderer: every sample's ray against every triangle, in world space."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from backend.camera import FOCAL, camera_to_world
+from training.mesh_rasterizer import MeshBatch, render_depths, render_meshes
+
+SIZE = 8
+COUNTS = 70, 5
+"""More triangles than are tested together, and fewer."""
+
+
+@pytest.fixture(scope="module")
+def meshes() -> MeshBatch:
+    rng = np.random.default_rng(0)
+    triangles = torch.zeros(2, max(COUNTS), 3, 3)
+    for mesh, count in zip(triangles, COUNTS, strict=True):
+        corners = rng.uniform(-0.35, 0.35, (count, 1, 3)) + rng.uniform(-0.25, 0.25, (count, 3, 3))
+        mesh[:count] = torch.from_numpy(corners).float()
+    flat = torch.cross(triangles[:, :, 1] - triangles[:, :, 0], triangles[:, :, 2] - triangles[:, :, 0], dim=-1)
+    flat = torch.nn.functional.normalize(flat, dim=-1)[:, :, None]
+    return MeshBatch(
+        triangles,
+        flat + 0.3 * torch.from_numpy(rng.normal(size=triangles.shape)).float(),
+        torch.from_numpy(rng.random((2, max(COUNTS), 3, 2))).float(),
+        torch.tensor(COUNTS, dtype=torch.int32),
+        torch.from_numpy(rng.integers(0, 255, (2, 8, 8, 3))).to(torch.uint8),
+        torch.tensor([[0.6, -0.64, 0.48, 0.6], [-0.6, -0.64, 0.48, 0.8]]),
+        torch.eye(3, 4) + 0.1 * torch.from_numpy(rng.normal(size=(2, 3, 4))).float(),
+    )
+
+
+@pytest.fixture(scope="module")
+def cameras() -> torch.Tensor:
+    return torch.from_numpy(camera_to_world(np.array([[60.0], [20.0]]), np.array([[0.0], [40.0]])))
+
+
+def rays(camera: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Origin (3,) and directions (size, size, 3), of length 1 along the camera's axis."""
+    steps = (np.arange(size) + 0.5) / size - 0.5
+    x, y = np.meshgrid(steps, steps)
+    local = np.stack([x / FOCAL, -y / FOCAL, -np.ones_like(x)], -1)
+    return camera[:3, 3].astype(float), local @ camera[:3, :3].T.astype(float)
+
+
+def intersect(triangles: np.ndarray, origin: np.ndarray, directions: np.ndarray):
+    """Moeller and Trumbore's intersection: depth (infinite: none), triangle and barycentric weights of each ray."""
+    edge1, edge2 = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    normal = np.cross(directions[..., None, :], edge2)
+    determinant = (normal * edge1).sum(-1)
+    offset = origin - triangles[:, 0]
+    u = (normal * offset).sum(-1) / determinant
+    across = np.cross(offset, edge1)
+    v = (directions[..., None, :] * across).sum(-1) / determinant
+    depth = (edge2 * across).sum(-1) / determinant
+    depth = np.where((u >= 0) & (v >= 0) & (u + v <= 1) & (depth > 0), depth, np.inf)
+    nearest = depth.argmin(-1)
+    u, v, depth = (np.take_along_axis(value, nearest[..., None], -1)[..., 0] for value in (u, v, depth))
+    return depth, nearest, np.stack([1 - u - v, u, v], -1)
+
+
+def plain_image(meshes: MeshBatch, number: int, camera: np.ndarray) -> np.ndarray:
+    """(SIZE, SIZE, 4) in 0..1."""
+    triangles = meshes.triangles[number, : COUNTS[number]].numpy().astype(float)
+    origin, directions = rays(camera, 2 * SIZE)
+    depth, nearest, weights = intersect(triangles, origin, directions)
+    uv = (meshes.uvs[number].numpy()[nearest] * weights[..., None]).sum(-2)
+    normal = (meshes.normals[number].numpy()[nearest] * weights[..., None]).sum(-2)
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+    front = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])[nearest]
+    normal *= np.where((front * directions).sum(-1, keepdims=True) < 0, 1, -1)
+    texels = np.clip((np.stack([1 - uv[..., 1], uv[..., 0]], -1) * 8).astype(int), 0, 7)
+    color = meshes.textures[number].numpy()[texels[..., 0], texels[..., 1]] / 255
+    transform = meshes.color_transforms[number].numpy()
+    color = np.maximum(color @ transform[:, :3].T + transform[:, 3], 0)
+    *toward, ambient = meshes.lights[number].numpy()
+    lit = 0.75 * np.maximum(normal @ np.array(toward), 0) + 0.25 * (0.5 + 0.5 * normal[..., 2])
+    hit = np.isfinite(depth)[..., None]
+    color = np.where(hit, np.minimum(color * (ambient + (1 - ambient) * lit)[..., None], 1), 1)
+    return np.concatenate([color, hit], -1).reshape(SIZE, 2, SIZE, 2, 4).mean((1, 3))
+
+
+def test_images_equal_the_plain_renderers(meshes, cameras):
+    images = render_meshes(meshes, cameras, SIZE).numpy() / 255
+    for number in range(2):
+        expected = plain_image(meshes, number, cameras[number, 0].numpy())
+        assert 0.02 < expected[..., 3].mean() < 0.98
+        np.testing.assert_allclose(images[number, 0], expected, atol=0.51 / 255)
+
+
+def test_depths_equal_the_plain_renderers(meshes, cameras):
+    depths = render_depths(meshes.triangles, meshes.counts, cameras, 16).numpy()
+    for number in range(2):
+        triangles = meshes.triangles[number, : COUNTS[number]].numpy().astype(float)
+        expected, _, _ = intersect(triangles, *rays(cameras[number, 0].numpy(), 16))
+        assert np.isfinite(expected).any() and np.isinf(expected).any()
+        np.testing.assert_allclose(depths[number, 0], expected, atol=1e-5)

@@ -1,0 +1,74 @@
+"""Packs of textured objects and the scenes made of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from backend.camera import camera_to_world, project
+from procedural.normalization import FRAME_FILL, MAX_COORDINATE
+from tests.helpers.training_runs import CUBE, CUBE_FACES, cube
+from training.object_library import ObjectLibrary, corner_normals
+from training.object_pack import ObjectPack, write_pack
+
+
+@pytest.fixture
+def pack(tmp_path):
+    write_pack(tmp_path / "pack.npz", [cube(number) for number in (49, 50, 51)])
+    return tmp_path / "pack.npz"
+
+
+def test_a_pack_gives_back_its_objects(pack):
+    read = ObjectPack(pack)
+    assert len(read) == 3
+    for textured, expected in zip(read, (cube(number) for number in (49, 50, 51)), strict=True):
+        assert textured.id == expected.id
+        corners, uv_corners = (expected.vertices[expected.faces], expected.uvs[expected.uv_faces])
+        np.testing.assert_allclose(textured.vertices[textured.faces], corners, atol=1 / 4095 + 1e-6)
+        np.testing.assert_allclose(textured.uvs[textured.uv_faces], uv_corners, atol=0.5 / 4095 + 1e-6)
+        assert np.abs(textured.texture.astype(int) - expected.texture).max() <= 4  # WebP
+    with pytest.raises(IndexError):
+        read[3]
+
+
+def test_training_never_gets_the_benchmarks_objects(pack):
+    assert ObjectLibrary.from_packs([pack], "cpu").ids.tolist() == [49, 51]
+    assert ObjectLibrary.from_packs([pack], "cpu", test=True).ids.tolist() == [50]
+
+
+def test_objects_fill_the_input_frame_and_fit_the_volume():
+    library = ObjectLibrary([cube(1), cube(2, (0.1, 0.1, 1.0))], np.ones(2), "cpu")
+    rng = np.random.default_rng(0)
+    meshes, elevations = library.scenes(np.array([0, 1, 0]), rng, stretch=np.array([[-1.2, 1, 1]] * 3))
+    for triangles, elevation in zip(meshes.triangles, elevations, strict=True):
+        points = triangles.reshape(-1, 3).numpy()
+        assert np.abs(points).max() < MAX_COORDINATE + 1e-4
+        pixels, _ = project(points, camera_to_world(90 - elevation, 0.0), 1)
+        np.testing.assert_allclose((pixels.min(0) + pixels.max(0)) / 2, 0.5, atol=0.01)
+        side = np.ptp(pixels, axis=0).max()
+        assert side == pytest.approx(FRAME_FILL, abs=0.01) or np.abs(points).max() > MAX_COORDINATE - 1e-3
+
+
+def test_normals_stay_perpendicular_when_objects_are_stretched_and_mirrored():
+    library = ObjectLibrary([cube(1)], np.ones(1), "cpu")
+    meshes, _ = library.scenes(np.array([0]), np.random.default_rng(0), stretch=np.array([[-1.3, 0.8, 1.1]]))
+    edges = meshes.triangles[0, :, 1:] - meshes.triangles[0, :, :1]
+    winding = torch.cross(edges[:, 0], edges[:, 1], dim=-1)
+    for corner in range(3):
+        normals = torch.nn.functional.normalize(meshes.normals[0, :, corner], dim=-1)
+        cosine = (normals * torch.nn.functional.normalize(winding, dim=-1)).sum(-1)
+        torch.testing.assert_close(cosine, torch.ones(12), atol=2e-3, rtol=0)
+
+
+def test_edges_stay_sharp_and_curved_surfaces_are_smooth():
+    normals = corner_normals(CUBE, CUBE_FACES)
+    assert (np.abs(normals).max(-1) > 0.999).all()  # along an axis, not toward a corner
+    angles = np.arange(24) * (2 * np.pi / 24)
+    ring = np.stack([np.cos(angles), np.sin(angles)], -1)
+    vertices = np.concatenate([np.c_[ring, np.full(24, z)] for z in (0.0, 1.0)]).astype(np.float32)
+    k = np.arange(24)
+    n = (k + 1) % 24
+    faces = np.concatenate([np.stack([k, n, n + 24], 1), np.stack([k, n + 24, k + 24], 1)])
+    normals = corner_normals(vertices, faces)
+    np.testing.assert_allclose((normals[..., :2] * vertices[faces][..., :2]).sum(-1), 1, atol=0.005)

@@ -1,0 +1,76 @@
+"""What a training run is: read from a TOML file, changed on the command line, stored in every checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class JointViewsConfig:
+    """A run of ``training.joint_views``; the values of record are in ``config/joint_views.toml``."""
+
+    run: str
+    """Name of the run; all random numbers follow from it and the step."""
+    initial_weights: str
+    """"starter", or a folder of view weights."""
+    steps: int
+    """Length of the learning rate's schedule."""
+    warmup_steps: int
+    scenes_per_step: int
+    """Batch size over all GPUs; a scene is the input and all its views."""
+    learning_rate: float
+    adam_betas: tuple[float, float]
+    weight_decay: float
+    ema_decay: float
+    elevation_loss_weight: float
+    timestep_shift: float
+    """The signal-to-noise ratio of a uniformly sampled timestep is divided by the square of this."""
+    condition_dropout: float
+    """Share of scenes trained without any condition, for classifier-free guidance."""
+    extra_clean_views: tuple[float, ...]
+    """Probabilities of 0, 1, 2, ... views given clean besides the input."""
+    object_share: float
+    """Share of scenes that show objects of packs; the rest are procedural."""
+    realistic_weight: float
+    plan_share: float
+    """Share of scenes seen from the fixed plan of cameras; the rest are seen from random ones."""
+    scene_reuse: float
+    """Average number of times that a scene is sampled before a new one replaces it."""
+    scenes_per_chunk: int
+    """Scenes rendered together."""
+    initial_scenes: int
+    """Scenes in memory before the first step, over all GPUs."""
+    buffer_scenes: int
+    """Most scenes in memory, over all GPUs."""
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JointViewsConfig:
+    """The configuration in a TOML file, changed by ``overrides`` such as "steps=500". Raises ValueError."""
+    with open(path, "rb") as file:
+        values = tomllib.load(file)
+    for override in overrides:
+        values |= tomllib.loads(override)
+    return config_from_dict(values)
+
+
+def config_from_dict(values: dict) -> JointViewsConfig:
+    """Raises ValueError for missing and unknown names."""
+    names = {field.name for field in dataclasses.fields(JointViewsConfig)}
+    if names != set(values):
+        raise ValueError(f"the configuration lacks {names - set(values) or 'nothing'} and has {set(values) - names}")
+    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    return JointViewsConfig(**fields)
+
+
+def derive_seed(run: str, step: int, rank: int, purpose: str) -> int:
+    """A 62-bit seed, different for every run, step, process and purpose."""
+    text = "/".join((run, str(step), str(rank), purpose)).encode()
+    low, high = np.random.SeedSequence(list(text)).generate_state(2)
+    return (int(high) << 32 | int(low)) >> 2

@@ -1,0 +1,121 @@
+"""The training objective of the joint view model: velocity prediction for all views of a scene at once."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from diffusers import DDPMScheduler
+from torch import nn
+
+from backend.views.zero123.conditioning import ELEVATION_UNIT, clip_pixel_values
+from backend.views.zero123.model import Zero123
+from training.config import JointViewsConfig
+from training.pool import as_input
+
+
+class JointDenoiser(nn.Module):
+    """UNet, CLIP tower, camera projection and elevation head in one forward pass."""
+
+    def __init__(self, model: Zero123):
+        super().__init__()
+        if model.elevation_head is None:
+            raise ValueError("the joint view model has an elevation head")
+        self.unet = model.unet
+        self.image_encoder = model.image_encoder
+        self.projection = model.projection
+        self.elevation_head = model.elevation_head
+
+    def forward(
+        self,
+        pixels: torch.Tensor,
+        noisy: torch.Tensor,
+        timesteps: torch.Tensor,
+        condition: torch.Tensor,
+        poses: torch.Tensor,
+        conditioned: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """CLIP pixels (B, 3, S, S) of the inputs, noisy or clean latents (B, V, c, h, w) with their timesteps (B, V),
+        the inputs' latents (B, c, h, w), poses (B, V, 4) and whether a scene is conditioned (B,) 0 or 1 -> predicted
+        velocities (B, V, c, h, w) and the elevation head's answer (B, 2), both float32."""
+        views = noisy.shape[1]
+        embedding = self.image_encoder(pixel_values=pixels).image_embeds
+        tokens = self.projection(torch.cat([embedding[:, None].expand(-1, views, -1), poses], -1))
+        tokens = tokens * conditioned[:, None, None]
+        condition = (condition * conditioned[:, None, None, None])[:, None].expand_as(noisy)
+        joined = torch.cat([noisy, condition], 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        predicted = self.unet(
+            joined, timesteps.flatten(), encoder_hidden_states=tokens.flatten(0, 1)[:, None], return_dict=False
+        )[0]
+        return predicted.float().unflatten(0, noisy.shape[:2]), self.elevation_head(embedding).float()
+
+
+class JointObjective:
+    """Losses of random batches; all randomness comes from PyTorch's global generator of the device."""
+
+    def __init__(self, model: Zero123, config: JointViewsConfig, device: torch.device):
+        self._config = config
+        self._alphas = DDPMScheduler.from_config(model.schedule).alphas_cumprod.to(device)
+        self._clean_probabilities = torch.tensor(config.extra_clean_views, device=device)
+        self._image_size = model.image_encoder.config.image_size
+        self._scaling_factor = model.scaling_factor
+
+    def __call__(
+        self, denoiser: JointDenoiser, batch: dict[str, torch.Tensor], dtype: torch.dtype
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The loss of a batch of ``JointScenes``, and detached values to report: each scene's ``error`` (B,) and
+        ``elevation_error`` (B,) in degrees."""
+        latents, angles = batch["latents"].float(), batch["angles"]
+        count, views = latents.shape[:2]
+        device = latents.device
+        conditioned = (torch.rand(count, device=device) >= self._config.condition_dropout).float()
+        clean = self._sample_clean(count, views)
+        t = shifted_timesteps(torch.rand(count, device=device), self._config.timestep_shift, len(self._alphas))
+        alpha = self._alphas[t].view(-1, 1, 1, 1, 1)
+        scaled, noise = latents * self._scaling_factor, torch.randn_like(latents)
+        # For guidance everything given is left out together: condition, token and clean views.
+        given = scaled * conditioned.view(-1, 1, 1, 1, 1)
+        noisy = torch.where(clean[..., None, None, None], given, alpha.sqrt() * scaled + (1 - alpha).sqrt() * noise)
+        velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * scaled
+        predicted, elevation = denoiser(
+            clip_pixel_values(as_input(batch["picture"]), self._image_size).to(dtype),
+            noisy.to(dtype),
+            t[:, None] * ~clean,
+            latents[:, 0].to(dtype),
+            relative_poses(angles).to(dtype),
+            conditioned.to(dtype),
+        )
+        error = (predicted - velocity).square().mean((2, 3, 4)) * ~clean
+        error = error.sum(1) / (~clean).sum(1)
+        truth = angles[:, 0, 0] / ELEVATION_UNIT
+        log_variance = elevation[:, 1].clamp(-8, 4)
+        likelihood = (elevation[:, 0] - truth).square() * torch.exp(-log_variance) + log_variance
+        loss = error.mean() + self._config.elevation_loss_weight * likelihood.mean()
+        off = (ELEVATION_UNIT * (elevation[:, 0] - truth)).abs()
+        return loss, {"error": error.detach(), "elevation_error": off.detach()}
+
+    def _sample_clean(self, count: int, views: int) -> torch.Tensor:
+        """Which views (count, views) are given clean: the input, and a random number of others."""
+        device = self._clean_probabilities.device
+        extra = torch.multinomial(self._clean_probabilities, count, replacement=True)
+        rank = torch.rand(count, views - 1, device=device).argsort(1).argsort(1)
+        return torch.cat([torch.ones(count, 1, dtype=torch.bool, device=device), rank < extra[:, None]], 1)
+
+
+def shifted_timesteps(u: torch.Tensor, shift: float, count: int = 1000) -> torch.Tensor:
+    """Uniform numbers (N,) in 0..1 -> timesteps (N,) of the cosine schedule whose signal-to-noise ratio is ``shift``^2
+    times lower.
+
+    All views together show the object at noise levels where one view does not; with the usual timesteps a joint model
+    reads it off the noise instead of learning where it is (simple diffusion, arXiv 2301.11093, shifts for resolution).
+    """
+    t = torch.atan(shift * torch.tan(u.clamp(1e-4, 1 - 1e-4) * (math.pi / 2))) * (2 / math.pi)
+    return (t * count).round().clamp(0, count - 1).long()
+
+
+def relative_poses(angles: torch.Tensor) -> torch.Tensor:
+    """Elevations and azimuths (B, V, 2) in degrees, the input's first -> pose numbers (B, V, 4) as
+    ``camera.relative_pose`` makes them."""
+    change = torch.deg2rad(angles - angles[:, :1])
+    polar, azimuth = -change[..., 0], change[..., 1]
+    return torch.stack([polar, azimuth.sin(), azimuth.cos(), torch.zeros_like(polar)], -1)

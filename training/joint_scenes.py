@@ -1,0 +1,100 @@
+"""Scenes for the joint view model: pictures of objects and procedural scenes from many cameras, encoded by the VAE."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from training.cameras import camera_matrices, sample_cameras
+from training.config import JointViewsConfig, derive_seed
+from training.mesh_rasterizer import render_meshes
+from training.object_library import ObjectLibrary
+from training.pool import as_input, placed_scenes
+from training.scene_buffer import SceneBuffer
+
+Angles = tuple[np.ndarray, np.ndarray]
+"""Elevations and azimuths (B, V) in degrees."""
+Encode = Callable[[torch.Tensor], torch.Tensor]
+"""Pictures (B, 3, S, S) in -1..1 -> latents (B, c, h, w)."""
+
+
+class JointScenes:
+    """An endless supply of random scenes."""
+
+    def __init__(
+        self,
+        config: JointViewsConfig,
+        library: ObjectLibrary | None,
+        size: int,
+        seed: int,
+        workers: int,
+        device: torch.device,
+    ):
+        """``library`` None makes all scenes procedural; ``size``: side of the pictures in pixels; ``workers``:
+        processes that make procedural scenes, forked now."""
+        self._procedural = iter(())
+        if library is None or config.object_share < 1:
+            stream = placed_scenes(seed, workers, device, config.scenes_per_chunk)
+            self._procedural = itertools.chain([next(stream)], stream)  # the first starts the workers
+        self._config, self._library, self._size, self._device = config, library, size, device
+        self._rng = np.random.default_rng(seed)
+        self._made = 0
+
+    def next_chunk(self, encode: Encode) -> dict[str, torch.Tensor]:
+        """Random scenes: ``picture`` (N, S, S, 3) uint8 of the input, ``latents`` (N, V, c, h, w) float16, ``angles``
+        (N, V, 2) elevation and azimuth in degrees, ``is_object`` (N,) bool."""
+        pictures, angles, is_object = self._render_objects() if self._use_objects() else self._render_procedural()
+        pictures = pictures[..., :3]
+        with torch.no_grad():
+            latents = encode(as_input(pictures.flatten(0, 1))).unflatten(0, pictures.shape[:2])
+        return {
+            "picture": pictures[:, 0],
+            "latents": latents.half(),
+            "angles": torch.from_numpy(np.stack(angles, -1).astype(np.float32)).to(self._device),
+            "is_object": torch.full((len(pictures),), is_object, device=self._device),
+        }
+
+    def _use_objects(self) -> bool:
+        """Whether the next chunk shows objects: evenly in time, ``object_share`` of all."""
+        share = self._config.object_share if self._library else 0.0
+        self._made += 1
+        return int(self._made * share) > int((self._made - 1) * share)
+
+    def _render_objects(self) -> tuple[torch.Tensor, Angles, bool]:
+        assert self._library is not None
+        meshes, elevation = self._library.sample(self._config.scenes_per_chunk, self._rng)
+        angles = sample_cameras(elevation, self._config.plan_share, self._rng)
+        return render_meshes(meshes, self._cameras(angles), self._size), angles, True
+
+    def _render_procedural(self) -> tuple[torch.Tensor, Angles, bool]:
+        scenes, elevation = next(self._procedural)
+        angles = sample_cameras(elevation.cpu().numpy(), self._config.plan_share, self._rng)
+        cameras = self._cameras(angles)
+        scene_of_view = torch.arange(len(scenes), device=self._device).repeat_interleave(cameras.shape[1])
+        pictures = scenes.render(cameras.flatten(0, 1), scene_of_view, self._size)
+        return pictures.unflatten(0, cameras.shape[:2]), angles, False
+
+    def _cameras(self, angles: Angles) -> torch.Tensor:
+        return torch.from_numpy(camera_matrices(*angles)).to(self._device)
+
+
+def scenes_for_run(
+    config: JointViewsConfig,
+    library: ObjectLibrary | None,
+    size: int,
+    step: int,
+    rank: int,
+    workers: int,
+    device: torch.device,
+) -> JointScenes:
+    """The scenes of a run that (re)starts at ``step``: other ones for every step and process."""
+    return JointScenes(config, library, size, derive_seed(config.run, step, rank, "scenes"), workers, device)
+
+
+def fill(buffer: SceneBuffer, scenes: JointScenes, count: int, encode: Encode) -> None:
+    """Insert chunks until the buffer holds ``count`` scenes."""
+    while len(buffer) < count:
+        buffer.insert(scenes.next_chunk(encode))

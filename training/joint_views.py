@@ -1,0 +1,185 @@
+"""Train the joint view model: one UNet call denoises all views of an object (issue 14; docs/experiments.md).
+
+    torchrun --nproc-per-node 4 -m training.joint_views training/config/joint_views.toml --out OUT --objects PACK ...
+
+A run resumes from the checkpoint in ``--out``. It ends after the configuration's steps, or earlier after ``--minutes``,
+writes its checkpoint and can be resumed, on any number of GPUs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from backend.paths import STARTER_WEIGHTS
+from backend.views.zero123.joint_attention import use_joint_attention
+from backend.views.zero123.model import Zero123
+from training.cameras import VIEWS
+from training.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
+from training.config import JointViewsConfig, derive_seed, load_config
+from training.distributed import ProcessGroup, all_ranks_true, init_distributed, mean_over_ranks, process_group
+from training.group_norm import fuse
+from training.joint_diffusion import JointDenoiser, JointObjective
+from training.joint_scenes import Encode, JointScenes, fill, scenes_for_run
+from training.mixed_precision import MasterWeights, lr_factor
+from training.object_library import ObjectLibrary
+from training.run_log import RunLog
+from training.scene_buffer import SceneBuffer
+
+LOG_EVERY = 100
+CHECK_CLOCK_EVERY = 20
+CHECKPOINT_EVERY_SECONDS = 120
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path, help="TOML file with the fields of training.config.JointViewsConfig")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
+    parser.add_argument(
+        "--objects", type=Path, nargs="*", default=[], help="object packs; none: only procedural scenes"
+    )
+    parser.add_argument("--minutes", type=float, help="stop after this long, all included, and write the checkpoint")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change the configuration")
+    args = parser.parse_args()
+    deadline = time.monotonic() + 60 * args.minutes if args.minutes else float("inf")
+    group = process_group()
+    config = load_config(args.config, args.set)
+    checkpoint = load_checkpoint(args.out) if has_checkpoint(args.out) else None
+    model = load_model(config.initial_weights)
+    library = None
+    if args.objects:
+        library = ObjectLibrary.from_packs(args.objects, group.device, realistic_weight=config.realistic_weight)
+    step = checkpoint.step if checkpoint else 0
+    workers = max(1, (os.cpu_count() or 2) // group.world_size - 2)
+    scenes = scenes_for_run(config, library, model.image_size, step, group.rank, workers, group.device)
+    init_distributed(group)
+    torch.manual_seed(derive_seed(config.run, step, group.rank, "training"))
+    log = RunLog(args.out, group.is_main)
+    train(model.to(group.device), config, checkpoint, scenes, group, log, args.out, deadline)
+    if group.world_size > 1:
+        dist.destroy_process_group()
+
+
+def load_model(weights: str) -> Zero123:
+    """The view model in a folder (or "starter") with joint attention; all but the VAE is trainable."""
+    model = Zero123.load(STARTER_WEIGHTS / "view" if weights == "starter" else weights)
+    model.train().requires_grad_(True)
+    model.vae.requires_grad_(False)
+    use_joint_attention(model.unet, VIEWS)
+    return model
+
+
+def train(
+    model: Zero123,
+    config: JointViewsConfig,
+    checkpoint: Checkpoint | None,
+    scenes: JointScenes,
+    group: ProcessGroup,
+    log: RunLog,
+    out: Path,
+    deadline: float,
+) -> None:
+    """Train until ``config.steps`` or ``deadline`` (of ``time.monotonic``), going on from ``checkpoint``."""
+    batch_size = config.scenes_per_step // group.world_size
+    denoiser, objective = JointDenoiser(model), JointObjective(model, config, group.device)
+    averaged = copy.deepcopy(denoiser)
+    parameters = [parameter for parameter in denoiser.parameters() if parameter.requires_grad]
+    averages = [parameter for parameter in averaged.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters, config.learning_rate, config.adam_betas, weight_decay=config.weight_decay, fused=True
+    )
+    step = first_step = 0
+    if checkpoint:
+        step = first_step = checkpoint.step
+        averaged.load_state_dict(checkpoint.averaged, strict=False)
+        denoiser.load_state_dict(checkpoint.trainer["model"] if checkpoint.trainer else averaged.state_dict())
+        if checkpoint.trainer:
+            optimizer.load_state_dict(checkpoint.trainer["optimizer"])
+    # A new optimizer (none is stored, or it was left behind) needs its warm-up wherever the schedule stands.
+    warm_since = 0 if checkpoint and checkpoint.trainer else first_step
+    weights = MasterWeights(denoiser, group)
+    encode = make_encoder(model, weights.dtype, group.device)
+
+    begin, chunk = time.monotonic(), config.scenes_per_chunk
+    buffer = SceneBuffer(max(1, config.buffer_scenes // group.world_size // chunk) * chunk)
+    fill(buffer, scenes, max(1, config.initial_scenes // group.world_size), encode)
+    insert_every = max(1, round(chunk * config.scene_reuse / batch_size))
+    log.write(
+        event="start", step=step, gpus=group.world_size, scenes=len(buffer), filled_in=time.monotonic() - begin,
+        resumed="optimizer" if checkpoint and checkpoint.trainer else "average" if checkpoint else "no",
+    )  # fmt: skip
+    begin = saved = time.monotonic()
+    sums = torch.zeros(6, device=group.device)
+
+    def save() -> None:
+        state = {"model": denoiser.state_dict(), "optimizer": optimizer.state_dict()}
+        save_checkpoint(out, step, config, trained_tensors(averaged), state)
+
+    while step < config.steps:
+        factor = lr_factor(step, config.steps, config.warmup_steps, warm_since)
+        optimizer.param_groups[0]["lr"] = config.learning_rate * factor
+        batch = buffer.sample_batch(batch_size)
+        loss, report = objective(weights.compute, batch, weights.dtype)
+        loss.backward()
+        weights.step(optimizer)
+        step += 1
+        decay = min(config.ema_decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, parameters, 1 - decay)
+            is_object = batch["is_object"].float()
+            values = (report["error"], is_object, report["error"] * is_object, report["elevation_error"])
+            sums[:4] += torch.stack([value.mean() for value in values])
+        if step % insert_every == 0:
+            buffer.insert(scenes.next_chunk(encode))
+        if step % LOG_EVERY == 0:
+            error, objects, object_error, elevation_error = (mean_over_ranks(sums, group)[:4] / LOG_EVERY).tolist()
+            sums.zero_()
+            log.write(
+                step=step, error=error, error_objects=object_error / max(objects, 1e-9),
+                error_procedural=(error - object_error) / max(1 - objects, 1e-9), elevation_error=elevation_error,
+                learning_rate=config.learning_rate * factor,
+                views_per_second=(step - first_step) * config.scenes_per_step * VIEWS / (time.monotonic() - begin),
+            )  # fmt: skip
+        if step % CHECK_CLOCK_EVERY == 0:
+            if not all_ranks_true(time.monotonic() < deadline, group):
+                break
+            if group.is_main and time.monotonic() - saved > CHECKPOINT_EVERY_SECONDS:
+                save()
+                saved = time.monotonic()
+    if group.is_main:
+        save()
+        log.write(event="end", step=step, minutes=(time.monotonic() - begin) / 60)
+
+
+def trained_tensors(denoiser: JointDenoiser) -> dict[str, torch.Tensor]:
+    """The weights that training changes: cross-attention to a single token does not depend on queries and keys."""
+    unused = (".attn2.to_q.", ".attn2.to_k.")
+    return {
+        name: tensor
+        for name, tensor in denoiser.state_dict().items()
+        if tensor.is_floating_point() and not any(part in name for part in unused)
+    }
+
+
+def make_encoder(model: Zero123, dtype: torch.dtype, device: torch.device) -> Encode:
+    """The VAE's encoder as ``Encode``, in ``dtype``."""
+    vae = copy.deepcopy(model.vae).to(dtype)
+    if device.type == "cuda":
+        vae.to(memory_format=torch.channels_last)
+        fuse(vae)
+
+    def encode(pictures: torch.Tensor) -> torch.Tensor:
+        pictures = pictures.to(dtype).contiguous(memory_format=torch.channels_last)
+        return vae.encode(pictures).latent_dist.mode()
+
+    return encode
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Textured meshes of object packs in GPU memory, and random scenes made of them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from procedural.normalization import fit_to_frame
+from procedural.sampling import sample_pose_and_light
+from training.mesh_rasterizer import MeshBatch
+from training.object_pack import ObjectPack, TexturedObject
+
+TEXTURE_SIZE = 128
+TEST_DIVISOR = 50
+"""Objects whose id is divisible by this are the benchmark's group of real objects and are never trained on."""
+SMOOTH_COSINE = 0.8
+"""A corner is shaded smoothly if its triangle deviates from the vertex normal by less than 37 degrees."""
+
+
+class ObjectLibrary:
+    """Objects on one device, padded to the triangle count of the largest."""
+
+    def __init__(self, objects: Sequence[TexturedObject], weights: np.ndarray, device: torch.device | str):
+        """``weights`` (N,): how often each object is sampled, in any unit."""
+        self.ids = np.array([textured.id for textured in objects])
+        self.probabilities = weights / weights.sum()
+        self.counts = np.array([len(textured.faces) for textured in objects], np.int32)
+        shape = (len(objects), int(self.counts.max()), 3)
+        self._triangles = torch.zeros(*shape, 3, dtype=torch.half)
+        self._normals = torch.zeros(*shape, 3, dtype=torch.half)
+        self._uvs = torch.zeros(*shape, 2, dtype=torch.half)
+        self._textures = torch.zeros(len(objects), TEXTURE_SIZE, TEXTURE_SIZE, 3, dtype=torch.uint8)
+        for number, textured in enumerate(objects):
+            rows = slice(len(textured.faces))
+            self._triangles[number, rows] = torch.from_numpy(textured.vertices[textured.faces]).half()
+            self._normals[number, rows] = torch.from_numpy(corner_normals(textured.vertices, textured.faces)).half()
+            self._uvs[number, rows] = torch.from_numpy(textured.uvs[textured.uv_faces]).half()
+            self._textures[number] = torch.tensor(_resize_texture(textured.texture))
+        self.device = torch.device(device)
+        for name in ("_triangles", "_normals", "_uvs", "_textures"):
+            setattr(self, name, getattr(self, name).to(device))
+
+    @classmethod
+    def from_packs(
+        cls, paths: Sequence[str | Path], device: torch.device | str, test: bool = False, realistic_weight: float = 3.0
+    ) -> ObjectLibrary:
+        """The training objects of some packs, or with ``test`` those set aside for the benchmark.
+
+        A ``manifest.json.gz`` beside a pack says which objects are realistic; these are sampled ``realistic_weight``
+        times as often as stylized ones.
+        """
+        objects, weights = [], []
+        for path in sorted(map(Path, paths)):
+            pack, realistic = ObjectPack(path), _realistic_ids(path.parent / "manifest.json.gz")
+            for index in np.flatnonzero((pack.ids % TEST_DIVISOR == 0) == test):
+                objects.append(pack[int(index)])
+                weights.append(realistic_weight if int(pack.ids[index]) in realistic else 1.0)
+        return cls(objects, np.array(weights), device)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def sample(self, count: int, rng: np.random.Generator) -> tuple[MeshBatch, np.ndarray]:
+        """Random objects, each turned, mirrored, stretched, recolored and lit at random, as seen by their input camera:
+        the meshes, and the elevations (count,) of the input cameras in degrees."""
+        index = rng.choice(len(self), count, p=self.probabilities)
+        stretch = np.exp(0.25 * rng.uniform(-1, 1, (count, 3)) * (rng.random((count, 1)) < 0.7))
+        stretch[rng.random(count) < 0.5, 0] *= -1
+        return self.scenes(index, rng, stretch, sample_color_transforms(count, rng))
+
+    def scenes(
+        self,
+        index: np.ndarray,
+        rng: np.random.Generator,
+        stretch: np.ndarray | None = None,
+        color_transforms: np.ndarray | None = None,
+    ) -> tuple[MeshBatch, np.ndarray]:
+        """The objects ``index`` (B,) in random poses and light; ``stretch`` (B, 3) scales their own axes (negative:
+        mirrored), ``color_transforms`` (B, 3, 4) changes their colors. Returns as ``sample`` does."""
+        poses = [sample_pose_and_light(rng) for _ in index]
+        yaw, elevation = (np.array([pose[k] for pose in poses], np.float32) for k in (0, 1))
+        if color_transforms is None:
+            color_transforms = np.tile(np.eye(3, 4, dtype=np.float32), (len(index), 1, 1))
+        most = int(self.counts[index].max())
+        rows = torch.from_numpy(index).to(self.device)
+        counts = torch.from_numpy(self.counts[index]).to(self.device)
+        triangles, normals = self._triangles[rows, :most].float(), self._normals[rows, :most].float()
+        if stretch is not None:
+            factors = torch.from_numpy(stretch.astype(np.float32)).to(self.device)[:, None, None]
+            triangles, normals = triangles * factors, normals / factors
+        yaw, elevations = torch.from_numpy(yaw).to(self.device), torch.from_numpy(elevation).to(self.device)
+        triangles, normals = _rotate_z(triangles, yaw), _rotate_z(normals, yaw)
+        valid = torch.arange(most, device=self.device) < counts[:, None]
+        corners = triangles.flatten(1, 2)
+        center, scale = fit_to_frame(corners, valid.repeat_interleave(3, 1), elevations)
+        triangles = ((corners - center[:, None]) * scale[:, None, None]).view_as(triangles)
+        winding = torch.cross(triangles[:, :, 1] - triangles[:, :, 0], triangles[:, :, 2] - triangles[:, :, 0], dim=-1)
+        flipped = (normals * winding[:, :, None]).sum(-1, keepdim=True) < 0
+        meshes = MeshBatch(
+            triangles,
+            torch.where(flipped, -normals, normals),
+            self._uvs[rows, :most].float(),
+            counts,
+            self._textures[rows],
+            torch.from_numpy(np.stack([pose[2] for pose in poses])).to(self.device),
+            torch.from_numpy(color_transforms.astype(np.float32)).to(self.device),
+        )
+        return meshes, elevation
+
+
+def corner_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Unit normals (M, 3, 3) of every triangle's corners: the vertex normal where it is close to the triangle's own,
+    else the triangle's (so that edges stay sharp)."""
+    corners = vertices[faces]
+    flat = _normalize(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+    summed = np.zeros_like(vertices)
+    for corner in range(3):
+        toward = [_normalize(corners[:, (corner + step) % 3] - corners[:, corner]) for step in (1, 2)]
+        # Weighted by the angle, so that how a polygon is split into triangles does not matter.
+        angle = np.arccos(np.clip((toward[0] * toward[1]).sum(-1, keepdims=True), -1, 1))
+        np.add.at(summed, faces[:, corner], angle * flat)
+    flat, smooth = flat[:, None], _normalize(summed)[faces]
+    return np.where((flat * smooth).sum(-1, keepdims=True) > SMOOTH_COSINE, smooth, flat).astype(np.float32)
+
+
+def sample_color_transforms(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Random matrices and offsets (count, 3, 4) for colors in 0..1: channels exchanged in a third of them, gains up to
+    e^.35 in most, small offsets in half."""
+    transforms = np.zeros((count, 3, 4), np.float32)
+    for transform in transforms:
+        transform[:, :3] = np.eye(3)[rng.permutation(3) if rng.random() < 0.35 else slice(None)]
+        if rng.random() < 0.6:
+            transform[:, :3] *= np.exp(0.35 * rng.uniform(-1, 1, (3, 1)))
+        if rng.random() < 0.5:
+            transform[:, 3] = rng.uniform(-0.04, 0.04, 3)
+    return transforms
+
+
+def _rotate_z(vectors: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
+    """Vectors (B, ..., 3) turned around z by angles (B,) in radians."""
+    cos, sin = (value.view(-1, *[1] * (vectors.dim() - 2)) for value in (torch.cos(angle), torch.sin(angle)))
+    x, y, z = vectors.unbind(-1)
+    return torch.stack([cos * x - sin * y, sin * x + cos * y, z], -1)
+
+
+def _normalize(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+def _resize_texture(texture: np.ndarray) -> np.ndarray:
+    """(H, W, 3) -> (TEXTURE_SIZE, TEXTURE_SIZE, 3); palettes of a few pixels keep their hard borders."""
+    if texture.shape[:2] == (TEXTURE_SIZE, TEXTURE_SIZE):
+        return texture
+    palette = texture.shape[0] * texture.shape[1] <= 64 * 64
+    method = Image.Resampling.NEAREST if palette else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(texture).resize((TEXTURE_SIZE, TEXTURE_SIZE), method))
+
+
+def _realistic_ids(manifest: Path) -> set[int]:
+    if not manifest.exists():
+        return set()
+    rows = json.loads(gzip.decompress(manifest.read_bytes()))["objects"]
+    return {row["id"] for row in rows if row["style"] == "real"}
