@@ -66,7 +66,11 @@ def write_tensors(path: Path | str, tensors: dict[str, torch.Tensor], quantize: 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    partial.touch()
+    mode = partial.stat().st_mode  # of any new file; safetensors makes one that nobody else may read
     save_file(stored, partial)
+    partial.chmod(mode)
     partial.replace(path)
 
 

@@ -86,7 +86,7 @@ def test_names_and_shapes_at_full_size():
     meta = {
         name: torch.empty(shape, dtype=kinds[kind], device="meta") for name, (kind, shape) in LIST["original"].items()
     }
-    modules = conversion._modules(meta, "zero123-xl.ckpt")
+    modules = conversion._build_modules(meta, "zero123-xl.ckpt")
     plan = conversion._plan(modules, meta, "zero123-xl.ckpt")
     count = 0
     for part, wanted in LIST["names"].items():
@@ -118,7 +118,7 @@ def test_half_rounds_to_16_bits(checkpoint, folder, tmp_path):
 
 def test_stable_zero123_is_told_the_polar_angle_of_each_source(checkpoint, folder, tmp_path):
     convert(checkpoint, tmp_path / "view", uses_source_elevation=True)
-    assert json.loads((tmp_path / "view" / "view.json").read_text())["fourth_pose_number"]
+    assert json.loads((tmp_path / "view" / "view.json").read_text())["uses_source_elevation"]
     moves, polars = np.array([[0.0, 90.0], [30.0, 30.0]]), np.array([75.0, 105.0])
     stable, plain = Zero123.load(tmp_path / "view"), Zero123.load(folder)
     assert stable.uses_source_elevation
