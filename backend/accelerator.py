@@ -38,9 +38,9 @@ class Build:
     disk: int
     """Megabytes of the finished environment."""
     modules: tuple[str, ...]
-    """What must be importable in it."""
+    """Modules that the self-test imports."""
     wheelhouse: Path | None
-    """A folder of wheels made by ``wheels/fetch.py``: nothing is downloaded where there is one."""
+    """A folder of wheels made by ``wheels/fetch.py``, if there is one: then nothing is downloaded."""
 
 
 def platform_tag() -> str:
@@ -59,7 +59,7 @@ def detect_accelerator(wheels: Path = WHEELS) -> str:
     """``cuda``, ``rocm``, ``mps`` or ``cpu``, by asking the hardware: up to a few seconds."""
     if sys.platform == "darwin":
         return "mps" if platform.machine() == "arm64" else "cpu"
-    if _cuda_answers(_read(wheels)["cuda"]):
+    if _has_supported_cuda(_read_table(wheels)["cuda"]):
         return "cuda"
     if sys.platform == "linux" and os.access("/dev/kfd", os.R_OK) and shutil.which("rocminfo"):
         return "rocm"
@@ -67,16 +67,16 @@ def detect_accelerator(wheels: Path = WHEELS) -> str:
 
 
 def chosen_accelerator(given: str | None) -> str | None:
-    """What the user wants: ``given``, else the variable IMAGE_TO_MESH_ACCELERATOR, else None (no wish).
+    """The user's choice: ``given``, else the variable IMAGE_TO_MESH_ACCELERATOR, else None.
 
     Raises UserError (``bad_option``).
     """
-    wish = given or os.environ.get("IMAGE_TO_MESH_ACCELERATOR") or None
-    if wish not in (None, *ACCELERATORS):
+    chosen = given or os.environ.get("IMAGE_TO_MESH_ACCELERATOR") or None
+    if chosen not in (None, *ACCELERATORS):
         raise UserError(
-            ErrorCode.BAD_OPTION, f"There is no accelerator “{wish}”: choose one of {', '.join(ACCELERATORS)}."
+            ErrorCode.BAD_OPTION, f"There is no accelerator “{chosen}”: choose one of {', '.join(ACCELERATORS)}."
         )
-    return wish
+    return chosen
 
 
 def find_build(accelerator: str, wheels: Path = WHEELS, python: str | None = None, tag: str | None = None) -> Build:
@@ -86,8 +86,8 @@ def find_build(accelerator: str, wheels: Path = WHEELS, python: str | None = Non
     """
     tag = tag or platform_tag()
     python = python or python_tag()
-    facts = _read(wheels)
-    entry = facts["build"].get(f"{tag}-{accelerator}")
+    table = _read_table(wheels)
+    entry = table["build"].get(f"{tag}-{accelerator}")
     if entry is None:
         raise UserError(
             ErrorCode.BAD_OPTION, f"PyTorch has no {accelerator} build for {tag}: choose another accelerator."
@@ -106,7 +106,7 @@ def find_build(accelerator: str, wheels: Path = WHEELS, python: str | None = Non
         index=entry.get("index"),
         download=entry["download"],
         disk=entry["disk"],
-        modules=tuple(facts["modules"]),
+        modules=tuple(table["modules"]),
         wheelhouse=wheelhouse if wheelhouse.is_dir() else None,
     )
 
@@ -116,26 +116,26 @@ def python_tag() -> str:
     return f"cp{sys.version_info.major}{sys.version_info.minor}"
 
 
-def _read(wheels: Path) -> dict:
+def _read_table(wheels: Path) -> dict:
     return tomllib.loads((wheels / "accelerators.toml").read_text(encoding="utf-8"))
 
 
-def _cuda_answers(needed: dict) -> bool:
-    """Whether there is an NVIDIA card with a driver that are both new enough."""
+def _has_supported_cuda(required: dict) -> bool:
+    """Whether there is an NVIDIA GPU with at least the ``required`` compute ``capability`` and ``driver`` series."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return False
     try:
-        answer = subprocess.run(
+        result = subprocess.run(
             [program, "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"],
             capture_output=True,
             text=True,
             timeout=20,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
-        cards = [line.split(",") for line in answer.stdout.splitlines()] if answer.returncode == 0 else []
+        cards = [line.split(",") for line in result.stdout.splitlines()] if result.returncode == 0 else []
         return any(
-            int(driver.split(".")[0]) >= needed["driver"] and float(capability) >= needed["capability"]
+            int(driver.split(".")[0]) >= required["driver"] and float(capability) >= required["capability"]
             for driver, capability in cards
         )
     except (OSError, subprocess.TimeoutExpired, ValueError):

@@ -1,8 +1,8 @@
-"""The backend's own Python environment: complete or absent, never half made. Standard library only: Blender imports it.
+"""The backend's own Python environment: complete or absent, never partial. Standard library only: Blender imports it.
 
-It is a venv beside whatever Python or Blender a person has, whose packages are never touched. Its folder is named after
-all it depends on (Python, platform, accelerator, locks), so a new version makes a new one. It is made under another
-name, tested, and renamed.
+It is a venv next to whatever Python or Blender the user has, whose packages are never changed. Its folder is named
+after everything it depends on (Python, platform, accelerator, locks), so that a new version makes a new one. It is
+created under a temporary name, tested, and renamed.
 """
 
 from __future__ import annotations
@@ -27,37 +27,35 @@ __all__ = ["detect_accelerator", "ensure", "environment_folder", "python_path", 
 
 
 def environment_folder(base: Path | None = None) -> Path:
-    """The folder that holds the environments, in ``base``, else in the user's data folder.
-
-    The variable IMAGE_TO_MESH_HOME comes before both.
-    """
+    """The folder that holds the environments, in the data folder (``paths.data_folder(base)``)."""
     return data_folder(base) / "env"
 
 
 def python_path(base: Path | None = None, accelerator: str | None = None, wheels: Path = WHEELS) -> Path | None:
-    """The python of a complete environment, or None; takes a few milliseconds.
+    """The interpreter of a complete environment, or None; takes a few milliseconds.
 
-    Any accelerator's environment will do where none is asked for (``accelerator`` or IMAGE_TO_MESH_ACCELERATOR), and
-    one made by another Python too, since the backend is a process of its own. Raises UserError (``bad_option``).
+    An environment for any accelerator is accepted where none is asked for (``accelerator`` or
+    IMAGE_TO_MESH_ACCELERATOR), and so is one made by another Python, since the backend is a process of its own.
+    Raises UserError (``bad_option``).
     """
-    wish = chosen_accelerator(accelerator)
-    folders = environment_folder(base).glob(f"cp*-{platform_tag()}-{wish or '*'}-{_lock_hash(wheels)}")
-    fitting = [folder for folder in folders if _base_python(folder).is_file()]
+    chosen = chosen_accelerator(accelerator)
+    folders = environment_folder(base).glob(f"cp*-{platform_tag()}-{chosen or '*'}-{_lock_hash(wheels)}")
+    complete = [folder for folder in folders if _base_python(folder).is_file()]
     best = max(
-        fitting, key=lambda folder: (folder.name.startswith(python_tag() + "-"), folder.stat().st_mtime), default=None
+        complete, key=lambda folder: (folder.name.startswith(python_tag() + "-"), folder.stat().st_mtime), default=None
     )
-    return best and python_of(best)
+    return python_of(best) if best else None
 
 
 def ensure(
     listener: ProgressListener, base: Path | None = None, accelerator: str | None = None, wheels: Path = WHEELS
 ) -> Path:
-    """Make the environment if there is none; its python. Instant when it is there.
+    """Create the environment if there is none. Returns its interpreter, at once where it exists.
 
     ``listener`` is called from this thread, a few times a second at most while a large file is downloaded; what it
     raises (``Cancelled``, say) leaves nothing behind. ``accelerator`` is one of ``cpu``, ``cuda``,
-    ``rocm``, ``mps``; None takes what the user wished for or else what the hardware offers. Safe to interrupt at any
-    point and to run in several processes at once. Raises UserError with the setup log's path.
+    ``rocm``, ``mps``; with None it is the user's choice (IMAGE_TO_MESH_ACCELERATOR), or else what the hardware offers.
+    Safe to interrupt at any point and to run in several processes at once. Raises UserError with the setup log's path.
     """
     if python := python_path(base, accelerator, wheels):
         return python
@@ -65,18 +63,18 @@ def ensure(
     try:
         home.mkdir(parents=True, exist_ok=True)
         tracker = ProgressTracker({"wait": 0, **STAGES}, listener)
-        with _alone(home.parent / "setup.lock", tracker):
-            return python_path(base, accelerator, wheels) or _make(tracker, home, accelerator, wheels)
+        with _exclusive_lock(home.parent / "setup.lock", tracker):
+            return python_path(base, accelerator, wheels) or _create(tracker, home, accelerator, wheels)
     except OSError as error:
-        raise UserError(ErrorCode.SETUP_FAILED, f"The environment could not be made in {home} ({error}).") from error
+        raise UserError(ErrorCode.SETUP_FAILED, f"The environment could not be created in {home} ({error}).") from error
 
 
 def remove(base: Path | None = None) -> None:
-    """Delete every environment made here. Raises UserError when a file is in use."""
+    """Delete every environment. Raises UserError (``setup_failed``) when a file is in use."""
     home = environment_folder(base)
     if not home.exists():
         return
-    with _alone(home.parent / "setup.lock", ProgressTracker({"wait": 0, **STAGES})):
+    with _exclusive_lock(home.parent / "setup.lock", ProgressTracker({"wait": 0, **STAGES})):
         try:
             shutil.rmtree(home)
         except OSError as error:
@@ -86,7 +84,7 @@ def remove(base: Path | None = None) -> None:
             ) from error
 
 
-def _make(tracker: ProgressTracker, home: Path, accelerator: str | None, wheels: Path) -> Path:
+def _create(tracker: ProgressTracker, home: Path, accelerator: str | None, wheels: Path) -> Path:
     start = time.monotonic()
     accelerator = chosen_accelerator(accelerator) or detect_accelerator(wheels)
     build = find_build(accelerator, wheels)
@@ -100,14 +98,14 @@ def _make(tracker: ProgressTracker, home: Path, accelerator: str | None, wheels:
         )
     name = f"{python_tag()}-{platform_tag()}-{accelerator}-{_lock_hash(wheels)}"
     target = home / name
-    # Named by the process: what an interrupted run's pip may still be writing must not land in ours. And short, since
-    # torch's deepest file is 190 characters down and Windows allows 260 in all.
+    # Named after the process: the pip of an interrupted one may still be writing into its own. And short, since the
+    # path of torch's deepest file has 190 characters and Windows allows 260 in all.
     partial = home / f"{os.getpid()}.partial"
     log = home.parent / "setup.log"
     log.write_text(f"{time.ctime()}\n{sys.version}\n{platform.platform()}\n{name}\n", encoding="utf-8")
     try:
         megabytes = install(build, partial, log, tracker)
-        if target.exists():  # its own Python has gone, or python_path would have found it
+        if target.exists():  # its base Python is gone, else python_path would have returned it
             shutil.rmtree(target)
         partial.rename(target)
     finally:
@@ -120,13 +118,14 @@ def _make(tracker: ProgressTracker, home: Path, accelerator: str | None, wheels:
 
 
 def _remove_partial(home: Path) -> None:
-    """What was not finished, here or by an interrupted run (whose pip may still be at it: so before and after ours)."""
+    """Delete what was not finished, here or by an interrupted process (whose pip may still be running: so call this
+    before and after)."""
     for folder in home.glob("*.partial"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _base_python(folder: Path) -> Path:
-    """The interpreter that the environment in ``folder`` stands on; it leaves with an uninstalled Blender or Python."""
+    """The interpreter that the environment in ``folder`` was made by; it disappears with its Blender or Python."""
     with contextlib.suppress(OSError):
         for line in (folder / "pyvenv.cfg").read_text(encoding="utf-8").splitlines():
             key, _, value = line.partition("=")
@@ -136,7 +135,7 @@ def _base_python(folder: Path) -> Path:
 
 
 def _lock_hash(wheels: Path) -> str:
-    """12 hex digits over everything that decides what is installed."""
+    """12 hexadecimal digits over everything that decides what is installed."""
     digest = hashlib.sha256()
     for path in sorted([*wheels.glob("*.lock"), wheels / "accelerators.toml"]):
         digest.update("\n".join([path.name, *path.read_text(encoding="utf-8").splitlines()]).encode())
@@ -144,11 +143,11 @@ def _lock_hash(wheels: Path) -> str:
 
 
 @contextlib.contextmanager
-def _alone(path: Path, tracker: ProgressTracker) -> Iterator[None]:
-    """Hold the file ``path`` locked; the system frees it when this process ends, however it ends."""
+def _exclusive_lock(path: Path, tracker: ProgressTracker) -> Iterator[None]:
+    """Hold a lock on the file ``path``; the system releases it when this process ends, however it ends."""
     with open(path, "a+b") as file:
         while not _lock(file):
-            with tracker.stage("wait", "Waiting: another program is making the environment"):
+            with tracker.stage("wait", "Waiting: another process is creating the environment"):
                 time.sleep(0.5)
         yield
 

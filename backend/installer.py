@@ -1,4 +1,4 @@
-"""Fill one folder with a Python environment: venv, pip from its own wheel, self-test. Standard library only."""
+"""Create a Python environment in a folder: venv, pip from its own wheel, self-test. Standard library only."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import sysconfig
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from .accelerator import WHEELS, Build
 from .errors import ErrorCode, UserError
@@ -47,19 +48,19 @@ def python_of(folder: Path) -> Path:
 
 
 def install(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> float:
-    """Make the environment of ``build`` in ``folder``, which must not exist; every command's output goes to ``log``.
+    """Create the environment of ``build`` in ``folder``, which must not exist; every command's output goes to ``log``.
 
-    Returns the megabytes of packages that went into it.
+    Returns the megabytes of packages that were installed.
 
     Raises UserError: ``no_venv``, ``no_network``, ``disk_full``, ``bad_hash``, ``no_wheel`` or ``setup_failed``.
     Whatever ``tracker`` raises ends the running command and passes through.
     """
-    with tracker.stage("create", "Making an empty environment"):
+    with tracker.stage("create", "Creating an empty environment"):
         status, text = _run([sys.executable, "-I", "-m", "venv", "--without-pip", str(folder)], log)
     if status:
         raise _failure(text, log) or UserError(
             ErrorCode.NO_VENV,
-            f"{sys.executable} could not make an environment (its venv module failed): use a complete Python 3.11 to "
+            f"{sys.executable} could not create an environment (its venv module failed): use a complete Python 3.11 to "
             "3.14, on Debian or Ubuntu with the package python3-venv.",
             str(log),
         )
@@ -69,11 +70,11 @@ def install(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> 
     with tracker.stage("test", "Testing the environment"):
         status, text = _run(command, log, lambda _: tracker.update(0.0))
     if status:
-        otherwise = "" if build.accelerator == "cpu" else ", or set IMAGE_TO_MESH_ACCELERATOR=cpu and try again"
+        alternative = "" if build.accelerator == "cpu" else ", or set IMAGE_TO_MESH_ACCELERATOR=cpu and try again"
         raise _failure(text, log) or UserError(
             ErrorCode.SETUP_FAILED,
             f"The packages were installed but do not work on this computer ({build.accelerator}): see the log"
-            f"{otherwise}.",
+            f"{alternative}.",
             str(log),
         )
     return megabytes
@@ -90,7 +91,7 @@ def _install_packages(build: Build, folder: Path, log: Path, tracker: ProgressTr
             status, text = _pip(build, folder, [requirement, "--index-url", build.index], log, output)
         if status:
             raise _pip_failure(build, text, log)
-    locks = [word for lock in build.locks for word in ("--requirement", str(lock))]
+    locks = [argument for lock in build.locks for argument in ("--requirement", str(lock))]
     status, text = _pip(build, folder, ["--require-hashes", *locks], log, output)
     if status:
         raise _pip_failure(build, text, log)
@@ -113,11 +114,11 @@ class _PipOutput:
 
     @property
     def megabytes(self) -> float:
-        """Of packages, downloaded or found on this computer."""
+        """Of packages so far, downloaded or from this computer."""
         return self._before + self._current
 
     def read(self, line: str) -> None:
-        """One line of pip's, or "" when it has said nothing for a second."""
+        """One line of pip's output, or "" when there was none for a second."""
         words = line.split()
         match words:
             case ["Progress", done, "of", _]:
@@ -144,15 +145,15 @@ class _PipOutput:
 
 
 def _pip(build: Build, folder: Path, arguments: list[str], log: Path, output: _PipOutput) -> tuple[int, str]:
-    """Run pip from its wheel, with the user's own configuration of it: mirrors, proxies, certificates."""
+    """Run pip from its wheel, with the user's own pip configuration: mirrors, proxies, certificates."""
     pip = next(WHEELS.glob("pip-*.whl")) / "pip"
     command = [str(python_of(folder)), "-I", "-X", "utf8", str(pip), "install"]
     command += ["--no-input", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary", ":all:", "--no-compile", "--progress-bar", "raw"]
     if build.wheelhouse:
         command += ["--no-index", "--find-links", str(build.wheelhouse)]
-    # The system's temporary folder may be small (often it is memory), and downloads pass through it. A user's setting
-    # of "pip install --user" makes no sense in an environment of our own.
+    # Downloads pass through the temporary folder, and the system's may be small (often it is in memory). A user's
+    # setting of "pip install --user" makes no sense in this environment.
     variables = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder / "tmp")) | {"PIP_USER": "0"}
     return _run([*command, *arguments], log, output.read, variables)
 
@@ -176,7 +177,7 @@ def _run(
             errors="replace",
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
-        threading.Thread(target=_follow, args=(process, lines), daemon=True).start()
+        threading.Thread(target=_forward_lines, args=(process.stdout, lines), daemon=True).start()
         try:
             while (line := _next(lines)) is not None:
                 if line and not line.startswith("Progress "):
@@ -190,13 +191,14 @@ def _run(
             process.wait()
 
 
-def _follow(process: subprocess.Popen, lines: queue.Queue) -> None:
-    for line in process.stdout:
+def _forward_lines(stream: IO[str], lines: queue.Queue[str | None]) -> None:
+    for line in stream:
         lines.put(line)
     lines.put(None)
 
 
-def _next(lines: queue.Queue) -> str | None:
+def _next(lines: queue.Queue[str | None]) -> str | None:
+    """The next line, "" after a second without one, None at the end."""
     try:
         return lines.get(timeout=1)
     except queue.Empty:
@@ -204,13 +206,13 @@ def _next(lines: queue.Queue) -> str | None:
 
 
 def _failure(text: str, log: Path) -> UserError | None:
-    """The one cause that any command can fail of."""
+    """The one error that any command can fail with: a full disk."""
     if not _DISK_FULL.search(text):
         return None
     return UserError(
         ErrorCode.DISK_FULL,
-        "The disk became full while the environment was made: free some space, or set IMAGE_TO_MESH_HOME to a folder "
-        "on another disk.",
+        "The disk became full while the environment was created: free some space, or set IMAGE_TO_MESH_HOME to a "
+        "folder on another disk.",
         str(log),
     )
 
@@ -221,29 +223,29 @@ def _pip_failure(build: Build, text: str, log: Path) -> UserError:
     missing = _NOT_FOUND.search(text)
     if "DO NOT MATCH THE HASHES" in text:
         code = ErrorCode.BAD_HASH
-        told = (
+        message = (
             "A downloaded package is not the file that was pinned (its hash differs) and was not installed: a mirror "
             "or proxy may have changed it; empty pip's cache, check pip's configuration and try again."
         )
     elif _LONG_PATH in text:
         code = ErrorCode.SETUP_FAILED
-        told = (
+        message = (
             "Windows allows only 260 characters in a path: set IMAGE_TO_MESH_HOME to a short folder (C:\\i2m), or "
             "enable long paths in Windows, and try again."
         )
     elif build.wheelhouse and missing:
         code = ErrorCode.NO_WHEEL
-        told = f"{missing[1]} is not among the wheels in {build.wheelhouse}: fetch them again or remove that folder."
+        message = f"{missing[1]} is not among the wheels in {build.wheelhouse}: fetch them again or remove that folder."
     elif _NETWORK.search(text):
         code = ErrorCode.NO_NETWORK
-        told = (
+        message = (
             "The Python packages could not be downloaded: check the internet connection and proxy, then try again; "
-            "what has been downloaded is kept."
+            "finished downloads are not repeated."
         )
     elif missing:
         code = ErrorCode.NO_WHEEL
-        told = f"{missing[1]} was not found where pip looks for packages: check the connection and pip's configuration."
+        message = f"{missing[1]} is in no index or folder that pip uses: check the connection and pip's configuration."
     else:
         code = ErrorCode.SETUP_FAILED
-        told = "The Python packages could not be installed: see the log, then try again."
-    return UserError(code, told, str(log))
+        message = "The Python packages could not be installed: see the log, then try again."
+    return UserError(code, message, str(log))

@@ -1,7 +1,7 @@
-"""Fetch the backend's wheels for a computer without network: ``python3 wheels/fetch.py --accelerator cpu``.
+"""Download the backend's wheels for a computer without network: ``python3 wheels/fetch.py --accelerator cpu``.
 
-They go to ``wheels/ACCELERATOR/``. Copy that folder to the same place in the other computer's checkout or installed
-extension: its environment is then made from these files alone. Another Python or system than this one: ``--help``.
+They go to ``wheels/ACCELERATOR/``. Copy that folder into ``wheels/`` of the other computer's checkout or installed
+extension: its environment is then created from these files alone. For another Python or platform see ``--help``.
 """
 
 from __future__ import annotations
@@ -20,33 +20,34 @@ from backend.errors import UserError
 
 
 def fetch(accelerator: str, python: str, platform: str) -> Path:
-    """Download every wheel of one environment, checked against its locks; the folder they are in."""
+    """Download every wheel of one environment, checked against its locks. Returns their folder. Raises UserError."""
     build = find_build(accelerator, python=f"cp{python.replace('.', '')}", tag=platform)
     folder = WHEELS / accelerator
     if build.version:
         requirement = f"torch=={build.version}"
-        # As in the installer: the user's own pip configuration first, then the PyTorch project's index.
+        # As in the installer: with the user's own pip configuration first, then from the PyTorch project's index.
         if _download(folder, python, platform, [requirement]):
-            _checked(_download(folder, python, platform, [requirement, "--index-url", build.index]))
-    locks = [word for lock in build.locks for word in ("--requirement", str(lock))]
-    _checked(_download(folder, python, platform, ["--require-hashes", *locks]))
+            _exit_on_failure(_download(folder, python, platform, [requirement, "--index-url", build.index]))
+    locks = [argument for lock in build.locks for argument in ("--requirement", str(lock))]
+    _exit_on_failure(_download(folder, python, platform, ["--require-hashes", *locks]))
     return folder
 
 
 def _download(folder: Path, python: str, platform: str, arguments: list[str]) -> int:
+    """The exit status of "pip download"."""
     command = [sys.executable, "-I", str(PIP / "pip"), "download", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary", ":all:", "--dest", str(folder), "--python-version", python, "--implementation", "cp"]
-    command += [word for tag in PLATFORMS[platform][1] for word in ("--platform", tag)]
+    command += [argument for tag in PLATFORMS[platform][1] for argument in ("--platform", tag)]
     return subprocess.run([*command, *arguments]).returncode
 
 
-def _checked(status: int) -> None:
+def _exit_on_failure(status: int) -> None:
     if status:
-        sys.exit("Not everything could be fetched: pip's own words are above.")
+        sys.exit("Not every wheel could be downloaded: pip's messages are above.")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Download the backend's wheels for a computer without network.")
     parser.add_argument("--accelerator", choices=ACCELERATORS, help="default: what this computer has")
     parser.add_argument("--python", choices=PYTHONS, default=f"{sys.version_info.major}.{sys.version_info.minor}")
     parser.add_argument("--platform", choices=PLATFORMS, help="default: this computer's")

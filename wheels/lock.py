@@ -1,7 +1,7 @@
 """Write the lock files: ``python wheels/lock.py``. Exact versions and hashes for every platform and Python.
 
-pip resolves requirements.txt once for each pair, without installing anything. Its own ``--platform`` leaves the
-environment markers ("; sys_platform == ...") to the running interpreter, so those are replaced before it starts.
+pip resolves requirements.txt once for each pair, without installing anything. With ``--platform`` it still evaluates
+the environment markers ("; sys_platform == ...") for the running interpreter, so they are replaced before it starts.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ PLATFORMS = {
     ),
 }
 TORCH = ("torch", "triton", "nvidia-", "cuda-")
-"""What belongs to one build of PyTorch alone, and so into its own lock."""
+"""Prefixes of the packages that belong to one build of PyTorch, and so into its own lock."""
 
 _RESOLVE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from pip._vendor.packaging import markers
-markers.default_environment = lambda marks=json.loads(sys.argv[2]): marks
+markers.default_environment = lambda values=json.loads(sys.argv[2]): values
 from pip._internal.cli.main import main
 sys.exit(main(sys.argv[3:]))
 """
@@ -48,7 +48,7 @@ sys.exit(main(sys.argv[3:]))
 def resolve(python: str, platform: str) -> dict[str, tuple[str, str]]:
     """Package name -> its version and the sha256 of the one wheel that fits ``python`` on ``platform``."""
     names, tags = PLATFORMS[platform]
-    marks = {
+    markers = {
         **names,
         "python_version": python,
         "python_full_version": f"{python}.0",
@@ -58,16 +58,16 @@ def resolve(python: str, platform: str) -> dict[str, tuple[str, str]]:
         "platform_release": "",
         "platform_version": "",
     }
-    # Only the registry itself: a folder of other wheels in the user's configuration must not find its way in here.
+    # Only the registry itself: wheels from a folder in the user's configuration must not be locked.
     environment = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
     environment["PIP_CONFIG_FILE"] = os.devnull
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         arguments = ["install", "--dry-run", "--ignore-installed", "--quiet", "--only-binary", ":all:"]
         arguments += ["--report", str(report), "--target", folder, "--python-version", python, "--implementation", "cp"]
-        arguments += [word for tag in tags for word in ("--platform", tag)]
+        arguments += [argument for tag in tags for argument in ("--platform", tag)]
         arguments += ["--requirement", str(WHEELS / "requirements.txt")]
-        command = [sys.executable, "-I", "-c", _RESOLVE, str(PIP), json.dumps(marks), *arguments]
+        command = [sys.executable, "-I", "-c", _RESOLVE, str(PIP), json.dumps(markers), *arguments]
         subprocess.run(command, env=environment, check=True)
         installs = json.loads(report.read_text(encoding="utf-8"))["install"]
     return {
@@ -79,7 +79,8 @@ def resolve(python: str, platform: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def write(path: Path, pins: dict[tuple[str, str], set[str]]) -> None:
+def write_lock(path: Path, pins: dict[tuple[str, str], set[str]]) -> None:
+    """Write a requirements file; ``pins``: (package name, version) -> sha256 of every wheel that is allowed."""
     lines = ["# Made by lock.py from requirements.txt: do not edit."]
     for (name, version), hashes in sorted(pins.items()):
         lines.append(" ".join([f"{name}=={version}", *(f"--hash=sha256:{value}" for value in sorted(hashes))]))
@@ -88,6 +89,7 @@ def write(path: Path, pins: dict[tuple[str, str], set[str]]) -> None:
 
 
 def main() -> None:
+    """Write all lock files."""
     for platform in PLATFORMS:
         torch = defaultdict(set)
         for python in PYTHONS:
@@ -97,8 +99,8 @@ def main() -> None:
                     torch[name, version].add(sha256)
                 else:
                     common[name, version] = {sha256}
-            write(WHEELS / f"cp{python.replace('.', '')}-{platform}.lock", common)
-        write(WHEELS / f"torch-{platform}.lock", torch)
+            write_lock(WHEELS / f"cp{python.replace('.', '')}-{platform}.lock", common)
+        write_lock(WHEELS / f"torch-{platform}.lock", torch)
 
 
 if __name__ == "__main__":

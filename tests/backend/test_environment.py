@@ -152,7 +152,7 @@ def test_two_at_once_make_one(tmp_path, wheels):
     texts = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], texts
     assert texts[0].splitlines()[-1] == texts[1].splitlines()[-1]
-    assert sum("Making an empty environment" in text for text in texts) == 1
+    assert sum("Creating an empty environment" in text for text in texts) == 1
 
 
 def fails(base: Path, wheels: Path, code: str) -> str:
