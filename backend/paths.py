@@ -14,6 +14,8 @@ STARTER_WEIGHTS = Path(__file__).resolve().parent / "weights" / "starter"
 
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{digit}" for port in ("COM", "LPT") for digit in range(1, 10))}
 """Names that Windows gives to devices, with any ending."""
+_MAX_NAME_BYTES = 255
+"""Of a file's name, on all usual file systems."""
 
 
 def data_folder(chosen: Path | None = None) -> Path:
@@ -52,7 +54,7 @@ def safe_join(root: Path, name: str) -> Path:
 
     Only plain relative components are accepted, and with links resolved the result lies inside ``root``. Refused on
     every system, whichever one this is: an empty name, ``.`` and ``..``, absolute paths, drive letters and streams
-    (``:``), backslashes, control characters, surrogates, ends in a dot or a space, Windows' device names.
+    (``:``), backslashes, control characters, surrogates, a dot or a space at the end, Windows' device names, long names.
     Raises UserError (``unsafe_path``).
     """
     components = name.split("/") if isinstance(name, str) else [""]
@@ -73,6 +75,7 @@ def _is_plain(component: str) -> bool:
         component not in ("", ".", "..")
         and not any(character in '\\:*?"<>|' or not character.isprintable() for character in component)
         and not component.endswith((".", " "))
+        and len(component.encode()) <= _MAX_NAME_BYTES
         and component.partition(".")[0].rstrip().upper() not in _RESERVED
     )
 

@@ -17,6 +17,7 @@ from PIL import Image
 from transformers.utils import logging
 
 from .errors import ErrorCode, UserError
+from .paths import safe_join
 from .progress import OnProgress
 from .types import Cutout
 from .weights.catalog import load_catalog
@@ -135,7 +136,7 @@ def _load_pipeline(folder: Path, device: torch.device) -> DiffusionPipeline:
             arguments = {"safety_checker": None, "requires_safety_checker": False}
         for name, value in index.items():
             is_component = isinstance(value, list) and all(value) and name not in arguments
-            if is_component and not (folder / name).is_dir():  # diffusers would replace some by defaults
+            if is_component and not safe_join(folder, name).is_dir():  # diffusers would replace some by defaults
                 raise OSError(f"{name} is missing")
         if _has_only_fp16_files(folder):
             arguments["variant"] = "fp16"

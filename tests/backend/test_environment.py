@@ -80,7 +80,7 @@ def names(base: Path) -> list[str]:
     return sorted(path.name for path in (base / "env").iterdir())
 
 
-def test_is_made_once_and_stands_at_its_final_place(tmp_path, wheels):
+def test_environment_is_created_once_at_its_final_path(tmp_path, wheels):
     events = []
     base = tmp_path / "a name with spaces, é"
     assert environment.python_path(base, wheels=wheels) is None
@@ -116,7 +116,7 @@ def test_home_variable_comes_first(tmp_path, monkeypatch):
     assert environment.environment_folder(tmp_path / "blender's") == tmp_path / "mine" / "env"
 
 
-def test_new_lock_and_lost_python_each_make_a_new_one(tmp_path, wheels):
+def test_environment_is_created_anew_for_a_new_lock_or_a_lost_python(tmp_path, wheels):
     python = environment.ensure(silent, tmp_path, wheels=wheels)
     cfg = python.parents[1] / "pyvenv.cfg"
     cfg.write_text(re.sub("executable = .*", f"executable = {tmp_path / 'gone'}", cfg.read_text()))
@@ -129,7 +129,7 @@ def test_new_lock_and_lost_python_each_make_a_new_one(tmp_path, wheels):
     assert environment.python_path(tmp_path, wheels=wheels) is None
 
 
-def test_killed_in_the_middle_leaves_nothing_that_counts(tmp_path, wheels):
+def test_environment_of_a_killed_process_does_not_count(tmp_path, wheels):
     assert start(tmp_path, wheels, "Taking pebble").wait() == -9
     assert environment.python_path(tmp_path, wheels=wheels) is None
     assert names(tmp_path)[0].endswith(".partial")
@@ -137,7 +137,7 @@ def test_killed_in_the_middle_leaves_nothing_that_counts(tmp_path, wheels):
     assert names(tmp_path) == [python.parents[1].name]
 
 
-def test_cancelled_leaves_nothing(tmp_path, wheels):
+def test_cancellation_leaves_nothing(tmp_path, wheels):
     def cancel(event):
         if event.detail.startswith("Taking"):
             raise KeyboardInterrupt
@@ -147,7 +147,7 @@ def test_cancelled_leaves_nothing(tmp_path, wheels):
     assert names(tmp_path) == []
 
 
-def test_two_at_once_make_one(tmp_path, wheels):
+def test_processes_at_the_same_time_create_one_environment(tmp_path, wheels):
     both = [start(tmp_path, wheels) for _ in range(2)]
     texts = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], texts
@@ -165,12 +165,12 @@ def fails(base: Path, wheels: Path, code: str) -> str:
     return str(caught.value)
 
 
-def test_changed_wheel_is_refused(tmp_path, wheels):
+def test_wheel_that_was_changed_is_refused(tmp_path, wheels):
     write_wheel(tmp_path / "links", "pebble", "1.0", "size = 'evil'\n")
     assert "hash differs" in fails(tmp_path, wheels, "bad_hash")
 
 
-def test_no_network(tmp_path, wheels, monkeypatch):
+def test_network_that_is_missing_is_one_sentence(tmp_path, wheels, monkeypatch):
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
@@ -178,12 +178,12 @@ def test_no_network(tmp_path, wheels, monkeypatch):
     assert "internet connection" in fails(tmp_path, wheels, "no_network")
 
 
-def test_missing_wheel_is_named(tmp_path, wheels):
+def test_wheel_that_is_missing_is_named(tmp_path, wheels):
     shutil.rmtree(tmp_path / "links")
     assert "pebble==1.0" in fails(tmp_path, wheels, "no_wheel")
 
 
-def test_packages_that_do_not_work_here(tmp_path, monkeypatch):
+def test_packages_that_do_not_work_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
     wheels = write_wheels(tmp_path / "wheels", tmp_path / "links", source="raise OSError('no such library')\n")
     assert "do not work" in fails(tmp_path, wheels, "setup_failed")
@@ -218,14 +218,14 @@ def test_torch_comes_from_its_own_index_where_pip_does_not_know_it(tmp_path, mon
     assert subprocess.check_output([python, "-I", "-c", code], text=True).strip() == "9.9+cpu"
 
 
-def test_too_little_disk_is_told_before_anything_is_done(tmp_path, monkeypatch):
+def test_disk_that_is_too_full_is_noticed_before_anything_is_done(tmp_path, monkeypatch):
     wheels = write_wheels(tmp_path / "wheels", tmp_path / "links", disk=10**9)
     with pytest.raises(UserError, match=r"needs 1000000\.0 GB") as caught:
         environment.ensure(silent, tmp_path, wheels=wheels)
     assert caught.value.code == "disk_full" and names(tmp_path) == []
 
 
-def test_disk_that_fills_up_on_the_way(tmp_path, monkeypatch):
+def test_disk_that_fills_up_meanwhile_is_one_sentence(tmp_path, monkeypatch):
     small = tmp_path / "small"
     small.mkdir()
     inside = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
@@ -262,7 +262,7 @@ def test_cuda_needs_a_new_driver_and_card(tmp_path, monkeypatch, answer, expecte
     assert accelerator.detect_accelerator() == expected
 
 
-def test_wishes_are_checked(monkeypatch):
+def test_accelerator_that_is_chosen_is_checked(monkeypatch):
     with pytest.raises(UserError, match="cpu, cuda, rocm, mps"):
         environment.python_path(accelerator="tpu")
     monkeypatch.setenv("IMAGE_TO_MESH_ACCELERATOR", "voodoo")
@@ -288,20 +288,20 @@ def test_wishes_are_checked(monkeypatch):
     ],
     ids="-".join,
 )
-def test_every_lock_is_complete(python, build):
+def test_locks_are_complete(python, build):
     tag, name = build
-    found = accelerator.find_build(name, python=python, tag=tag)
+    selected = accelerator.find_build(name, python=python, tag=tag)
     pins = {}
-    for lock in found.locks:
+    for lock in selected.locks:
         for line in lock.read_text().splitlines():
             if not line.startswith("#"):
                 package, _, rest = line.partition("==")
                 assert re.fullmatch(r"[\w.+]+( --hash=sha256:[0-9a-f]{64})+", rest), line
                 pins[package] = rest.split()[0]
-    assert (found.version or pins["torch"]).startswith("2.13.0") and bool(found.version) != ("torch" in pins)
-    assert bool(found.index) == bool(found.version)
+    assert (selected.version or pins["torch"]).startswith("2.13.0") and bool(selected.version) != ("torch" in pins)
+    assert bool(selected.index) == bool(selected.version)
     lines = (WHEELS / "requirements.txt").read_text().splitlines()
-    wanted = {re.match(r"[\w-]+", line)[0].lower().replace("_", "-") for line in lines if not line.startswith("#")}
+    required = {re.match(r"[\w-]+", line)[0].lower().replace("_", "-") for line in lines if not line.startswith("#")}
     marching_cubes = {"pymcubes", "scikit-image"}
     assert marching_cubes & set(pins)
-    assert wanted - marching_cubes - {"torch"} <= set(pins)
+    assert required - marching_cubes - {"torch"} <= set(pins)

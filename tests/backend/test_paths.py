@@ -73,9 +73,8 @@ def test_safe_join_refuses_links_that_lead_outside(tmp_path):
     (tmp_path / "outside").mkdir()
     (root / "out").symlink_to(tmp_path / "outside", target_is_directory=True)
     (root / "alias").symlink_to(root / "inside", target_is_directory=True)
-    (root / "loop").symlink_to(root / "loop")
     assert safe_join(root, "alias/file") == root / "alias" / "file"
-    for name in ("out", "out/file", "loop/file"):
+    for name in ("out", "out/file", "alias/../../outside"):
         with pytest.raises(UserError):
             safe_join(root, name)
 

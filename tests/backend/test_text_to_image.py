@@ -26,7 +26,7 @@ from backend.weights.catalog import load_catalog
 from backend.weights.registry import MANIFEST
 from tests.helpers.paths import ROOT
 
-WORDS = "eine blaue Teekanne, außen №1"
+PROMPT = "eine blaue Teekanne, außen №1"
 
 
 @pytest.fixture(autouse=True)
@@ -51,24 +51,24 @@ def _install(model: Path, home: Path, name: str) -> Path:
     return folder
 
 
-def test_words_become_a_result(text_model, weights, home, tmp_path):
+def test_prompt_becomes_a_textured_mesh(text_model, weights, home, tmp_path):
     with Backend(sys.executable, tmp_path / "log") as backend:
         with pytest.raises(UserError, match="weights fetch flux2-klein") as caught:
-            backend.wait(backend.text_to_mesh(WORDS, tmp_path / "job", _options(weights)))
+            backend.wait(backend.text_to_mesh(PROMPT, tmp_path / "job", _options(weights)))
         assert caught.value.code == "no_text_model" and not (tmp_path / "job").exists()
         with pytest.raises(UserError) as caught:
             backend.wait(backend.text_to_mesh(" ", tmp_path / "job", _options(weights)))
         assert caught.value.code == "bad_option"
 
         _install(text_model, home, "anything")
-        told: list[Progress] = []
-        backend.wait(backend.text_to_mesh(WORDS, tmp_path / "job", _options(weights)), told.append)
-        fractions = [each.fraction for each in told]
-        assert fractions == sorted(fractions) and told[0].stage == "text" and WORDS in told[1].text
-        assert {"text", "picture", "views", "texture"} <= {each.stage for each in told}
-        assert any(each.preview and each.preview.endswith("picture.png") for each in told)
+        events: list[Progress] = []
+        backend.wait(backend.text_to_mesh(PROMPT, tmp_path / "job", _options(weights)), events.append)
+        fractions = [event.fraction for event in events]
+        assert fractions == sorted(fractions) and events[0].stage == "text" and PROMPT in events[1].text
+        assert {"text", "picture", "views", "texture"} <= {event.stage for event in events}
+        assert any(event.preview and event.preview.endswith("picture.png") for event in events)
         report = json.loads((tmp_path / "job" / "report.json").read_text(encoding="utf-8"))
-        assert (report["text"], report["text_model"], report["picture"]) == (WORDS, "anything", "picture.png")
+        assert (report["text"], report["text_model"], report["picture"]) == (PROMPT, "anything", "picture.png")
         assert report["mesh"]["watertight"] and report["seconds"]["text"] > 0
         assert Image.open(tmp_path / "job" / "picture.png").size == (64, 64)
 
@@ -77,14 +77,14 @@ def test_words_become_a_result(text_model, weights, home, tmp_path):
                 backend.cancel(progress.id)
 
         with pytest.raises(UserError) as caught:
-            backend.wait(backend.text_to_mesh(WORDS, tmp_path / "next", _options(weights)), cancel)
+            backend.wait(backend.text_to_mesh(PROMPT, tmp_path / "next", _options(weights)), cancel)
         assert caught.value.code == "cancelled" and not (tmp_path / "next").exists() and backend.alive
 
 
-def test_the_command(text_model, weights, tmp_path):
+def test_command_writes_mesh_preview_and_image(text_model, weights, tmp_path):
     flags = f"--weights|{weights}|--text-model|{text_model}|--faces|500|--texture-size|256|--device|cpu|--elevation|20"
     done = subprocess.run(
-        [sys.executable, "-m", "backend", "text", WORDS, *flags.split("|")],
+        [sys.executable, "-m", "backend", "text", PROMPT, *flags.split("|")],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -93,17 +93,17 @@ def test_the_command(text_model, weights, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     stem = "eine-blaue-Teekanne-außen-1"
-    assert {f"{stem}.glb", f"{stem}.png", f"{stem}-picture.png"} <= {each.name for each in tmp_path.iterdir()}
+    assert {f"{stem}.glb", f"{stem}.png", f"{stem}-picture.png"} <= {path.name for path in tmp_path.iterdir()}
     assert f"{stem}-picture.png" in done.stdout and "Traceback" not in done.stderr
 
 
-def test_which_model_is_taken(text_model, home, tmp_path):
+def test_model_is_located_by_name_or_folder(text_model, home, tmp_path):
     other = _install(text_model, home, "aaa")
     assert text_to_image.locate_model("auto") == other
     small = _install(text_model, home, "sd15")
     assert text_to_image.locate_model("auto") == small  # the catalog's come first ...
     default = _install(
-        text_model, home, next(name for name, each in load_catalog().items() if each.kind == "text-to-image")
+        text_model, home, next(name for name, entry in load_catalog().items() if entry.kind == "text-to-image")
     )
     assert text_to_image.locate_model("auto") == default  # ... in its order
     assert text_to_image.locate_model("aaa") == other and text_to_image.locate_model(str(text_model)) == text_model
@@ -140,7 +140,7 @@ def _foreign(model: Path) -> None:
         lambda model: (model / "unet" / "config.json").write_text("{}"),
     ],
 )
-def test_a_damaged_model_is_one_clear_sentence(text_model, tmp_path, damage):
+def test_model_that_is_damaged_is_one_clear_sentence(text_model, tmp_path, damage):
     damaged = tmp_path / "model"
     shutil.copytree(text_model, damaged)
     damage(damaged)
@@ -149,15 +149,15 @@ def test_a_damaged_model_is_one_clear_sentence(text_model, tmp_path, damage):
     assert caught.value.code == "weights_broken" and str(damaged) in str(caught.value)
 
 
-def test_the_best_of_a_few_pictures_is_taken(text_model):
+def test_image_with_the_best_rating_is_returned(text_model):
     def tried(*ratings: int) -> tuple[Image.Image | None, int]:
         left = list(ratings)
         shares: list[float] = []
-        picture = text_to_image.generate_image(
+        image = text_to_image.generate_image(
             text_model, "x", 0, torch.device("cpu"), lambda _: left.pop(0), shares.append
         )
         assert shares == sorted(shares) and shares[-1] <= 1
-        return picture, len(left)
+        return image, len(left)
 
     assert tried(2, 2, 2)[1] == 2 and tried(0, 2, 0)[1] == 1 and tried(0, 1, 1)[1] == 0
     with pytest.raises(UserError, match="other words") as caught:
@@ -165,24 +165,24 @@ def test_the_best_of_a_few_pictures_is_taken(text_model):
     assert caught.value.code == "no_object"
 
 
-def test_half_precision_folders_without_a_safety_checker_load(text_model, tmp_path):
+def test_folder_in_half_precision_without_a_safety_checker_loads(text_model, tmp_path):
     half = tmp_path / "half"
     shutil.copytree(text_model, half)
-    for part in ("unet", "vae", "text_encoder"):
-        for path in (half / part).glob("*.safetensors"):
+    for component in ("unet", "vae", "text_encoder"):
+        for path in (half / component).glob("*.safetensors"):
             path.rename(path.with_name(path.name.replace(".safetensors", ".fp16.safetensors")))
     index = json.loads((half / "model_index.json").read_text())
     index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
     (half / "model_index.json").write_text(json.dumps(index))
-    found = text_to_image.generate_image(half, "x", 0, torch.device("cpu"), lambda _: 2, lambda _: None)
-    assert found.size == (64, 64)
+    image = text_to_image.generate_image(half, "x", 0, torch.device("cpu"), lambda _: 2, lambda _: None)
+    assert image.size == (64, 64)
 
 
 @pytest.mark.parametrize(
     ("box", "whole"),
     [((20, 80, 20, 80), True), ((0, 60, 20, 80), False), ((20, 80, 60, 100), False), ((45, 60, 45, 60), False)],
 )
-def test_whole_objects(box, whole):
+def test_object_is_whole_when_no_border_cuts_it(box, whole):
     top, bottom, left, right = box
     side = int(max(bottom - top, right - left) / 0.75)
     image = np.zeros((side, side, 4), np.float32)
@@ -191,16 +191,16 @@ def test_whole_objects(box, whole):
     assert text_to_image.shows_whole_object(Cutout(image, "alpha", (left - column, top - row, side)), 100, 100) == whole
 
 
-def test_the_view_networks_make_room(text_model, weights, tmp_path):
+def test_view_networks_are_unloaded_before_the_text_model_loads(text_model, weights, tmp_path):
     """One model at a time on the graphics card."""
-    pipeline, there = Pipeline(), []
+    pipeline, networks = Pipeline(), []
     options = Options.from_dict(_options(weights, text_model=str(text_model)))
     pipeline.load(options.weights, torch.device("cpu"))
     assert pipeline._networks is not None
 
     def progress(event: ProgressEvent) -> None:
-        there.append(pipeline._networks)
+        networks.append(pipeline._networks)
 
     with pytest.raises(Cancelled):
-        pipeline.text_to_mesh("x", tmp_path / "job", options, progress, lambda: len(there) > 3)
-    assert there[0] is not None and there[1:] == [None] * 3
+        pipeline.text_to_mesh("x", tmp_path / "job", options, progress, lambda: len(networks) > 3)
+    assert networks[0] is not None and networks[1:] == [None] * 3

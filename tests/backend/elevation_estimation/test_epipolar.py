@@ -1,4 +1,4 @@
-"""The camera's height from matched views: known matches, drawn objects, and the original's own numbers."""
+"""The camera's elevation from matches: synthetic matches, rendered objects, and the reference's own numbers."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def matches_around(polar: float, points: int, noise: float, outliers: float, see
     cloud *= 0.4 / np.linalg.norm(cloud, axis=1, keepdims=True)
     change, turn = np.transpose(camera.NEIGHBORS)
     poses = camera.camera_to_world(polar + change, turn)
-    seen = [camera.project(cloud, pose, 256)[0] + rng.normal(0, noise, (points, 2)) for pose in poses]
-    found = {}
+    pixels = [camera.project(cloud, pose, 256)[0] + rng.normal(0, noise, (points, 2)) for pose in poses]
+    matches = {}
     for first, second in VIEW_PAIRS:
-        rows = np.hstack([seen[first], seen[second], np.ones((points, 1))])
+        rows = np.hstack([pixels[first], pixels[second], np.ones((points, 1))])
         wrong = rng.random(points) < outliers
         rows[wrong, 2:4] = rng.uniform(40, 216, (wrong.sum(), 2))
-        found[first, second] = rows
-    return found
+        matches[first, second] = rows
+    return matches
 
 
-def drawn(polar: float, azimuth: float, size: int, seed: int) -> np.ndarray:
+def render_ellipsoids(polar: float, azimuth: float, size: int, seed: int) -> np.ndarray:
     """Four ellipsoids with a busy pattern, ray traced: (size, size, 3) on white."""
     rng = np.random.default_rng(seed)
     centers, radii = rng.uniform(-0.22, 0.22, (4, 3)), rng.uniform(0.12, 0.26, (4, 3))
@@ -64,7 +64,7 @@ def drawn(polar: float, azimuth: float, size: int, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["kind"])
-def test_the_originals_score_and_answer(case):
+def test_reference_scores_and_result_are_the_originals(case):
     matches = matches_of(case)
     assert reference.search_polar(matches) == case["returned"]
     if case["coarse_errors"] is not None:
@@ -76,21 +76,21 @@ def test_the_originals_score_and_answer(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["kind"])
-def test_what_the_original_goes_on_with(case):
-    found = reference.estimate_elevation(matches_of(case))
-    assert 90 - found.degrees == case["final_polar_used"]
-    assert found.source == ("default" if case["returned"] is None else "matched")
+def test_reference_elevation_is_what_the_original_uses(case):
+    estimated = reference.estimate_elevation(matches_of(case))
+    assert 90 - estimated.degrees == case["final_polar_used"]
+    assert estimated.source == ("default" if case["returned"] is None else "matched")
     sure = case["returned"] is not None and not case["kind"].startswith("matches share no")
-    assert (found.confidence > 0.4) == sure
+    assert (estimated.confidence > 0.4) == sure
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case["true_polar_deg"]], ids=lambda case: case["kind"])
-def test_epipolar_search_finds_the_truth(case):
+def test_search_finds_the_true_elevation(case):
     assert search_elevation(matches_of(case)).degrees == pytest.approx(90 - case["true_polar_deg"], abs=1)
 
 
 @pytest.mark.parametrize("polar", [35, 60, 90, 120])
-def test_noise_and_outliers_cost_confidence_not_the_answer(polar):
+def test_confidence_falls_with_noise_and_outliers_but_the_elevation_stays(polar):
     clean = search_elevation(matches_around(polar, 60, 0, 0, polar))
     rough = search_elevation(matches_around(polar, 60, 0.7, 0.15, polar))
     assert clean.degrees == 90 - polar
@@ -100,7 +100,7 @@ def test_noise_and_outliers_cost_confidence_not_the_answer(polar):
     assert epipolar_score(matches_around(polar, 60, 0, 0, polar), polar) < 1e-3
 
 
-def test_matches_that_say_nothing_are_refused():
+def test_matches_that_say_nothing_are_ignored():
     """Where the original answers 20 degrees, or anything."""
     unrelated = next(case for case in CASES if case["kind"].startswith("matches share no"))
     assert search_elevation(matches_of(unrelated)) is None
@@ -111,14 +111,14 @@ def test_matches_that_say_nothing_are_refused():
 
 @pytest.mark.parametrize("size", [128, 256])
 @pytest.mark.parametrize("polar", [55, 85])
-def test_pictures_of_a_textured_object(size, polar):
-    images = [drawn(polar + change, turn, size, polar) for change, turn in camera.NEIGHBORS]
-    found = estimate_elevation(match_images(np.stack(images)), (0.0, 1.0))
-    assert found.source == "matched"
-    assert found.degrees == pytest.approx(90 - polar, abs=4)
+def test_images_of_a_textured_object_give_its_elevation(size, polar):
+    images = [render_ellipsoids(polar + change, turn, size, polar) for change, turn in camera.NEIGHBORS]
+    estimated = estimate_elevation(match_images(np.stack(images)), (0.0, 1.0))
+    assert estimated.source == "matched"
+    assert estimated.degrees == pytest.approx(90 - polar, abs=4)
 
 
-def test_what_is_left_where_pictures_do_not_tell():
+def test_elevation_is_predicted_or_default_without_matches():
     blank = np.ones((4, 128, 128, 3), np.float32)
     nothing = match_images(blank)
     assert sum(len(rows) for rows in nothing.values()) == 0

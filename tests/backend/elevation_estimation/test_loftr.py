@@ -44,7 +44,7 @@ def small(monkeypatch) -> int:
 
 @pytest.fixture
 def images() -> np.ndarray:
-    """A noisy band across white, of another noise in each."""
+    """A noisy band across white, with different noise in every image."""
     images = np.random.default_rng(0).random((4, 128, 128, 3), np.float32)
     rows, columns = np.mgrid[:128, :128]
     images[:, np.abs(rows - columns) > 40] = 1
@@ -69,16 +69,16 @@ def test_matches_are_kornias_in_the_originals_pixels(loftr_weights, images, smal
             for image, corner in ((first, 0), (second, 2))
             for x, y in rows[:, corner : corner + 2]
         ]
-        wanted = rows[np.logical_and(*np.reshape(inside, (2, -1)))]
-        assert matches[first, second] == pytest.approx(wanted, abs=1e-2)
-        assert len(wanted) < len(rows) or not len(rows)
-        count += len(wanted)
+        expected = rows[np.logical_and(*np.reshape(inside, (2, -1)))]
+        assert matches[first, second] == pytest.approx(expected, abs=1e-2)
+        assert len(expected) < len(rows) or not len(rows)
+        count += len(expected)
     assert count > 10
     slipped = loftr.match_images(network, images, reference_mode=True)
     assert any(len(slipped[pair]) != len(matches[pair]) for pair in VIEW_PAIRS)
 
 
-def test_the_pipeline_takes_it_where_it_is(loftr_weights, weights, small, tmp_path, monkeypatch):
+def test_pipeline_uses_loftr_where_it_is_installed(loftr_weights, weights, small, tmp_path, monkeypatch):
     monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path / "home"))
     assert loftr.find_weights() is None
     folder = tmp_path / "home" / "weights" / "loftr"
@@ -118,7 +118,7 @@ def _swap(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_cut, _drop_one, _swap, Path.unlink])
-def test_a_file_that_is_not_it_is_one_clear_sentence(loftr_weights, tmp_path, damage):
+def test_file_without_loftr_weights_is_one_clear_sentence(loftr_weights, tmp_path, damage):
     path = tmp_path / "loftr.ckpt"
     path.write_bytes(loftr_weights.read_bytes())
     damage(path)

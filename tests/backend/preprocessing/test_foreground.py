@@ -47,21 +47,21 @@ def background(kind, height, width):
         return np.ones((height, width, 3))
     if kind == "gradient":
         ramp = (row + 0.3 * column)[..., None] / 1.3
-        picture = (1 - ramp) * (0.9, 0.9, 0.95) + ramp * (0.5, 0.55, 0.7)
+        image = (1 - ramp) * (0.9, 0.9, 0.95) + ramp * (0.5, 0.55, 0.7)
     elif kind == "vignette":
-        picture = (1 - 1.4 * ((row - 0.5) ** 2 + (column - 0.5) ** 2))[..., None] * (0.8, 0.78, 0.7)
+        image = (1 - 1.4 * ((row - 0.5) ** 2 + (column - 0.5) ** 2))[..., None] * (0.8, 0.78, 0.7)
     else:
-        picture = 0.1 + 0.6 * cv2.resize(rng.random((12, 16, 3)), (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(picture + rng.normal(0, 0.02, picture.shape), 0, 1)
+        image = 0.1 + 0.6 * cv2.resize(rng.random((12, 16, 3)), (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(image + rng.normal(0, 0.02, image.shape), 0, 1)
 
 
 def over(alpha, color, behind):
-    picture = behind * (1 - alpha[..., None]) + color * alpha[..., None]
-    return np.dstack([picture, np.ones(alpha.shape)]).astype(np.float32)
+    image = behind * (1 - alpha[..., None]) + color * alpha[..., None]
+    return np.dstack([image, np.ones(alpha.shape)]).astype(np.float32)
 
 
-def in_picture(cutout, shape):
-    """The cutout's alpha, put back where it was in the picture."""
+def in_image(cutout, shape):
+    """The cutout's alpha, at its position in the image."""
     left, top, side = (int(value) for value in cutout.canvas)
     assert cutout.image.shape == (side, side, 4)
     wide = np.zeros((shape[0] + 4 * side, shape[1] + 4 * side), np.float32)
@@ -70,7 +70,7 @@ def in_picture(cutout, shape):
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape", "color", "place"),
+    ("kind", "shape", "color", "placement"),
     [
         ("white", (480, 640), (0.8, 0.2, 0.2), {}),
         ("white", (481, 333), (0.93, 0.92, 0.9), {}),
@@ -81,34 +81,34 @@ def in_picture(cutout, shape):
         ("clutter", (500, 600), (0.9, 0.1, 0.1), {}),
     ],
 )
-def test_grabcut_finds_the_object(kind, shape, color, place):
-    alpha, surface = mug(*shape, color, **place)
+def test_grabcut_finds_the_object(kind, shape, color, placement):
+    alpha, surface = mug(*shape, color, **placement)
     cutout = foreground.cut_out(over(alpha, surface, background(kind, *shape)))
-    found = in_picture(cutout, shape)
+    mask = in_image(cutout, shape)
     assert cutout.method == "grabcut"
-    both = np.sum((found > 0.5) & (alpha > 0.5)) / np.sum((found > 0.5) | (alpha > 0.5))
+    both = np.sum((mask > 0.5) & (alpha > 0.5)) / np.sum((mask > 0.5) | (alpha > 0.5))
     assert both > 0.985
     edge = (alpha > 0.2) & (alpha < 0.8)
-    assert np.abs(found - alpha)[edge].mean() < 0.3, "the edge is soft, not cut"
+    assert np.abs(mask - alpha)[edge].mean() < 0.3, "the edge is soft, not cut"
 
 
 def test_grabcut_works_on_a_gray_picture_whose_background_shares_the_objects_grays():
     alpha, surface = mug(500, 350, (0.4, 0.4, 0.4))
-    picture = over(alpha, surface, background("gradient", 500, 350))
-    picture[..., :3] = picture[..., :3].mean(-1, keepdims=True)
-    found = in_picture(foreground.cut_out(picture), alpha.shape)
-    assert np.sum((found > 0.5) & (alpha > 0.5)) / np.sum((found > 0.5) | (alpha > 0.5)) > 0.985
+    image = over(alpha, surface, background("gradient", 500, 350))
+    image[..., :3] = image[..., :3].mean(-1, keepdims=True)
+    mask = in_image(foreground.cut_out(image), alpha.shape)
+    assert np.sum((mask > 0.5) & (alpha > 0.5)) / np.sum((mask > 0.5) | (alpha > 0.5)) > 0.985
 
 
 def test_grabcut_leaves_a_soft_shadow_behind():
     alpha, surface = mug(600, 800, (0.3, 0.4, 0.7))
     shadow = cv2.GaussianBlur(np.roll(alpha, (30, 40), (0, 1)), (0, 0), 32)
     behind = background("gradient", 600, 800) * (1 - 0.35 * shadow[..., None])
-    found = in_picture(foreground.cut_out(over(alpha, surface, behind)), alpha.shape)
-    assert np.sum((found > 0.5) & (alpha > 0.5)) / np.sum((found > 0.5) | (alpha > 0.5)) > 0.93
+    mask = in_image(foreground.cut_out(over(alpha, surface, behind)), alpha.shape)
+    assert np.sum((mask > 0.5) & (alpha > 0.5)) / np.sum((mask > 0.5) | (alpha > 0.5)) > 0.93
 
 
-def test_edge_colors_are_free_of_the_background():
+def test_edge_colors_are_decontaminated():
     alpha, _ = mug(300, 300, (0, 0, 0))
     red = np.broadcast_to(np.float64((0.8, 0.1, 0.1)), (300, 300, 3))
     cutout = foreground.cut_out(over(alpha, red, np.ones((300, 300, 3))))
@@ -118,39 +118,39 @@ def test_edge_colors_are_free_of_the_background():
     assert np.percentile(error, 95) < 0.1, "half a pixel of white would be 0.45"
 
 
-def test_alpha_is_taken_as_it_is_and_centered_at_75_percent():
-    picture = np.zeros((200, 300, 4), np.float32)
-    picture[50:110, 100:220] = (0.2, 0.4, 0.6, 1)
-    picture[50:110, 100:110, 3] = 0.5
-    cutout = foreground.cut_out(picture)
+def test_alpha_is_used_as_it_is_and_centered_at_75_percent():
+    image = np.zeros((200, 300, 4), np.float32)
+    image[50:110, 100:220] = (0.2, 0.4, 0.6, 1)
+    image[50:110, 100:110, 3] = 0.5
+    cutout = foreground.cut_out(image)
     assert cutout.method == "alpha"
     assert cutout.canvas == (80.0, 0.0, 160.0)
-    np.testing.assert_array_equal(cutout.image[50:110, 20:140], picture[50:110, 100:220])
-    assert cutout.image[..., 3].sum() == picture[..., 3].sum()
+    np.testing.assert_array_equal(cutout.image[50:110, 20:140], image[50:110, 100:220])
+    assert cutout.image[..., 3].sum() == image[..., 3].sum()
 
 
 def test_rounded_corners_are_not_a_cutout():
     alpha, surface = mug(300, 300, (0.2, 0.3, 0.8))
-    picture = over(alpha, surface, background("gradient", 300, 300))
+    image = over(alpha, surface, background("gradient", 300, 300))
     corner = Image.new("L", (300, 300))
     ImageDraw.Draw(corner).rounded_rectangle([0, 0, 299, 299], radius=24, fill=255)
-    picture[..., 3] = np.asarray(corner) / 255
-    cutout = foreground.cut_out(picture)
+    image[..., 3] = np.asarray(corner) / 255
+    cutout = foreground.cut_out(image)
     assert cutout.method == "grabcut"
     assert cutout.canvas[2] < 330
 
 
-def test_large_pictures_are_reduced_but_keep_their_place():
-    picture = np.zeros((2400, 2400, 4), np.float32)
-    picture[200:2300, 300:1500] = (0.5, 0.5, 0.1, 1)
-    cutout = foreground.cut_out(picture)
+def test_canvas_of_a_large_image_is_reduced_but_keeps_its_position():
+    image = np.zeros((2400, 2400, 4), np.float32)
+    image[200:2300, 300:1500] = (0.5, 0.5, 0.1, 1)
+    cutout = foreground.cut_out(image)
     assert cutout.image.shape == (2048, 2048, 4)
     assert cutout.canvas == (-500.0, -150.0, 2800.0)
     assert abs(cutout.image[..., 3].mean() - 2100 * 1200 / 2800**2) < 1e-4
 
 
 @pytest.mark.parametrize("case", [0, 1, 3])
-def test_the_networks_input_matches_the_reference(case):
+def test_composite_matches_the_reference(case):
     rgba = np.asarray(Image.open(DATA / f"preprocess_{case}_rgba_in.png"), np.float32) / 255
     expected = np.asarray(Image.open(DATA / f"preprocess_{case}_rgb256_out.png"), np.float32)
     cutout = foreground.cut_out(rgba)
@@ -160,9 +160,9 @@ def test_the_networks_input_matches_the_reference(case):
     assert np.abs(made * 255 - expected).max() <= 1.001
 
 
-def test_resizing_does_not_bleed_hidden_colors():
+def test_composite_does_not_bleed_hidden_colors():
     image = np.zeros((256, 256, 4), np.float32)
-    image[..., 1] = 1  # green where nothing is seen
+    image[..., 1] = 1  # green where it is transparent
     image[64:192, 64:192] = (1, 0, 0, 1)
     cutout = Cutout(image, "alpha", (0, 0, 256))
     small = foreground.composite_on_white(cutout, 60)
@@ -190,21 +190,21 @@ def nothing_visible():
 
 
 def a_speck():
-    picture = np.ones((400, 400, 4), np.float32)
-    picture[200:206, 200:206, :3] = 0
-    return picture
+    image = np.ones((400, 400, 4), np.float32)
+    image[200:206, 200:206, :3] = 0
+    return image
 
 
 def very_thin():
-    picture = np.ones((5, 400, 4), np.float32)
-    picture[:, 100:300, :3] = 0
-    return picture
+    image = np.ones((5, 400, 4), np.float32)
+    image[:, 100:300, :3] = 0
+    return image
 
 
-@pytest.mark.parametrize("picture", [one_color, only_noise, only_gradient, nothing_visible, a_speck, very_thin])
-def test_no_object_is_one_clear_sentence(picture):
+@pytest.mark.parametrize("make_image", [one_color, only_noise, only_gradient, nothing_visible, a_speck, very_thin])
+def test_image_without_an_object_is_one_clear_sentence(make_image):
     with pytest.raises(UserError) as caught:
-        foreground.cut_out(picture())
+        foreground.cut_out(make_image())
     assert caught.value.code == "no_object"
     assert "\n" not in str(caught.value)
 
@@ -240,13 +240,13 @@ def bump(peak):
 
 @pytest.mark.parametrize("peak", [1, 0.6])
 @pytest.mark.parametrize("name", MODELS)
-def test_each_of_rembgs_models_sees_and_is_read_as_in_rembg(tmp_path, name, peak):
+def test_rembg_models_get_their_input_and_give_their_output_as_in_rembg(tmp_path, name, peak):
     put_model(name, tmp_path / f"{name}.onnx")
     _, mean, deviation = MODELS[name]
-    seen = np.maximum(((bump(peak) / bump(peak).max() - mean) / deviation).sum(-1), 0)
+    output = np.maximum(((bump(peak) / bump(peak).max() - mean) / deviation).sum(-1), 0)
     if name == "birefnet-general":
-        seen = 1 / (1 + np.exp(-seen))
-    expected = (seen - seen.min()) / (seen.max() - seen.min())
+        output = 1 / (1 + np.exp(-output))
+    expected = (output - output.min()) / (output.max() - output.min())
     alpha = rembg.predict_alpha(bump(peak))
     assert alpha.dtype == np.float32
     np.testing.assert_allclose(alpha, expected, atol=0.04)
@@ -254,7 +254,7 @@ def test_each_of_rembgs_models_sees_and_is_read_as_in_rembg(tmp_path, name, peak
 
 
 @pytest.mark.parametrize(
-    ("variable", "place"),
+    ("variable", "path"),
     [
         ("U2NET_HOME", "u2net.onnx"),
         ("U2NET_HOME", "models/u2net/u2net.onnx"),
@@ -265,22 +265,22 @@ def test_each_of_rembgs_models_sees_and_is_read_as_in_rembg(tmp_path, name, peak
         ("HOME", ".u2net/u2net.onnx"),
     ],
 )
-def test_rembgs_model_is_found_wherever_rembg_keeps_it(monkeypatch, tmp_path, variable, place):
+def test_rembg_model_is_found_wherever_rembg_stores_it(monkeypatch, tmp_path, variable, path):
     for one in ("U2NET_HOME", "REMBG_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(one, raising=False)
     for one in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(one, str(tmp_path / "home"))
     for one in ("HOME", "USERPROFILE") if variable == "HOME" else (variable,):
         monkeypatch.setenv(one, str(tmp_path / "here"))
-    picture = np.dstack([bump(1), np.ones((120, 160))]).astype(np.float32)
-    assert foreground.cut_out(picture).method == "grabcut"
-    put_model("u2net", tmp_path / "here" / place)
-    cutout = foreground.cut_out(picture)
+    image = np.dstack([bump(1), np.ones((120, 160))]).astype(np.float32)
+    assert foreground.cut_out(image).method == "grabcut"
+    put_model("u2net", tmp_path / "here" / path)
+    cutout = foreground.cut_out(image)
     assert cutout.method == "rembg"
     assert cutout.image[0, 0, 3] == 0 and cutout.image[cutout.image.shape[0] // 2, cutout.image.shape[1] // 2, 3] > 0.98
 
 
-def test_onnxruntime_reports_nothing(tmp_path):
+def test_onnxruntime_sends_nothing(tmp_path):
     put_model("u2net", tmp_path / "models" / "u2net.onnx")
     (tmp_path / "home").mkdir()
     # A process of its own, since this is decided once; onnxruntime is silent by itself where CI is set.
@@ -289,17 +289,17 @@ def test_onnxruntime_reports_nothing(tmp_path):
     script = "from backend.preprocessing.rembg import *; print(predict_alpha(np.eye(3)[None]).shape)"
     done = subprocess.run([sys.executable, "-c", script], env=environment, cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("(1, 3)\n", "")
-    assert not list((tmp_path / "home").rglob("*"))  # it would keep an identifier and what it has yet to send here
+    assert not list((tmp_path / "home").rglob("*"))  # it would store an identifier and unsent reports here
 
 
-def test_a_useful_alpha_channel_comes_before_rembgs_model(tmp_path):
+def test_alpha_that_is_useful_comes_before_rembgs_model(tmp_path):
     (tmp_path / "u2net.onnx").write_bytes(b"not a model")
     alpha, colors = mug(120, 160, (0.8, 0.2, 0.2))
     assert foreground.cut_out(np.dstack([colors, alpha]).astype(np.float32)).method == "alpha"
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", (DATA / "relu_1024.onnx").read_bytes()])
-def test_a_broken_rembg_model_is_named_and_never_replaced(tmp_path, content):
+def test_rembg_model_that_is_broken_is_named_and_never_replaced(tmp_path, content):
     (tmp_path / "u2net.onnx").write_bytes(content)
     with pytest.raises(UserError, match=r"u2net\.onnx") as caught:
         foreground.cut_out(only_gradient())
@@ -308,8 +308,8 @@ def test_a_broken_rembg_model_is_named_and_never_replaced(tmp_path, content):
     assert (tmp_path / "u2net.onnx").read_bytes() == content
 
 
-def test_the_original_never_sees_more_than_512_pixels():
-    picture = np.random.default_rng(0).integers(0, 256, (1024, 300, 4)).astype(np.float32) / 255
-    assert foreground.shrink_to_reference_size(picture).shape == (512, 150, 4)
-    small = picture[:500]
+def test_shrink_to_reference_size_leaves_at_most_512_pixels():
+    image = np.random.default_rng(0).integers(0, 256, (1024, 300, 4)).astype(np.float32) / 255
+    assert foreground.shrink_to_reference_size(image).shape == (512, 150, 4)
+    small = image[:500]
     assert np.abs(foreground.shrink_to_reference_size(small) - small).max() < 1e-6

@@ -141,7 +141,7 @@ def refused(done: Done) -> str:
     return sentence
 
 
-def test_a_broken_download_is_continued_and_a_wrong_one_deleted(hub, weights, tmp_path):
+def test_download_that_broke_is_continued_and_a_wrong_one_deleted(hub, weights, tmp_path):
     file = write_surface_checkpoint(tmp_path / "ckpt", moments=16_000_000)
     hub.repos["One-2-3-45/code"] = {SURFACE_FILE: file.read_bytes(), "zero123-xl.ckpt": b"not asked for"}
     hub.repos["kornia/loftr"] = {"loftr_indoor_ds_new.ckpt": b"not the published file"}
@@ -149,13 +149,13 @@ def test_a_broken_download_is_continued_and_a_wrong_one_deleted(hub, weights, tm
     assert "continues where it stopped" in refused(weights("fetch", "one2345"))
     assert not (weights.home / "one2345").exists()
     (partial,) = weights.home.rglob("*.incomplete")
-    kept = partial.stat().st_size
-    assert kept >= 10_000_000  # it is written in pieces of this size
+    size = partial.stat().st_size
+    assert size >= 10_000_000  # it is written in pieces of this size
     hub.budget, hub.ranges = None, []
     done = weights("fetch", "one2345")
     assert done.status == 0, done.err
     assert "license: MIT" in done.err and "Downloading" in done.err
-    assert hub.ranges == [f"bytes={kept}-"]
+    assert hub.ranges == [f"bytes={size}-"]
     assert json.loads((weights.home / "one2345" / "weights.json").read_text())["source"].endswith(COMMIT)
     assert [path.name for path in weights.home.iterdir()] == ["one2345"]
 
@@ -164,16 +164,16 @@ def test_a_broken_download_is_continued_and_a_wrong_one_deleted(hub, weights, tm
     assert not [path for path in weights.home.rglob("*") if path.is_file() and "one2345" not in path.parts]
 
 
-def test_the_hub_s_own_hash_is_checked_too(hub, weights, tmp_path):
+def test_hash_that_the_hub_states_is_checked_too(hub, weights, tmp_path):
     hub.repos["One-2-3-45/code"] = {SURFACE_FILE: b"x" * 1000}
     hub.lies = True
     assert "sha256 differs" in refused(weights("fetch", "one2345"))
     assert not [path for path in weights.home.rglob("*") if path.is_file()]
 
 
-def test_a_view_model_comes_with_what_it_needs_and_in_one_precision(hub, weights, tmp_path):
-    parts = view_parts()
-    source = write_diffusers(tmp_path / "source", parts)
+def test_view_model_is_fetched_with_what_it_needs_and_in_one_precision(hub, weights, tmp_path):
+    modules = view_parts()
+    source = write_diffusers(tmp_path / "source", modules)
     for name, stem in (("unet", "diffusion_pytorch_model"), ("image_encoder", "model")):
         plain = source / name / f"{stem}.safetensors"
         plain.with_name(f"{stem}.fp16_ema.safetensors").write_bytes(plain.read_bytes())
@@ -192,7 +192,7 @@ def test_a_view_model_comes_with_what_it_needs_and_in_one_precision(hub, weights
     assert weights("verify").out.count(": good") == 3
 
 
-def test_without_a_connection_the_cache_is_used(hub, weights, tmp_path, monkeypatch):
+def test_cache_is_used_without_a_connection(hub, weights, tmp_path, monkeypatch):
     hub.repos["One-2-3-45/code"] = {SURFACE_FILE: write_surface_checkpoint(tmp_path / "ckpt").read_bytes()}
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert "could not be reached" in refused(weights("fetch", "one2345"))
@@ -205,7 +205,7 @@ def test_without_a_connection_the_cache_is_used(hub, weights, tmp_path, monkeypa
     assert "could not be reached" in refused(weights("fetch", "zero123-xl"))
 
 
-def test_huggingface_hub_s_own_variables_hold(hub, tmp_path):
+def test_variables_of_huggingface_hub_are_respected(hub, tmp_path):
     hub.gated.add("kornia/loftr")
     variables = {"IMAGE_TO_MESH_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.address, "OMP_NUM_THREADS": "1"}
     call = [sys.executable, "-m", "backend", "weights", "fetch", "loftr"]
@@ -213,7 +213,7 @@ def test_huggingface_hub_s_own_variables_hold(hub, tmp_path):
     assert "license accepted" in refused(Done(done.returncode, done.stdout, done.stderr))
 
 
-def test_a_license_to_be_accepted_and_a_repository_that_is_not_there(hub, weights):
+def test_license_to_be_accepted_and_missing_repository_are_one_sentence(hub, weights):
     hub.repos["One-2-3-45/code"] = {}
     hub.gated.add("stabilityai/stable-zero123")
     assert "has none of the files" in refused(weights("fetch", "one2345"))

@@ -1,4 +1,4 @@
-"""Weights as a user meets them: added from disk in every public form, listed, verified, removed, found by a job."""
+"""Weights: added from disk in every public format, listed, verified, removed, and used by a job."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def command(*arguments: str, python=sys.executable, **variables: str) -> subproc
     return subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
 
 
-def test_the_catalog_is_complete():
+def test_catalog_is_complete():
     entries = load_catalog()
     assert {entry.kind for entry in entries.values()} <= set(KINDS)
     for entry in entries.values():
@@ -76,7 +76,7 @@ def test_the_catalog_is_complete():
         assert ("non-commercial" in entry.terms) == (not entry.commercial)
 
 
-def test_an_original_checkpoint_with_its_surface_network_makes_weights(view, tmp_path):
+def test_checkpoint_and_its_surface_network_become_weights(view, tmp_path):
     ckpt = write_lightning(tmp_path / "zero123-xl.ckpt", original_state(view))
     assert add(ckpt, None, False, quiet) == weights_folder() / "zero123-xl-original"
     with pytest.raises(UserError, match="surface network"):
@@ -91,20 +91,20 @@ def test_an_original_checkpoint_with_its_surface_network_makes_weights(view, tmp
 
 
 @pytest.mark.parametrize("family", ["clip_camera_projection", "cc_projection"])
-def test_both_families_of_diffusers_folders(view, tmp_path, family):
+def test_folders_of_both_diffusers_families_are_installed(view, tmp_path, family):
     source = write_diffusers(tmp_path / "my Zero123 XL", view, family)
     write_surface = write_surface_checkpoint(tmp_path / "ckpt_215000.pth")
     add(write_surface, None, False, quiet)
-    assert Zero123.load(resolve_components(str(source))[0]).image_size == 256  # as it lies there
+    assert Zero123.load(resolve_components(str(source))[0]).image_size == 256  # without being installed
     folder = add(source, None, False, quiet)
     assert folder.name == "my-Zero123-XL"
     files = [path.name for path in folder.rglob("*.*")]
     assert not [name for name in files if name.endswith(".bin")] and "model_index.json" not in files
-    found = Zero123.load(resolve_components(folder.name)[0]).unet.state_dict()
-    assert all(torch.equal(found[name], tensor) for name, tensor in view["unet"].state_dict().items())
+    tensors = Zero123.load(resolve_components(folder.name)[0]).unet.state_dict()
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in view["unet"].state_dict().items())
 
 
-def test_of_several_precisions_the_averaged_16_bit_one_is_taken(view, tmp_path):
+def test_precision_that_is_preferred_is_the_averaged_16_bit_one(view, tmp_path):
     source = write_diffusers(tmp_path / "zero123-xl-diffusers", view)
     file = source / "unet" / "diffusion_pytorch_model.safetensors"
     averaged = {name: (tensor + 1).half() for name, tensor in load_file(file).items()}
@@ -115,34 +115,34 @@ def test_of_several_precisions_the_averaged_16_bit_one_is_taken(view, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "polar"), [("stable-zero123", True), ("stable_zero123 copy", True), ("other", False)])
-def test_stable_zero123_is_known_by_its_name(view, tmp_path, name, polar):
+def test_stable_zero123_is_recognized_by_its_name(view, tmp_path, name, polar):
     folder = add(write_diffusers(tmp_path / name, view), None, False, quiet)
     assert Zero123.load(folder / "view").uses_source_elevation == polar
 
 
-def test_our_own_weights_keep_what_only_they_have(weights, tmp_path):
+def test_bundle_keeps_its_schedule_and_surface_network(weights, tmp_path):
     folder = add(shutil.copytree(weights, tmp_path / "ours"), None, False, quiet)
     assert installed_weights()["ours"].kind == "bundle"
     assert Zero123.load(resolve_components("ours")[0]).schedule["prediction_type"] == "v_prediction"
     assert resolve_components("ours") == (folder / "view", folder / "surface")
 
 
-def test_loftr_is_found_where_the_elevation_looks_for_it(tmp_path):
+def test_loftr_is_installed_where_the_elevation_estimation_finds_it(tmp_path):
     folder = add(write_loftr(tmp_path / "indoor_ds_new.ckpt"), None, False, quiet)
     assert loftr.find_weights() == folder / "model.safetensors" and loftr.load_network(loftr.find_weights())
     with pytest.raises(UserError, match="loftr"):
         add(tmp_path / "indoor_ds_new.ckpt", "matcher", False, quiet)
 
 
-def test_a_rembg_model_is_found_where_the_mask_looks_for_it(tmp_path, monkeypatch):
+def test_rembg_model_is_installed_where_the_preprocessing_finds_it(tmp_path, monkeypatch):
     for name in ("U2NET_HOME", "REMBG_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "empty"))
     data = TEST_DATA / "foreground"
     shutil.copy(data / "relu_320.onnx", tmp_path / "u2net.onnx")
-    picture = np.random.default_rng(0).random((40, 40, 3), np.float32)
-    assert rembg.predict_alpha(picture) is None
+    image = np.random.default_rng(0).random((40, 40, 3), np.float32)
+    assert rembg.predict_alpha(image) is None
     add(tmp_path / "u2net.onnx", None, False, quiet)
-    assert rembg.predict_alpha(picture).shape == (40, 40)
+    assert rembg.predict_alpha(image).shape == (40, 40)
     for name, content in (("silueta.onnx", "relu_1024.onnx"), ("mine.onnx", "relu_320.onnx")):
         shutil.copy(data / content, tmp_path / name)
         with pytest.raises(UserError, match=name.partition(".")[0]):
@@ -165,10 +165,10 @@ def write_text_to_image(folder: Path) -> Path:
     return folder
 
 
-def test_a_text_to_image_folder_comes_without_pickles_and_code(tmp_path):
-    source = write_text_to_image(tmp_path / "painter")
+def test_text_to_image_folder_is_installed_without_pickles_and_code(tmp_path):
+    source = write_text_to_image(tmp_path / "model")
     folder = add(source, None, False, quiet)
-    assert installed_weights()["painter"].kind == "text-to-image"
+    assert installed_weights()["model"].kind == "text-to-image"
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert "model_index.json" in files and "unet/diffusion_pytorch_model.safetensors" in files
     assert not [name for name in files if name.endswith((".bin", ".py", ".fp16.safetensors"))]
@@ -178,27 +178,32 @@ def test_a_text_to_image_folder_comes_without_pickles_and_code(tmp_path):
     shutil.rmtree(source / "unet")
     with pytest.raises(UserError, match="lacks its folder unet"):
         add(source, "third", False, quiet)
-    assert list(installed_weights()) == ["painter"]
+    assert list(installed_weights()) == ["model"]
 
 
-def test_names(view, tmp_path):
+def test_names_that_are_taken_or_invalid_are_refused(view, tmp_path):
     source = write_diffusers(tmp_path / "mine", view)
     add(source, None, False, quiet)
-    for name, words in (("mine", "already"), ("starter", "cannot"), ("../out", "cannot"), ("one2345", "other weights")):
-        with pytest.raises(UserError, match=words):
+    for name, phrase in (
+        ("mine", "already"),
+        ("starter", "cannot"),
+        ("../out", "cannot"),
+        ("one2345", "other weights"),
+    ):
+        with pytest.raises(UserError, match=phrase):
             add(source, name, False, quiet)
 
 
-def test_a_full_disk_is_told_before_anything_is_written(view, tmp_path, monkeypatch):
+def test_disk_that_is_too_full_is_noticed_before_anything_is_written(view, tmp_path, monkeypatch):
     source = write_diffusers(tmp_path / "mine", view)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(registry.shutil, "disk_usage", lambda folder: usage._replace(free=1000))
-    with pytest.raises(UserError, match=r"needs 0\.0\d GB.*free some space") as told:
+    with pytest.raises(UserError, match=r"needs 0\.0\d GB.*free some space") as caught:
         add(source, None, False, quiet)
-    assert told.value.code == "disk_full" and not list(weights_folder().iterdir())
+    assert caught.value.code == "disk_full" and not list(weights_folder().iterdir())
 
 
-def test_stopping_leaves_nothing(view, tmp_path):
+def test_cancellation_leaves_nothing(view, tmp_path):
     source = write_diffusers(tmp_path / "mine", view)
 
     def stop(event: ProgressEvent) -> None:
@@ -219,7 +224,7 @@ def test_convert_writes_what_would_be_installed(view, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "zero123-xl.ckpt"]
 
 
-def test_the_command_line(tmp_path, home):
+def test_command_line_lists_verifies_and_removes(tmp_path, home):
     """Listing, checking and removing need nothing but a bare Python; each failure is one sentence."""
     file = write_surface_checkpoint(tmp_path / "ckpt_215000.pth")
     done = command("add", str(file))
@@ -238,8 +243,12 @@ def test_the_command_line(tmp_path, home):
     data[len(data) // 2] ^= 1
     damaged.write_bytes(data)
     (damaged.parent / "stranger").write_text("")
-    told = light("verify", "one2345")
-    assert told.returncode == 1 and "surface/model.safetensors is damaged" in told.stdout and "stranger" in told.stdout
+    verified = light("verify", "one2345")
+    assert (
+        verified.returncode == 1
+        and "surface/model.safetensors is damaged" in verified.stdout
+        and "stranger" in verified.stdout
+    )
     assert light("remove", "one2345").returncode == 0 and not list(weights_folder().iterdir())
     for arguments in (["remove", "one2345"], ["verify", "nothing"]):
         refused = light(*arguments)
@@ -249,16 +258,16 @@ def test_the_command_line(tmp_path, home):
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 64, b"PK\5\6" + b"\0" * 18, b"hello", "ünï".encode()])
 @pytest.mark.parametrize("ending", ["ckpt", "pth", "safetensors", "onnx"])
-def test_what_is_no_weights_gives_one_sentence(tmp_path, content, ending):
+def test_files_that_are_no_weights_give_one_sentence(tmp_path, content, ending):
     path = tmp_path / f"u2net.{ending}"
     path.write_bytes(content)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         add(path, None, False, quiet)
-    assert path.name in str(told.value) and "\n" not in str(told.value)
+    assert path.name in str(caught.value) and "\n" not in str(caught.value)
     assert not weights_folder().exists() or not list(weights_folder().iterdir())
 
 
-def test_a_missing_path_and_an_empty_folder(tmp_path):
+def test_paths_that_are_missing_or_empty_give_one_sentence(tmp_path):
     (tmp_path / "empty").mkdir()
     for path in (tmp_path / "nothing", tmp_path / "empty"):
         with pytest.raises(UserError, match=path.name):

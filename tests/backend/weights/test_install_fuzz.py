@@ -27,19 +27,20 @@ FLIPS = 24
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> dict[str, Path]:
-    """A good file or folder of each kind."""
+    """A good file or folder of every kind."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("whole")
-    parts = view_parts()
+    modules = view_parts()
     state = {
-        name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in original_state(parts).items()
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in original_state(modules).items()
     }
     save_file(state, folder / "state.safetensors")
     return {
         "ckpt": write_lightning(folder / "zero123-xl.ckpt", state),
         "pth": write_surface_checkpoint(folder / "ckpt_215000.pth"),
         "safetensors": folder / "state.safetensors",
-        "folder": write_diffusers(folder / "zero123-diffusers", parts),
+        "folder": write_diffusers(folder / "zero123-diffusers", modules),
     }
 
 
@@ -63,32 +64,32 @@ def attempt(path: Path) -> str | None:
 
 @pytest.mark.parametrize("kind", ["ckpt", "pth", "safetensors"])
 @pytest.mark.parametrize("twentieth", range(20))
-def test_a_truncated_file(whole, tmp_path, kind, twentieth):
+def test_truncated_file_is_refused(whole, tmp_path, kind, twentieth):
     data = whole[kind].read_bytes()
     path = tmp_path / whole[kind].name
     path.write_bytes(data[: len(data) * twentieth // 20])
     assert path.name in attempt(path)
 
 
-def header_places(path: Path) -> list[int]:
+def header_offsets(path: Path) -> list[int]:
     """Offsets of bytes that say how a file is to be read, and not what its tensors hold."""
     data = path.read_bytes()
     if path.suffix == ".safetensors":
         return list(range(8 + struct.unpack("<Q", data[:8])[0]))
     with zipfile.ZipFile(path) as archive:
-        places = list(range(archive.start_dir, len(data)))
+        offsets = list(range(archive.start_dir, len(data)))
         for entry in archive.infolist():
             end = entry.header_offset + 30 + len(entry.filename)
             end += entry.compress_size if entry.filename.endswith(("data.pkl", "version", "byteorder")) else 0
-            places += range(entry.header_offset, end)
-    return places
+            offsets += range(entry.header_offset, end)
+    return offsets
 
 
 @pytest.mark.parametrize("kind", ["pth", "safetensors"])
-def test_flipped_bits_in_headers(whole, tmp_path, kind):
+def test_flipped_header_bits_are_refused_or_harmless(whole, tmp_path, kind):
     """What is installed in spite of it holds the very same numbers: the byte meant nothing (a date, say)."""
     chance = random.Random(0)
-    data, places = whole[kind].read_bytes(), header_places(whole[kind])
+    data, offsets = whole[kind].read_bytes(), header_offsets(whole[kind])
     add(whole[kind], "good", False, lambda *_: None)
     good = {file.name: file.read_bytes() for file in (weights_folder() / "good").rglob("*.safetensors")}
     (weights_folder() / "good").rename(tmp_path / "good")
@@ -96,7 +97,7 @@ def test_flipped_bits_in_headers(whole, tmp_path, kind):
     for number in range(FLIPS):
         damaged = bytearray(data)
         for _ in range(1 if number % 2 else 3):
-            damaged[chance.choice(places)] ^= 1 << chance.randrange(8)
+            damaged[chance.choice(offsets)] ^= 1 << chance.randrange(8)
         path = tmp_path / f"{number}{whole[kind].suffix}"
         path.write_bytes(damaged)
         if attempt(path) is not None:
@@ -131,50 +132,50 @@ def _empty(tensors):
 
 
 @pytest.mark.parametrize("change", [_drop, _add, _reshape, _integers, _empty])
-@pytest.mark.parametrize("part", ["unet", "vae", "image_encoder", "clip_camera_projection"])
-def test_a_part_of_a_folder_that_does_not_fit(whole, tmp_path, change, part):
+@pytest.mark.parametrize("component", ["unet", "vae", "image_encoder", "clip_camera_projection"])
+def test_component_that_does_not_fit_is_named(whole, tmp_path, change, component):
     source = copy_with_links(whole["folder"], tmp_path / "source")
-    (file,) = (source / part).glob("*.safetensors")
+    (file,) = (source / component).glob("*.safetensors")
     tensors = load_file(file)
     change(tensors)
     file.unlink()
     save_file(tensors, file)
-    assert part in attempt(source)
+    assert component in attempt(source)
 
 
 @pytest.mark.parametrize("twentieth", (0, 9, 19))
-@pytest.mark.parametrize("part", ["unet", "vae", "image_encoder", "clip_camera_projection"])
-def test_a_truncated_part_of_a_folder(whole, tmp_path, part, twentieth):
+@pytest.mark.parametrize("component", ["unet", "vae", "image_encoder", "clip_camera_projection"])
+def test_component_that_is_truncated_is_named(whole, tmp_path, component, twentieth):
     source = copy_with_links(whole["folder"], tmp_path / "source")
-    (file,) = (source / part).glob("*.safetensors")
+    (file,) = (source / component).glob("*.safetensors")
     data = file.read_bytes()
     file.unlink()
     file.write_bytes(data[: len(data) * twentieth // 20])
-    assert part in attempt(source)
+    assert component in attempt(source)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"hidden_size": "x"}', '{"block_out_channels": [7]}'])
-@pytest.mark.parametrize("part", ["unet", "vae", "image_encoder"])
-def test_a_config_that_makes_no_sense(whole, tmp_path, part, content):
+@pytest.mark.parametrize("component", ["unet", "vae", "image_encoder"])
+def test_config_that_is_nonsense_is_named(whole, tmp_path, component, content):
     source = copy_with_links(whole["folder"], tmp_path / "source")
-    (source / part / "config.json").unlink()
-    (source / part / "config.json").write_text(content)
-    assert part in attempt(source)
+    (source / component / "config.json").unlink()
+    (source / component / "config.json").write_text(content)
+    assert component in attempt(source)
 
 
-def test_swapped_parts_and_a_missing_one(whole, tmp_path):
+def test_components_that_are_swapped_or_missing_are_named(whole, tmp_path):
     source = copy_with_links(whole["folder"], tmp_path / "source")
     name = "diffusion_pytorch_model.safetensors"
-    (source / "unet" / name).rename(source / "kept")
+    (source / "unet" / name).rename(source / "moved")
     (source / "vae" / name).rename(source / "unet" / name)
     assert "vae" in attempt(source)
-    (source / "kept").rename(source / "vae" / name)
+    (source / "moved").rename(source / "vae" / name)
     assert "unet" in attempt(source)
 
 
 @pytest.mark.parametrize("change", [_drop, _add, _reshape, _integers, _empty])
 @pytest.mark.parametrize("network", ["pyramid_feature_network", "sdf_network_lod0", "rendering_network_lod0"])
-def test_a_surface_checkpoint_that_does_not_fit(whole, tmp_path, change, network):
+def test_surface_checkpoint_that_does_not_fit_is_refused(whole, tmp_path, change, network):
     content = torch.load(whole["pth"], weights_only=True)
     change(content[network])
     path = tmp_path / "ckpt_215000.pth"
@@ -185,7 +186,7 @@ def test_a_surface_checkpoint_that_does_not_fit(whole, tmp_path, change, network
 @pytest.mark.parametrize(
     "content", [3, None, [], "x", {}, {"a": 3}, {"state_dict": 3}, {3: torch.ones(1)}, torch.ones(3)]
 )
-def test_a_pickle_of_something_else(tmp_path, content):
+def test_pickle_of_something_else_is_refused(tmp_path, content):
     path = tmp_path / "weights.ckpt"
     torch.save(content, path)
     assert path.name in attempt(path)

@@ -31,14 +31,14 @@ STEMS = {"image_encoder": "model"}
 
 
 @pytest.fixture(scope="module")
-def parts():
+def modules():
     torch.set_num_threads(1)
     return view_parts()
 
 
 @pytest.fixture(scope="module")
-def state(parts):
-    return original_state(parts)
+def state(modules):
+    return original_state(modules)
 
 
 @pytest.fixture(scope="module")
@@ -49,39 +49,39 @@ def checkpoint(state, tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("converted") / "view"
-    told = []
-    convert(checkpoint, folder, on_progress=told.append)
-    assert told[-1] == 1 and told == sorted(told)
+    fractions = []
+    convert(checkpoint, folder, on_progress=fractions.append)
+    assert fractions[-1] == 1 and fractions == sorted(fractions)
     return folder
 
 
-def written(folder, part):
-    return load_file(folder / part / f"{STEMS.get(part, 'diffusion_pytorch_model')}.safetensors")
+def written(folder, component):
+    return load_file(folder / component / f"{STEMS.get(component, 'diffusion_pytorch_model')}.safetensors")
 
 
-def test_every_tensor_arrives_and_the_unet_is_the_averaged_one(parts, folder):
-    for part, module in parts.items():
-        wanted = {name: each for name, each in module.state_dict().items() if not name.endswith("position_ids")}
-        found = written(folder, part)
-        assert found.keys() == wanted.keys()
-        shift = AVERAGE_SHIFT if part == "unet" else 0.0
-        assert all(torch.equal(found[name], wanted[name] + shift) for name in wanted), part
+def test_tensors_all_arrive_and_the_unet_is_the_averaged_one(modules, folder):
+    for component, module in modules.items():
+        expected = {name: tensor for name, tensor in module.state_dict().items() if not name.endswith("position_ids")}
+        tensors = written(folder, component)
+        assert tensors.keys() == expected.keys()
+        shift = AVERAGE_SHIFT if component == "unet" else 0.0
+        assert all(torch.equal(tensors[name], expected[name] + shift) for name in expected), component
 
 
-def test_the_folder_loads_and_computes_what_the_modules_compute(parts, folder):
+def test_folder_loads_and_computes_what_the_modules_compute(modules, folder):
     model = Zero123.load(folder)
     assert model.schedule["beta_start"] == 0.00085 and model.schedule["beta_end"] == 0.012
     assert not model.uses_source_elevation and model.image_size == 256
     pixels = torch.rand(1, 3, 224, 224)
     with torch.inference_mode():
-        wanted = parts["image_encoder"](pixel_values=pixels).image_embeds
-        assert (model.image_encoder(pixel_values=pixels).image_embeds - wanted).abs().max() < 1e-6
+        expected = modules["image_encoder"](pixel_values=pixels).image_embeds
+        assert (model.image_encoder(pixel_values=pixels).image_embeds - expected).abs().max() < 1e-6
         image = torch.rand(1, 3, 64, 64) * 2 - 1
-        assert torch.allclose(model.encode(image), parts["vae"].encode(image).latent_dist.mode(), atol=1e-5)
+        assert torch.allclose(model.encode(image), modules["vae"].encode(image).latent_dist.mode(), atol=1e-5)
 
 
-def test_names_and_shapes_at_full_size():
-    """All 1,328 tensors of the real thing, by the list made with the original code; no memory is needed for it."""
+def test_keys_and_shapes_fit_at_full_size():
+    """All 1,328 tensors, by a list that was made with the original code, on the meta device."""
     kinds = {name: getattr(torch, name) for name in ("float32", "int32")}
     meta = {
         name: torch.empty(shape, dtype=kinds[kind], device="meta") for name, (kind, shape) in LIST["original"].items()
@@ -89,24 +89,26 @@ def test_names_and_shapes_at_full_size():
     modules = conversion._build_modules(meta, "zero123-xl.ckpt")
     plan = conversion._plan(modules, meta, "zero123-xl.ckpt")
     count = 0
-    for part, wanted in LIST["names"].items():
-        assert plan[part].keys() == wanted.keys()
-        shapes = {name: list(each.shape) for name, each in modules[part].state_dict().items() if name in wanted}
-        assert shapes == {name: shape for name, (_, shape) in LIST["diffusers"][part].items()}
-        for name, (old, change) in plan[part].items():
-            known = wanted[name]
-            assert old == (known["ema"] if isinstance(known, dict) else known if isinstance(known, str) else known[0])
-            assert list((change(meta[old]) if change else meta[old]).shape) == shapes[name]
+    for component, expected in LIST["names"].items():
+        assert plan[component].keys() == expected.keys()
+        shapes = {
+            name: list(tensor.shape) for name, tensor in modules[component].state_dict().items() if name in expected
+        }
+        assert shapes == {name: shape for name, (_, shape) in LIST["diffusers"][component].items()}
+        for name, (key, transform) in plan[component].items():
+            known = expected[name]
+            assert key == (known["ema"] if isinstance(known, dict) else known if isinstance(known, str) else known[0])
+            assert list((transform(meta[key]) if transform else meta[key]).shape) == shapes[name]
             count += 1
     assert count == 1328
 
 
-def test_without_averages_the_raw_weights_are_taken(parts, state, tmp_path):
+def test_raw_weights_are_used_without_averages(modules, state, tmp_path):
     raw = {name: tensor for name, tensor in state.items() if not name.startswith("model_ema.")}
     torch.save(raw, tmp_path / "pruned.ckpt")  # and without Lightning's frame
     convert(tmp_path / "pruned.ckpt", tmp_path / "view")
     name = "conv_in.weight"
-    assert torch.equal(written(tmp_path / "view", "unet")[name], parts["unet"].state_dict()[name])
+    assert torch.equal(written(tmp_path / "view", "unet")[name], modules["unet"].state_dict()[name])
 
 
 def test_half_rounds_to_16_bits(checkpoint, folder, tmp_path):
@@ -116,7 +118,7 @@ def test_half_rounds_to_16_bits(checkpoint, folder, tmp_path):
     Zero123.load(tmp_path / "view")
 
 
-def test_stable_zero123_is_told_the_polar_angle_of_each_source(checkpoint, folder, tmp_path):
+def test_stable_zero123_receives_the_polar_angle_of_each_source(checkpoint, folder, tmp_path):
     convert(checkpoint, tmp_path / "view", uses_source_elevation=True)
     assert json.loads((tmp_path / "view" / "view.json").read_text())["uses_source_elevation"]
     moves, polars = np.array([[0.0, 90.0], [30.0, 30.0]]), np.array([75.0, 105.0])
@@ -127,20 +129,20 @@ def test_stable_zero123_is_told_the_polar_angle_of_each_source(checkpoint, folde
     assert (plain.pose(moves, polars)[:, 3] == 0).all()
 
 
-def test_a_job_with_stable_zero123_needs_the_elevation_and_passes_it_on(weights, tmp_path):
+def test_stable_zero123_needs_the_elevation_and_the_job_passes_it_on(weights, tmp_path):
     folder = shutil.copytree(weights, tmp_path / "weights")
     conversion.mark_uses_source_elevation(folder / "view")
-    picture = tmp_path / "disc.png"
+    path = tmp_path / "disc.png"
     rows, columns = np.mgrid[:64, :64] - 32
     alpha = np.uint8(255) * (rows**2 + columns**2 < 600)
-    Image.fromarray(np.dstack([alpha // 2] * 3 + [alpha]).astype(np.uint8)).save(picture)
+    Image.fromarray(np.dstack([alpha // 2] * 3 + [alpha]).astype(np.uint8)).save(path)
     options = {"weights": str(folder), "device": "cpu", "faces": 500, "texture_size": 256}
     pipeline = Pipeline()
-    job = picture, tmp_path / "job", Options(**options), lambda *_: None, lambda: False
+    job = path, tmp_path / "job", Options(**options), lambda *_: None, lambda: False
     with pytest.raises(UserError, match="elevation"):
         pipeline.generate(*job)
 
-    cutout = cut_out(load_image(picture))
+    cutout = cut_out(load_image(path))
     model = Zero123.load(folder / "view")
     numbers, pose = [], model.pose
     model.pose = lambda *given: numbers.append(pose(*given)) or numbers[-1]
@@ -162,7 +164,7 @@ def _with(name, tensor):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "phrases"),
     [
         (_without("model_ema.diffusion_modelout2weight"), ["lacks", "out"]),
         (_without("first_stage_model.decoder.norm_out.bias"), ["lacks", "first_stage_model.decoder.norm_out.bias"]),
@@ -187,15 +189,15 @@ def _with(name, tensor):
         (_with("first_stage_model.encoder.down.0.block.0.conv2.weight", torch.ones(7, 7, 3, 3)), ["sizes"]),
     ],
 )
-def test_what_does_not_fit_is_named(state, tmp_path, change, words):
+def test_keys_that_do_not_fit_are_named(state, tmp_path, change, phrases):
     state = dict(state)
     change(state)
     torch.save({"state_dict": state}, tmp_path / "wrong.ckpt")
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         convert(tmp_path / "wrong.ckpt", tmp_path / "view")
         Zero123.load(tmp_path / "view")
-    assert all(word in str(told.value) for word in words), told.value
-    assert "\n" not in str(told.value)
+    assert all(phrase in str(caught.value) for phrase in phrases), caught.value
+    assert "\n" not in str(caught.value)
 
 
 class Bomb:
@@ -208,19 +210,19 @@ class Bomb:
         return os.mkdir, (str(self.path),)
 
 
-@pytest.mark.parametrize("place", ["beside", "inside", "zip", "plain"])
-def test_a_pickle_with_code_is_refused_and_not_run(state, tmp_path, place):
+@pytest.mark.parametrize("position", ["beside", "inside", "zip", "plain"])
+def test_pickle_with_code_is_refused_and_not_run(state, tmp_path, position):
     bomb = Bomb(tmp_path / "ran")
     path = tmp_path / "zero123-xl.ckpt"
-    if place == "plain":
+    if position == "plain":
         path.write_bytes(pickle.dumps({"state_dict": {"model.diffusion_model.out.2.weight": bomb}}))
     else:
-        content = {"state_dict": dict(state) | ({"model.diffusion_model.bomb": bomb} if place == "inside" else {})}
-        content |= {"callbacks": bomb} if place == "beside" else {}
-        if place == "zip":
+        content = {"state_dict": dict(state) | ({"model.diffusion_model.bomb": bomb} if position == "inside" else {})}
+        content |= {"callbacks": bomb} if position == "beside" else {}
+        if position == "zip":
             content["callbacks"] = {bomb.__class__: 1}
         torch.save(content, path)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         convert(path, tmp_path / "view")
-    assert told.value.code in ("weights_refused", "weights_broken") and str(path) in str(told.value)
+    assert caught.value.code in ("weights_refused", "weights_broken") and str(path) in str(caught.value)
     assert not (tmp_path / "ran").exists() and not (tmp_path / "view").exists()

@@ -1,4 +1,4 @@
-"""The object in a picture on white."""
+"""Masks of objects on white."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def on_white(color, alpha: np.ndarray, noise: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("noise", [0, 1, 2])
-def test_a_disc(noise):
+def test_mask_of_a_disc_is_its_alpha(noise):
     alpha = np.clip(40 - RADIUS, 0, 1)
     (mask,) = masks_from_white_background(on_white(np.array([0.2, 0.5, 0.3]), alpha, noise))
     assert mask.dtype == np.float32
@@ -29,32 +29,32 @@ def test_a_disc(noise):
     assert mask[RADIUS < 38].min() == 1
 
 
-def test_the_edge_of_a_pale_object_is_soft():
+def test_mask_of_a_pale_object_has_a_soft_edge():
     (mask,) = masks_from_white_background(on_white(np.array([0.9, 0.9, 0.9]), np.clip(40 - RADIUS, 0, 1)))
     assert ((mask > 0.1) & (mask < 0.9)).sum() > 50
 
 
 @pytest.mark.parametrize("white", [0.98, 0.992])
-def test_a_white_part_is_object(white):
+def test_mask_includes_enclosed_white_surfaces(white):
     color = np.where((RADIUS < 15)[..., None], white, [0.2, 0.5, 0.3])
     (mask,) = masks_from_white_background(on_white(color, np.clip(40 - RADIUS, 0, 1)))
     assert mask[RADIUS < 38].min() == 1
 
 
-def test_a_hole_to_look_through_stays_open():
+def test_mask_leaves_holes_open():
     alpha = np.clip(40 - RADIUS, 0, 1) * np.clip(RADIUS - 15, 0, 1)
     (mask,) = masks_from_white_background(on_white(np.array([0.2, 0.5, 0.3]), alpha))
     assert mask[RADIUS < 13].max() == 0
     assert np.abs(mask - alpha).mean() < 0.02
 
 
-def test_specks_beside_the_object_are_noise():
+def test_mask_excludes_specks():
     alpha = np.clip(40 - RADIUS, 0, 1)
     alpha[5:7, 5:9] = 1
     (mask,) = masks_from_white_background(on_white(np.array([0.2, 0.5, 0.3]), alpha))
     assert mask[:20, :20].max() == 0
 
 
-def test_nothing_and_everything():
+def test_mask_is_empty_on_white_and_full_on_black():
     assert masks_from_white_background(np.ones((1, SIZE, SIZE, 3), np.float32)).max() == 0
     assert masks_from_white_background(np.zeros((1, SIZE, SIZE, 3), np.float32)).min() == 1
