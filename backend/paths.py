@@ -54,7 +54,7 @@ def safe_join(root: Path, name: str) -> Path:
 
     Only plain relative components are accepted, and with links resolved the result lies inside ``root``. Refused on
     every system, whichever one this is: an empty name, ``.`` and ``..``, absolute paths, drive letters and streams
-    (``:``), backslashes, control characters, surrogates, a dot or a space at the end, Windows' device names, long names.
+    (``:``), backslashes, control characters, surrogates, a dot or space at the end, Windows' device names, long names.
     Raises UserError (``unsafe_path``).
     """
     components = name.split("/") if isinstance(name, str) else [""]
