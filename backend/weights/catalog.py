@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 KINDS = {
-    "view": "new views",
-    "surface": "surface",
+    "view": "novel views",
+    "surface": "views to surface",
     "bundle": "views and surface",
     "matcher": "elevation",
-    "mask": "cutting out",
+    "mask": "background removal",
     "text-to-image": "text to image",
 }
 """Kind of weights -> what they are for, in a word or two."""
