@@ -9,7 +9,7 @@ from pathlib import Path
 from .errors import ErrorCode, UserError
 
 PARTIAL = ".partial"
-"""Folder inside a job's folder where files stay until the job is complete; whatever is in it is not a result."""
+"""Folder inside a job's folder, or among the weights, where files stay until all are complete."""
 STARTER_WEIGHTS = Path(__file__).resolve().parent / "weights" / "starter"
 
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{digit}" for port in ("COM", "LPT") for digit in range(1, 10))}

@@ -17,12 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ErrorCode, UserError
-from ..paths import safe_join, weights_folder
+from ..paths import PARTIAL, safe_join, weights_folder
 from ..progress import OnProgress, ignore_progress
 
 MANIFEST = "weights.json"
-PARTIAL = ".partial"
-"""Folder among the weights that holds weights until all of their files are there."""
 DOWNLOADS = ".downloads"
 """Folder among the weights that holds interrupted downloads until they are continued."""
 BLOCK = 1 << 20
