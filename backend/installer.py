@@ -88,7 +88,7 @@ def _install_packages(build: Build, folder: Path, log: Path, tracker: ProgressTr
         requirement = f"torch=={build.version}"
         status, text = _pip(build, folder, [requirement], log, output)
         if status and _NOT_FOUND.search(text) and not _NETWORK.search(text) and not build.wheelhouse:
-            status, text = _pip(build, folder, [requirement, "--index-url", build.index], log, output)
+            status, text = _pip(build, folder, [requirement, "--index-url", str(build.index)], log, output)
         if status:
             raise _pip_failure(build, text, log)
     locks = [argument for lock in build.locks for argument in ("--requirement", str(lock))]

@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -131,7 +132,7 @@ def _load_pipeline(folder: Path, device: torch.device) -> DiffusionPipeline:
 
     try:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-        arguments = {}
+        arguments: dict[str, Any] = {}
         if "safety_checker" in index and not any(folder.glob("safety_checker/*.safetensors")):
             arguments = {"safety_checker": None, "requires_safety_checker": False}
         for name, value in index.items():
@@ -158,7 +159,7 @@ def _sample(pipeline: DiffusionPipeline, prompt: str, seed: int, on_progress: On
     parameters = inspect.signature(pipeline.__call__).parameters
     own = parameters["num_inference_steps"].default, parameters["guidance_scale"].default
     steps, guidance = _steps_and_guidance(pipeline) or own
-    arguments = {} if guidance is None else {"guidance_scale": guidance}
+    arguments: dict[str, Any] = {} if guidance is None else {"guidance_scale": guidance}
     if "negative_prompt" in parameters and guidance and guidance > 1:
         arguments["negative_prompt"] = NEGATIVE_PROMPT
     if "callback_on_step_end" in parameters:

@@ -27,7 +27,7 @@ def fetch(accelerator: str, python: str, platform: str) -> Path:
         requirement = f"torch=={build.version}"
         # As in the installer: with the user's own pip configuration first, then from the PyTorch project's index.
         if _download(folder, python, platform, [requirement]):
-            _exit_on_failure(_download(folder, python, platform, [requirement, "--index-url", build.index]))
+            _exit_on_failure(_download(folder, python, platform, [requirement, "--index-url", str(build.index)]))
     locks = [argument for lock in build.locks for argument in ("--requirement", str(lock))]
     _exit_on_failure(_download(folder, python, platform, ["--require-hashes", *locks]))
     return folder

@@ -49,7 +49,7 @@ def search_elevation(matches: Matches) -> Elevation | None:
     total = sum(len(rows) for rows in matches.values())
     if total < MIN_MATCHES:
         return None
-    scores = np.array([epipolar_score(matches, polar) for polar in POLAR_ANGLES])
+    scores = np.array([epipolar_score(matches, polar) for polar in POLAR_ANGLES.tolist()])
     depth = float(np.median(scores) - scores.min())
     if scores.min() > MAX_SCORE or depth < MIN_SCORE_DEPTH:
         return None

@@ -61,7 +61,7 @@ def installed_weights(home: Path | None = None) -> dict[str, InstalledWeights]:
             }
             for name in files:
                 safe_join(folder, name)
-            size = sum(file["bytes"] for file in files.values())
+            size = sum(int(file["bytes"]) for file in files.values())
             kind, source, license = (str(manifest[key]) for key in ("kind", "source", "license"))
             if not folder.name.startswith("."):
                 installed[folder.name] = InstalledWeights(folder.name, folder, kind, source, license, size, files)

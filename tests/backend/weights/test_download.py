@@ -37,7 +37,7 @@ class Hub:
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_):
+            def log_message(self, format: str, *args: object) -> None:
                 pass
 
             def do_HEAD(self):
@@ -115,9 +115,22 @@ class Done(NamedTuple):
     err: str
 
 
+class WeightsCommand:
+    """Runs the command ``weights`` in this process."""
+
+    def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]):
+        self.home = home
+        """The folder of the installed weights."""
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> Done:
+        self._capsys.readouterr()
+        return Done(main(["weights", *arguments]), *self._capsys.readouterr())
+
+
 @pytest.fixture
-def weights(hub, tmp_path, monkeypatch, capsys):
-    """Runs the command here, in a home of its own, against the hub; huggingface_hub read its variables long ago."""
+def weights(hub, tmp_path, monkeypatch, capsys) -> WeightsCommand:
+    """The command with a data folder of its own and our hub; huggingface_hub has read its variables long ago."""
     monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(constants, "ENDPOINT", hub.address)
     template = hub.address + "/{repo_id}/resolve/{revision}/{filename}"
@@ -125,13 +138,7 @@ def weights(hub, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # the test's own handlers stay
-
-    def run(*arguments: str) -> Done:
-        capsys.readouterr()
-        return Done(main(["weights", *arguments]), *capsys.readouterr())
-
-    run.home = tmp_path / "home" / "weights"
-    return run
+    return WeightsCommand(tmp_path / "home" / "weights", capsys)
 
 
 def refused(done: Done) -> str:

@@ -129,7 +129,7 @@ def test_bundle_keeps_its_schedule_and_surface_network(weights, tmp_path):
 
 def test_loftr_is_installed_where_the_elevation_estimation_finds_it(tmp_path):
     folder = add(write_loftr(tmp_path / "indoor_ds_new.ckpt"), None, False, quiet)
-    assert loftr.find_weights() == folder / "model.safetensors" and loftr.load_network(loftr.find_weights())
+    assert loftr.find_weights() == folder / "model.safetensors" and loftr.load_network(folder / "model.safetensors")
     with pytest.raises(UserError, match="loftr"):
         add(tmp_path / "indoor_ds_new.ckpt", "matcher", False, quiet)
 
@@ -142,7 +142,8 @@ def test_rembg_model_is_installed_where_the_preprocessing_finds_it(tmp_path, mon
     image = np.random.default_rng(0).random((40, 40, 3), np.float32)
     assert rembg.predict_alpha(image) is None
     add(tmp_path / "u2net.onnx", None, False, quiet)
-    assert rembg.predict_alpha(image).shape == (40, 40)
+    alpha = rembg.predict_alpha(image)
+    assert alpha is not None and alpha.shape == (40, 40)
     for name, content in (("silueta.onnx", "relu_1024.onnx"), ("mine.onnx", "relu_320.onnx")):
         shutil.copy(data / content, tmp_path / name)
         with pytest.raises(UserError, match=name.partition(".")[0]):
