@@ -38,10 +38,9 @@ def toggle_name(option: Field) -> str | None:
 def option_values(scene: bpy.types.Scene) -> dict:
     """The scene's settings as plain values that the backend takes."""
     settings = scene.image_to_mesh
+    toggles = {option.name: toggle_name(option) for option in fields(Options)}
     return {
-        option.name: getattr(settings, option.name)
-        for option in fields(Options)
-        if option.default is not None or getattr(settings, toggle_name(option))
+        name: getattr(settings, name) for name, toggle in toggles.items() if toggle is None or getattr(settings, toggle)
     }
 
 

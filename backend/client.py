@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from . import protocol
 from .errors import ErrorCode, UserError
@@ -54,7 +55,8 @@ class Backend:
 
     def _start(self, python: Path | str, extra: Mapping[str, str]) -> subprocess.Popen:
         if sys.platform == "win32":
-            group = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+            flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+            group: dict[str, Any] = {"creationflags": flags}
         else:
             group = {"start_new_session": True}
         try:
@@ -166,12 +168,14 @@ class Backend:
         return self._last
 
     def _send(self, message: dict) -> None:
+        assert self._process.stdin is not None  # a pipe
         with contextlib.suppress(OSError):  # a closed pipe: the reader thread notices the end too
             self._process.stdin.write(protocol.encode(message))
             self._process.stdin.flush()
 
     def _read(self) -> None:
         """The reader thread: lines of the child become messages in the queue; None is its end."""
+        assert self._process.stdout is not None  # a pipe
         with self._process.stdout as lines:
             for line in lines:
                 message = protocol.decode(line)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from .errors import ErrorCode, UserError
 
@@ -72,7 +72,7 @@ def decode(line: bytes) -> dict | None:
     return message if isinstance(message, dict) and message.get("jsonrpc") == "2.0" else None
 
 
-def is_id(value: Any) -> bool:
+def is_id(value: Any) -> TypeGuard[int]:
     """Whether a request may have this id. In Python, True is an int too; in JSON it is no number."""
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -111,17 +111,17 @@ def event(message: dict) -> Progress | Result | Failure | None:
 def _progress(params: Any) -> Progress | None:
     if not isinstance(params, dict):
         return None
-    id, stage, fraction, text = (params.get(name) for name in ("id", "stage", "fraction", "text"))
-    preview = params.get("preview")
-    is_number = isinstance(fraction, (int, float)) and not isinstance(fraction, bool) and 0 <= fraction <= 1
-    texts = (stage, text, "" if preview is None else preview)
-    if not is_id(id) or not is_number or not all(isinstance(value, str) for value in texts):
+    id, stage, fraction, text, preview = map(params.get, ("id", "stage", "fraction", "text", "preview"))
+    if not is_id(id) or not isinstance(stage, str) or not isinstance(text, str) or not isinstance(preview, str | None):
+        return None
+    if not isinstance(fraction, int | float) or isinstance(fraction, bool) or not 0 <= fraction <= 1:
         return None
     return Progress(id, stage, fraction, text, preview)
 
 
 def _user_error(error: dict) -> UserError:
-    data = error.get("data") if isinstance(error.get("data"), dict) else {}
+    data = error.get("data")
+    data = data if isinstance(data, dict) else {}
     code, log = data.get("code"), data.get("log")
     return UserError(
         ErrorCode(code) if code in list(ErrorCode) else ErrorCode.INTERNAL,

@@ -42,7 +42,7 @@ def image_file(image: bpy.types.Image, folder: Path) -> Path:
             copy = folder / f"image{path.suffix.lower()}"
             copy.write_bytes(image.packed_file.data)
             return copy
-        if readable and path.is_file():
+        if path is not None and readable and path.is_file():
             return path
     width, height = image.size  # loads the image when it was not yet
     if width * height == 0:

@@ -25,17 +25,19 @@ def match_images(images: np.ndarray) -> Matches:
     Descriptors are Hellinger-normalized (RootSIFT: Arandjelovic and Zisserman 2012); matches pass the ratio test and
     are mutual. Every match has confidence 1.
     """
-    sift = cv2.SIFT_create(contrastThreshold=0.01)
+    sift = cv2.SIFT.create(contrastThreshold=0.01)
     features = [_detect(sift, image) for image in images]
     return {(first, second): _match_pair(*features[first], *features[second]) for first, second in VIEW_PAIRS}
 
 
 def _detect(sift: cv2.SIFT, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Image (H, W, 3) -> keypoints (K, 2) in pixels of ``IMAGE_WIDTH`` and unit-length descriptors (K, 128)."""
-    enlarged = cv2.resize(np.float32(image), (MATCHING_WIDTH, MATCHING_WIDTH), interpolation=cv2.INTER_CUBIC)
+    enlarged = cv2.resize(
+        np.asarray(image, np.float32), (MATCHING_WIDTH, MATCHING_WIDTH), interpolation=cv2.INTER_CUBIC
+    )
     foreground = (enlarged.min(-1) < WHITE).astype(np.uint8)
     width = 2 * round(SILHOUETTE_MARGIN * MATCHING_WIDTH) + 1
-    gray = cv2.cvtColor(np.uint8(np.clip(enlarged, 0, 1) * 255), cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor((np.clip(enlarged, 0, 1) * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY)
     keypoints, descriptors = sift.detectAndCompute(gray, cv2.erode(foreground, np.ones((width, width), np.uint8)))
     positions = np.array([keypoint.pt for keypoint in keypoints]).reshape(-1, 2)
     descriptors = np.zeros((0, 128)) if descriptors is None else descriptors

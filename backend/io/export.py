@@ -68,7 +68,9 @@ def to_trimesh(textured: TexturedMesh) -> trimesh.Trimesh:
 
 def to_glb(textured: TexturedMesh) -> bytes:
     """A binary glTF 2.0 with the texture inside."""
-    return bytes(to_trimesh(textured).export(file_type="glb", include_normals=True))
+    content = to_trimesh(textured).export(file_type="glb", include_normals=True)
+    assert isinstance(content, bytes)
+    return content
 
 
 def write_atomically(path: Path, content: bytes) -> None:

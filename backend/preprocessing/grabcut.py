@@ -81,7 +81,7 @@ def _object_mask(reduced: np.ndarray) -> np.ndarray:
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)
     image = np.round(image).astype(np.uint8)
-    cv2.grabCut(image, labels, None, *models, ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(image, labels, (0, 0, 0, 0), *models, ITERATIONS, cv2.GC_INIT_WITH_MASK)
     mask = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     like_background = np.linalg.norm(lab - background, axis=-1) < 2 * noise
     return _fill_false_holes(_largest_component(mask), like_background, shadow)
