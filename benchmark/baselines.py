@@ -69,7 +69,8 @@ def inflated(mask: np.ndarray, pose: np.ndarray) -> Mesh:
     crop = np.zeros((side, side), np.float32)
     crop[: high[1] - low[1], : high[0] - low[0]] = mask[low[1] : high[1], low[0] : high[0]]
     small = cv2.resize(crop, (GRID, GRID), interpolation=cv2.INTER_AREA) > 0.3
-    square = (distance_transform_edt(np.pad(small, 1))[1:-1, 1:-1] - 0.5).clip(0) ** 2
+    edge_distance = np.asarray(distance_transform_edt(np.pad(small, 1)))[1:-1, 1:-1]
+    square = (edge_distance - 0.5).clip(0) ** 2
     square[~small] = -np.inf
     step = (np.arange(GRID)[:, None] - np.arange(GRID)) ** 2
     best = (square[None] - step[:, :, None]).max(1)

@@ -76,7 +76,8 @@ class GroundTruth:
         self.scene, self.view_size = scene, view_size or VIEW_SIZE
         self.pose = camera.camera_to_world(90.0 - scene.elevation, 0.0)
         """The input camera's pose (4, 4)."""
-        values = sample_coarse_to_fine(scene, resolution or RESOLUTION)
+        # A scene has the distances and the half side of a field, which is all that this needs.
+        values = sample_coarse_to_fine(scene, resolution or RESOLUTION)  # pyright: ignore[reportArgumentType]
         vertices, faces = isosurface(values)
         cell = 2 * scene.half_side / (len(values) - 1)
         self.mesh = Mesh((vertices * cell - scene.half_side).astype(np.float32), faces)
@@ -152,7 +153,7 @@ class GroundTruth:
 
     def _normals(self, points: np.ndarray, face: np.ndarray) -> np.ndarray:
         """The true normals, by differences of the distance over a tetrahedron; the face's own where those vanish."""
-        corners = np.float32([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+        corners = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], np.float32)
         normals = sum(corner * self.scene.distance(points + 5e-4 * corner)[:, None] for corner in corners)
         length = np.linalg.norm(normals, axis=-1, keepdims=True)
         a, b, c = np.moveaxis(self.mesh.vertices[self.mesh.faces[face]], 1, 0)

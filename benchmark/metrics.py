@@ -8,7 +8,7 @@ consistency: mean |cos| between the normals of nearest samples, both ways (Mesch
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from backend.meshing.measurement import is_watertight
 from backend.rendering import raycasting
@@ -65,9 +65,9 @@ class ReferenceSurface:
         return result
 
 
-def _tree(points: np.ndarray) -> cKDTree:
+def _tree(points: np.ndarray) -> KDTree:
     # These settings are five times as fast as the defaults where one surface runs far from the other.
-    return cKDTree(points, leafsize=32, compact_nodes=False)
+    return KDTree(points, leafsize=32, compact_nodes=False)
 
 
 def _f_score(is_precise: np.ndarray, is_recalled: np.ndarray) -> float:

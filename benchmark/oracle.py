@@ -23,7 +23,7 @@ DEFAULT_IMAGE_SIZE = 256
 def true_views(truth: GroundTruth, cutout: Cutout, size: int) -> Views:
     """The input image and the 40 views that a perfect view model would generate, ``size`` pixels a side."""
     polar = 90.0 - truth.scene.elevation
-    offsets = {"input": (0.0, 0.0)}
+    offsets: dict[str, tuple[float, ...]] = {"input": (0.0, 0.0)}
     for name, *offset in (*camera.FIRST_RING, *camera.second_ring(polar)):
         offsets[name] = tuple(offset)
         for index, change in enumerate(camera.NEIGHBORS):

@@ -39,7 +39,8 @@ def save_scenes(path, scenes: list[Scene]) -> None:
     fields = ("name", "family", "group", "elevation", "object_to_world", "light")
     arrays = {field: np.array([getattr(scene, field) for scene in scenes]) for field in fields}
     counts = np.array([len(scene.rows) for scene in scenes])
-    np.savez_compressed(path, **arrays, count=counts, rows=pad_rows([scene.rows for scene in scenes]))
+    arrays |= {"count": counts, "rows": pad_rows([scene.rows for scene in scenes])}
+    np.savez_compressed(path, **arrays)  # pyright: ignore[reportArgumentType] - none is called allow_pickle
 
 
 def main() -> None:

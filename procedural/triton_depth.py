@@ -69,7 +69,7 @@ def depths(scenes: Scenes, cameras: torch.Tensor, size: int, half_side: float) -
     batch, views = cameras.shape[:2]
     cameras = cameras.float().contiguous()
     out = torch.empty(batch, views, size, size, 2, dtype=torch.half, device=cameras.device)
-    _depth_kernel[(size * size // BLOCK, batch * views)](
+    _depth_kernel[(size * size // BLOCK, batch * views)](  # pyright: ignore[reportIndexIssue]
         scenes.rows, scenes.counts, scenes.object_to_world, cameras, out, scenes.row_stride, views,
         SIZE=size, STEPS=STEPS, REACH=REACH, ENTRY_OFFSET=ENTRY_OFFSET, N=BLOCK, FOCAL=FOCAL, RADIUS=RADIUS,
         HALF_SIDE=half_side, BEYOND=BEYOND, TRANSFORM_LENGTH=TRANSFORM_LENGTH,

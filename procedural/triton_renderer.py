@@ -136,8 +136,8 @@ class Scenes:
         return len(self.rows)
 
     def __getitem__(self, index) -> Scenes:
-        fields = (self.rows, self.counts, self.object_to_world, self.light)
-        return Scenes(*(field[index] for field in fields), self.rows.device)
+        rows, counts = self.rows[index], self.counts[index]
+        return Scenes(rows, counts, self.object_to_world[index], self.light[index], self.rows.device)
 
     def distance(self, points: torch.Tensor, color: bool = False):
         """World points (B, N, 3) -> signed distances (B, N) in world units [and albedo (B, N, 3) sRGB 0..1]."""
@@ -146,7 +146,7 @@ class Scenes:
         distances = torch.empty(batch, number, device=points.device)
         colors = torch.empty(batch, number, 3, device=points.device) if color else distances
         grid = (triton.cdiv(number, BLOCK), batch)
-        _distance_kernel[grid](
+        _distance_kernel[grid](  # pyright: ignore[reportIndexIssue] - Triton types no launches
             self.rows, self.counts, self.object_to_world, points, distances, colors, number, self.row_stride,
             COLOR=color, N=BLOCK, TRANSFORM_LENGTH=TRANSFORM_LENGTH,
         )  # fmt: skip
@@ -162,7 +162,7 @@ class Scenes:
         cameras = camera_to_world[:, :3, :].transpose(1, 2).reshape(-1, 12).float().contiguous()
         out = torch.empty(len(cameras), size, size, 4, dtype=torch.uint8, device=cameras.device)
         grid = ((size // TILE) ** 2, len(cameras))
-        _render_kernel[grid](
+        _render_kernel[grid](  # pyright: ignore[reportIndexIssue]
             self.rows, self.counts, self.object_to_world, self.light, cameras, scenes.int().contiguous(), out,
             self.row_stride, SIZE=size, SUBPIXELS=subpixels, STEPS=STEPS, REACH=REACH, TILE=TILE, FOCAL=FOCAL,
             RADIUS=RADIUS, TRANSFORM_LENGTH=TRANSFORM_LENGTH, LIGHT_LENGTH=LIGHT_LENGTH,

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from procedural.schema import ROW_LENGTH, Column, Mirror, Operation, Pattern, Primitive
 from procedural.sdf import object_color, object_distance
@@ -170,7 +170,7 @@ def test_distance_is_that_of_the_sampled_surface(name):
     one, surface, inside = PRIMITIVES[name]
     np.testing.assert_allclose(distance(one, surface), 0, atol=2e-5)
     points = np.random.default_rng(0).uniform(-0.6, 0.6, (1500, 3))
-    nearest, _ = cKDTree(surface, compact_nodes=False).query(points)
+    nearest, _ = KDTree(surface, compact_nodes=False).query(points)
     result = distance(one, points)
     clear = nearest > 0.02  # nearer, the samples' own spacing shows
     np.testing.assert_allclose(np.abs(result[clear]), nearest[clear], atol=1.5e-3)
@@ -190,7 +190,7 @@ def test_ellipsoid_distance_is_right_to_first_order():
     assert distance(one, [[0, 0, 0]])[0] == pytest.approx(-0.15)
     far = np.random.default_rng(0).uniform(-1, 1, (2000, 3))
     far = far[((far / half) ** 2).sum(1) > 1]
-    nearest, _ = cKDTree(ball_points(1.0, 40_000) * half).query(far)
+    nearest, _ = KDTree(ball_points(1.0, 40_000) * half).query(far)
     assert (distance(one, far) < 2 * nearest + 0.01).all()
     assert (distance(one, far) > 0).all()
 
