@@ -96,7 +96,7 @@ def find_build(accelerator: str, wheels: Path = WHEELS, python: str | None = Non
     if not common.is_file():
         raise UserError(
             ErrorCode.BAD_PYTHON,
-            f"The backend needs Python 3.11 to 3.14, and this is {platform.python_version()}: use one.",
+            f"The backend needs Python 3.11 to 3.14, but this is {platform.python_version()}: use another Python.",
         )
     wheelhouse = wheels / accelerator
     return Build(

@@ -66,7 +66,10 @@ def ensure(
         with _exclusive_lock(home.parent / "setup.lock", tracker):
             return python_path(base, accelerator, wheels) or _create(tracker, home, accelerator, wheels)
     except OSError as error:
-        raise UserError(ErrorCode.SETUP_FAILED, f"The environment could not be created in {home} ({error}).") from error
+        raise UserError(
+            ErrorCode.SETUP_FAILED,
+            f"The environment could not be created in {home} ({error}): set IMAGE_TO_MESH_HOME to another folder.",
+        ) from error
 
 
 def remove(base: Path | None = None) -> None:
@@ -93,8 +96,8 @@ def _create(tracker: ProgressTracker, home: Path, accelerator: str | None, wheel
     if free < needed:
         raise UserError(
             ErrorCode.DISK_FULL,
-            f"The environment needs {needed / 1e3:.1f} GB in {home}, and {free / 1e3:.1f} GB is free: free some space, "
-            "or set IMAGE_TO_MESH_HOME to a folder on another disk.",
+            f"The environment needs {needed / 1e3:.1f} GB in {home}, but only {free / 1e3:.1f} GB is free: free some "
+            "space, or set IMAGE_TO_MESH_HOME to a folder on another disk.",
         )
     name = f"{python_tag()}-{platform_tag()}-{accelerator}-{_lock_hash(wheels)}"
     target = home / name

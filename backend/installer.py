@@ -61,7 +61,7 @@ def install(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> 
         raise _failure(text, log) or UserError(
             ErrorCode.NO_VENV,
             f"{sys.executable} could not create an environment (its venv module failed): use a complete Python 3.11 to "
-            "3.14, on Debian or Ubuntu with the package python3-venv.",
+            "3.14 (on Debian or Ubuntu, “apt install python3” completes it).",
             str(log),
         )
     with tracker.stage("packages", "Installing Python packages"):
@@ -108,7 +108,7 @@ class _PipOutput:
         self._total = locked.count("==") + bool(build.version)
         self._packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
         self._tracker = tracker
-        self._text = "Looking for packages"
+        self._text = "Resolving packages"
         self._before = 0.0
         self._current = 0.0
 
@@ -131,7 +131,7 @@ class _PipOutput:
                     megabytes = os.path.getsize(wheel) / 1e6 if os.path.isfile(wheel) else 0.0
                 self._before, self._current = self.megabytes, megabytes
                 name = "-".join(os.path.basename(wheel).split("-")[:2])
-                self._text = f"{'Downloading' if words[0] == 'Downloading' else 'Taking'} {name} ({megabytes:.1f} MB)"
+                self._text = f"{'Downloading' if words[0] == 'Downloading' else 'Using'} {name} ({megabytes:.1f} MB)"
             case ["Installing", "collected", *_]:
                 self._text = "Installing"
             case []:
@@ -230,7 +230,7 @@ def _pip_failure(build: Build, text: str, log: Path) -> UserError:
     elif _LONG_PATH in text:
         code = ErrorCode.SETUP_FAILED
         message = (
-            "Windows allows only 260 characters in a path: set IMAGE_TO_MESH_HOME to a short folder (C:\\i2m), or "
+            "Windows allows only 260 characters in a path: set IMAGE_TO_MESH_HOME to a short path (C:\\i2m), or "
             "enable long paths in Windows, and try again."
         )
     elif build.wheelhouse and missing:

@@ -147,7 +147,7 @@ def _load_pipeline(folder: Path, device: torch.device) -> DiffusionPipeline:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, EOFError) as error:
         raise UserError(
             ErrorCode.WEIGHTS_BROKEN,
-            f"The text-to-image model in {folder} cannot be loaded; it has to be a complete diffusers folder with "
+            f"The text-to-image model in {folder} cannot be loaded; it must be a complete diffusers folder with "
             "safetensors files: install it again, or choose another.",
         ) from error
     pipeline.set_progress_bar_config(disable=True)

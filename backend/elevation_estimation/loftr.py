@@ -49,7 +49,7 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> LoFTR:
     if mismatch:
         raise UserError(
             ErrorCode.WEIGHTS_MISMATCH,
-            f"{path} does not hold LoFTR weights: it {mismatch}. Get the right file, or remove this one.",
+            f"{path} is not a LoFTR checkpoint (it {mismatch}): install the original file, or delete this one.",
         )
     network.load_state_dict(tensors)
     return network.requires_grad_(False).eval().to(device)

@@ -51,7 +51,7 @@ def read_checkpoint(path: Path) -> dict:
     declares more of them than the file can hold).
     """
     if not path.is_file():
-        raise UserError(ErrorCode.WEIGHTS_MISSING, f"There is no file {path}: correct the path.")
+        raise UserError(ErrorCode.WEIGHTS_MISSING, f"There is no file {path}: check the path.")
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
     except pickle.UnpicklingError as error:
@@ -60,15 +60,15 @@ def read_checkpoint(path: Path) -> dict:
             raise _broken(path) from error
         raise UserError(
             ErrorCode.WEIGHTS_REFUSED,
-            f"{path} asks for more than tensors ({name[1]}) and was not opened, since that could run a program: "
-            "get the original file.",
+            f"{path} contains more than tensors ({name[1]}) and was not opened, because it could run code: "
+            "download the original file.",
         ) from error
     except (UserError, MemoryError):
         raise
     except Exception as error:  # damage shows as whatever the first wrong byte happens to mean
         raise _broken(path) from error
     if not isinstance(content, dict):
-        raise UserError(ErrorCode.WEIGHTS_UNKNOWN, f"{path} holds no named tensors: get the original file.")
+        raise UserError(ErrorCode.WEIGHTS_UNKNOWN, f"{path} contains no named tensors: download the original file.")
     return content
 
 
@@ -118,9 +118,9 @@ def _check_declared_size(content: object, path: Path) -> None:
         raise UserError(
             ErrorCode.WEIGHTS_REFUSED,
             f"{path} declares {declared / 1e9:,.2f} GB of tensors, but holds {size / 1e9:,.2f} GB: it was not opened; "
-            "get the original file.",
+            "download the original file.",
         )
 
 
 def _broken(path: Path) -> UserError:
-    return UserError(ErrorCode.WEIGHTS_BROKEN, f"{path} is damaged or incomplete: get it again.")
+    return UserError(ErrorCode.WEIGHTS_BROKEN, f"{path} is damaged or incomplete: download it again.")

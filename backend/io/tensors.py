@@ -81,9 +81,9 @@ def state_dict_mismatch(expected: Mapping[str, Sequence[int]], actual: Mapping[s
     different = [name for name in expected if name in actual and tuple(actual[name]) != tuple(expected[name])]
     clauses = []
     if missing:
-        clauses.append(f"lacks {_format_names(missing)}")
+        clauses.append(f"is missing {_format_names(missing)}")
     if unexpected:
-        clauses.append(f"has {_format_names(unexpected)}, which does not belong there")
+        clauses.append(f"has the unexpected {_format_names(unexpected)}")
     if different:
         shapes = (" x ".join(map(str, side[different[0]])) or "a single number" for side in (actual, expected))
         clauses.append(f"has {_format_names(different)} as {' instead of '.join(shapes)}")

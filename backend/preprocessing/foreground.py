@@ -36,7 +36,7 @@ def cut_out(image: np.ndarray) -> Cutout:
     """
     alpha = image[..., 3]
     if alpha.max() < 0.05:
-        raise UserError(ErrorCode.NO_OBJECT, "The image is fully transparent. Use an image that shows an object.")
+        raise UserError(ErrorCode.NO_OBJECT, "The image is fully transparent: use an image that shows an object.")
     color = np.ascontiguousarray(image[..., :3])
     if _is_useful(alpha):
         method = "alpha"
@@ -95,14 +95,14 @@ def _check_share(share: float, method: str) -> None:
     if share < MIN_OBJECT_SHARE:
         raise UserError(
             ErrorCode.NO_OBJECT,
-            "No object was found in the image. Use an image of one object that stands out from its background, "
+            "No object was found in the image: use an image of one object that stands out from its background, "
             "or cut it out yourself and save it with a transparent background.",
         )
     if method != "alpha" and share > MAX_OBJECT_SHARE:
         raise UserError(
             ErrorCode.NO_OBJECT,
-            "The object could not be separated from its background: nearly the whole image was taken for the object. "
-            "Leave some plain background around it, or save it with a transparent background.",
+            "The object could not be separated from its background, because nearly the whole image was selected: "
+            "leave some plain background around it, or save it with a transparent background.",
         )
 
 

@@ -55,8 +55,8 @@ def predict_alpha(color: np.ndarray) -> np.ndarray | None:
     except Exception as error:  # onnxruntime's own errors have no other base
         raise UserError(
             ErrorCode.REMBG_FAILED,
-            f"The background-removal model {file} could not be used ({type(error).__name__}). "
-            "Replace or remove it; without it the object is cut out by a simpler method.",
+            f"The background-removal model {file} could not be used ({type(error).__name__}): "
+            "replace or delete it. Without it a simpler method is used.",
         ) from error
     if model.outputs_logits:
         prediction = 0.5 + 0.5 * np.tanh(prediction / 2)  # the sigmoid, without overflow
@@ -72,7 +72,7 @@ def check_model(file: Path) -> None:
     try:
         _run(file, np.zeros((1, 3, model.size, model.size), np.float32))
     except Exception as error:  # onnxruntime's own errors have no other base
-        raise UserError(ErrorCode.WEIGHTS_BROKEN, f"{file.name} is not a usable model: get it again.") from error
+        raise UserError(ErrorCode.WEIGHTS_BROKEN, f"{file.name} is not a usable model: download it again.") from error
 
 
 def _candidate_files(name: str) -> list[Path]:

@@ -24,15 +24,15 @@ _STANDARD_LIBRARY_ONLY = ("list", "remove", "verify")
 
 def add_parser(commands) -> None:
     """Add the command and its arguments to the program's parser."""
-    parser = commands.add_parser("weights", help="get, add, check and remove weights other than the starter weights")
+    parser = commands.add_parser("weights", help="list, download, add, verify and remove weights")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="what is available and what is installed, with sizes and licenses")
-    fetch = actions.add_parser("fetch", help="download from the model hub, and install")
-    fetch.add_argument("name", metavar="NAME", help="a name of the list")
-    add = actions.add_parser("add", help="install a file or folder that you have")
+    fetch = actions.add_parser("fetch", help="download from the model hub and install")
+    fetch.add_argument("name", metavar="NAME", help="a name from “weights list”")
+    add = actions.add_parser("add", help="install a local file or folder")
     add.add_argument("path", type=Path, metavar="PATH")
-    add.add_argument("--name", help="default: the list's name for such a file, else one made of the file's name")
-    convert = actions.add_parser("convert", help="write what would be installed into a folder of your choice")
+    add.add_argument("--name", help="default: the catalog's name for this file, otherwise the file's own name")
+    convert = actions.add_parser("convert", help="convert a checkpoint into a folder instead of installing it")
     convert.add_argument("path", type=Path, metavar="PATH")
     convert.add_argument("folder", type=Path, metavar="FOLDER")
     for action in (add, convert):
@@ -85,7 +85,7 @@ def _list() -> None:
     for name, entry in catalog.items():
         weights = installed.get(name)
         size = weights.bytes if weights else entry.bytes
-        state = "installed" if weights else "to fetch" if entry.repo else "to add from a file"
+        state = "installed" if weights else "available" if entry.repo else "add from a file"
         memory = f"; {entry.vram} GB of GPU memory" if entry.vram else ""
         _print_weights(name, entry.kind, size, state, entry.purpose + memory, entry.terms)
     for name, weights in installed.items():
@@ -118,7 +118,7 @@ def _verify(name: str | None, listener: ProgressListener) -> int:
     installed = installed_weights()
     if name is not None and name not in installed:
         raise UserError(
-            ErrorCode.WEIGHTS_MISSING, f"There are no weights “{name}”: “weights list” shows what is installed."
+            ErrorCode.WEIGHTS_MISSING, f"No weights named “{name}” are installed: “weights list” shows which are."
         )
     chosen = [weights for weights in installed.values() if name in (None, weights.name)]
     failed = 0
@@ -127,7 +127,7 @@ def _verify(name: str | None, listener: ProgressListener) -> int:
         with tracker.stage(weights.name, f"Checking {weights.name}"):
             problems = registry.verify(weights, tracker.update)
         failed += bool(problems)
-        result = f"{'; '.join(problems)}: remove these weights and get them again" if problems else "good"
+        result = f"{'; '.join(problems)}: remove these weights and install them again" if problems else "good"
         print(f"{weights.name}: {result}")
     if not chosen:
         print("only the starter weights are installed")

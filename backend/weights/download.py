@@ -81,7 +81,7 @@ def list_files(repo: str, patterns: Sequence[str]) -> list[HubFile]:
     if not files:
         raise UserError(
             ErrorCode.WEIGHTS_MISSING,
-            f"The repository {repo} has none of the files that are needed: {', '.join(patterns)}.",
+            f"The repository {repo} has none of the required files ({', '.join(patterns)}): check its name.",
         )
     return files
 
@@ -183,7 +183,7 @@ def _download(repo: str, file: HubFile, path: Path, on_bytes: Callable[[int], No
     except UNREACHABLE as error:
         raise UserError(
             ErrorCode.NO_NETWORK,
-            f"The connection to the model hub broke while {file.name} of {repo} was downloaded: fetch it again; it "
+            f"The connection to the model hub was lost while downloading {file.name} of {repo}: fetch it again; it "
             "continues where it stopped.",
         ) from error
     except (HfHubHTTPError, ValueError) as error:
@@ -225,7 +225,7 @@ def _check_hash(path: Path, expected: str, repo: str, file: HubFile) -> None:
     path.unlink(missing_ok=True)
     raise UserError(
         ErrorCode.BAD_HASH,
-        f"{file.name} of {repo} is not the file it should be (its sha256 differs) and was deleted: a mirror or a "
+        f"{file.name} of {repo} does not have the expected sha256 and was deleted: a mirror or a "
         "proxy may have changed it; try again.",
     )
 
@@ -233,7 +233,7 @@ def _check_hash(path: Path, expected: str, repo: str, file: HubFile) -> None:
 def _no_network(repo: str) -> UserError:
     return UserError(
         ErrorCode.NO_NETWORK,
-        f"The model hub could not be reached for {repo}, and this computer does not have its files: check the "
+        f"The model hub could not be reached for {repo}, and its files are not in the local cache: check the "
         "connection and huggingface_hub's variables (HF_ENDPOINT, HF_HUB_OFFLINE), or use “weights add” with a file.",
     )
 
@@ -242,7 +242,7 @@ def _hub_error(repo: str, error: Exception) -> UserError:
     if isinstance(error, GatedRepoError):
         return UserError(
             ErrorCode.LICENSE_NOT_ACCEPTED,
-            f"{repo} needs its license accepted: do so on the model's page, then sign in (HF_TOKEN).",
+            f"{repo} requires you to accept its license: do so on the model's page, then sign in (HF_TOKEN).",
         )
     if isinstance(error, RepositoryNotFoundError):
         return UserError(

@@ -48,7 +48,7 @@ def detect_format(path: Path) -> Format:
     if path.is_dir():
         return _detect_folder_format(path)
     if not path.is_file():
-        raise UserError(ErrorCode.WEIGHTS_MISSING, f"There is no file or folder {path}: correct the path.")
+        raise UserError(ErrorCode.WEIGHTS_MISSING, f"There is no file or folder {path}: check the path.")
     if path.suffix == ".onnx":
         return MASK
     content = read_checkpoint(path)
@@ -62,8 +62,8 @@ def detect_format(path: Path) -> Format:
         return SURFACE_CHECKPOINT
     raise UserError(
         ErrorCode.WEIGHTS_UNKNOWN,
-        f"{path} is none of the weights that this program knows (Zero123, One-2-3-45, LoFTR, a rembg model, a "
-        "text-to-image folder): get the original file.",
+        f"{path} is not a supported checkpoint (Zero123, One-2-3-45, LoFTR, a rembg model, a "
+        "text-to-image folder): download the original file.",
     )
 
 
@@ -78,6 +78,6 @@ def _detect_folder_format(path: Path) -> Format:
         return SURFACE_FOLDER
     raise UserError(
         ErrorCode.WEIGHTS_UNKNOWN,
-        f"The folder {path} is none of the weights that this program knows (a Zero123 or a text-to-image folder of "
+        f"The folder {path} contains no supported weights (a Zero123 or a text-to-image folder of "
         "diffusers, a folder with view and surface): choose the folder that holds model_index.json, or a file.",
     )

@@ -62,12 +62,13 @@ def resolve_dependencies(name: str) -> list[CatalogEntry]:
     if name not in entries:
         known = ", ".join(entry.name for entry in entries.values() if entry.repo)
         raise UserError(
-            ErrorCode.WEIGHTS_UNKNOWN, f"There are no weights “{name}” that can be fetched: choose from {known}."
+            ErrorCode.WEIGHTS_UNKNOWN, f"The catalog has no weights named “{name}” to download: choose one of {known}."
         )
     if entries[name].repo is None:
         raise UserError(
             ErrorCode.WEIGHTS_UNKNOWN,
-            f"“{name}” is on no model hub: get {entries[name].files[0]} yourself and use “weights add”.",
+            f"“{name}” cannot be downloaded automatically: download {entries[name].files[0]} yourself and install it "
+            "with “weights add”.",
         )
     check_name(name)
     installed = installed_weights()
@@ -120,10 +121,10 @@ def add(path: Path, name: str | None, half: bool, listener: ProgressListener) ->
     name = name or _default_name(path, detected)
     entry = load_catalog().get(name)
     if entry is not None and entry.kind != detected.kind:
-        raise UserError(ErrorCode.BAD_NAME, f"“{name}” is the name of other weights: choose another name for {path}.")
+        raise UserError(ErrorCode.BAD_NAME, f"“{name}” is reserved for other weights: choose another name for {path}.")
     if detected.kind == "matcher" and name != "loftr":
         raise UserError(
-            ErrorCode.BAD_NAME, f"{path} holds LoFTR's weights, which are only used under the name “loftr”: use that."
+            ErrorCode.BAD_NAME, f"{path} contains LoFTR weights, which must have the name “loftr”: use that."
         )
     stable = bool(_STABLE_ZERO123.search(name) or _STABLE_ZERO123.search(path.name))
     request = InstallRequest(
@@ -156,7 +157,7 @@ def convert(path: Path, folder: Path, half: bool, listener: ProgressListener) ->
 
 def _fetch_entry(entry: CatalogEntry, tracker: ProgressTracker) -> Path:
     if entry.repo is None:
-        raise UserError(ErrorCode.WEIGHTS_UNKNOWN, f"“{entry.name}” is on no model hub: use “weights add”.")
+        raise UserError(ErrorCode.WEIGHTS_UNKNOWN, f"“{entry.name}” cannot be downloaded: use “weights add”.")
     check_name(entry.name)
     with tracker.stage("find", f"Listing {entry.repo}"):
         files = download.list_files(entry.repo, entry.files)

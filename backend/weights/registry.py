@@ -78,12 +78,12 @@ def check_name(name: str) -> None:
     if not is_valid_name(name):
         raise UserError(
             ErrorCode.BAD_NAME,
-            f"“{name}” cannot be a name: use letters, digits, dots and dashes, and not “starter”.",
+            f"“{name}” is not a valid name: use letters, digits, dots and dashes, but not “starter”.",
         )
     if (weights_folder() / name).exists():
         raise UserError(
             ErrorCode.WEIGHTS_THERE,
-            f"Weights “{name}” are already installed: remove them first, or choose another name.",
+            f"Weights named “{name}” are already installed: remove them first, or choose another name.",
         )
 
 
@@ -93,8 +93,8 @@ def check_disk_space(needed: int, folder: Path, purpose: str) -> None:
     if needed > free:
         raise UserError(
             ErrorCode.DISK_FULL,
-            f"{purpose} needs {needed / 1e9:.2f} GB in {folder}, and {free / 1e9:.2f} GB is free: free some space, "
-            "or set IMAGE_TO_MESH_HOME to a folder on another disk.",
+            f"{purpose} needs {needed / 1e9:.2f} GB in {folder}, but only {free / 1e9:.2f} GB is free: free some "
+            "space, or set IMAGE_TO_MESH_HOME to a folder on another disk.",
         )
 
 
@@ -166,7 +166,7 @@ def verify(weights: InstalledWeights, on_progress: OnProgress) -> list[str]:
             problems.append(f"{name} is damaged")
     present = {path.relative_to(weights.folder).as_posix() for path in weights.folder.rglob("*") if path.is_file()}
     strangers = sorted(present - {MANIFEST} - set(weights.files))
-    return problems + [f"{name} does not belong there" for name in strangers]
+    return problems + [f"{name} is unexpected" for name in strangers]
 
 
 def remove(name: str) -> int:
@@ -179,7 +179,7 @@ def remove(name: str) -> int:
     if not exists:
         raise UserError(
             ErrorCode.WEIGHTS_MISSING,
-            f"There are no weights “{name}” to remove: “weights list” shows what is installed.",
+            f"No weights named “{name}” are installed: “weights list” shows which are.",
         )
     size = sum(path.stat().st_size for root in (folder, downloads) for path in root.rglob("*") if path.is_file())
     try:

@@ -24,7 +24,9 @@ def locate_weights(name: str) -> Path:
         if not folder.is_dir() and is_valid_name(name):
             folder = weights_folder() / name
     if not folder.is_dir():
-        raise UserError(ErrorCode.WEIGHTS_MISSING, f"There are no weights “{name}”: {weights_remedy(folder)}.")
+        raise UserError(
+            ErrorCode.WEIGHTS_MISSING, f"No weights named “{name}” are installed: {weights_remedy(folder)}."
+        )
     return folder
 
 
@@ -38,7 +40,7 @@ def resolve_components(name: str) -> tuple[Path, Path]:
     view = folder / "view" if (folder / "view").is_dir() else folder
     if not (view / "unet").is_dir():
         raise UserError(
-            ErrorCode.WEIGHTS_MISSING, f"The weights “{name}” generate no views: choose others, or “starter”."
+            ErrorCode.WEIGHTS_MISSING, f"The weights “{name}” contain no view model: choose others, or “starter”."
         )
     candidates = (folder / "surface", weights_folder() / PUBLIC_SURFACE_WEIGHTS / "surface")
     surface = next((candidate for candidate in candidates if candidate.is_dir()), None)

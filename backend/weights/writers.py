@@ -117,7 +117,7 @@ def write_mask(task: WriteTask) -> None:
     if task.source.stem not in (names := [model.name for model in rembg.MODELS]):
         raise UserError(
             ErrorCode.WEIGHTS_UNKNOWN,
-            f"{task.source.name} is none of the models that this program uses: {', '.join(names)}.",
+            f"{task.source.name} is not a supported background-removal model: use one of {', '.join(names)}.",
         )
     _copy_files([task.source], replace(task, source=task.source.parent))
 
@@ -131,12 +131,15 @@ def write_text_to_image(task: WriteTask) -> None:
     components = [safe_join(source, name) for name in _component_names(source)]
     for component in components:
         if not component.is_dir():
-            raise UserError(ErrorCode.WEIGHTS_MISSING, f"{source} lacks its folder {component.name}: get all of it.")
+            raise UserError(
+                ErrorCode.WEIGHTS_MISSING,
+                f"{source} is missing its folder {component.name}: download the complete model.",
+            )
         suffixes = {path.suffix for path in component.iterdir()}
         if ".safetensors" not in suffixes and suffixes & PICKLE_SUFFIXES:
             raise UserError(
                 ErrorCode.WEIGHTS_REFUSED,
-                f"{component} comes as pickles, which could run a program: get it as safetensors.",
+                f"{component} contains pickle files, which could run code: download the safetensors version.",
             )
     files = [path for component in components for path in sorted(component.iterdir()) if path.is_file()]
     files = [path for path in files if path.suffix not in UNSAFE_SUFFIXES]
@@ -197,7 +200,9 @@ def _check_shards(path: Path, index: object) -> None:
         raise _damaged_json(path)
     for name in sorted(map(str, shards.values())):
         if not safe_join(path.parent, name).is_file():
-            raise UserError(ErrorCode.WEIGHTS_MISSING, f"{path.parent.name}/{name} is missing: get all of it.")
+            raise UserError(
+                ErrorCode.WEIGHTS_MISSING, f"{path.parent.name}/{name} is missing: download the complete model."
+            )
 
 
 def _component_names(folder: Path) -> list[str]:
@@ -217,14 +222,14 @@ def _read_json(path: Path) -> object:
 
 
 def _damaged_json(path: Path) -> UserError:
-    return UserError(ErrorCode.WEIGHTS_BROKEN, f"{path.parent.name}/{path.name} is damaged: get it again.")
+    return UserError(ErrorCode.WEIGHTS_BROKEN, f"{path.parent.name}/{path.name} is damaged: download it again.")
 
 
 def _own_tensors(content: dict, source: Path) -> dict[str, torch.Tensor]:
     """Named tensors, each with memory of its own. Raises UserError (``weights_broken``)."""
     if stranger := next((name for name, value in content.items() if not isinstance(value, torch.Tensor)), None):
         raise UserError(
-            ErrorCode.WEIGHTS_BROKEN, f"{source} holds no tensor under “{stranger}”: get the original file."
+            ErrorCode.WEIGHTS_BROKEN, f"“{stranger}” in {source} is not a tensor: download the original file."
         )
     return {name: tensor.clone() for name, tensor in content.items()}
 
@@ -233,7 +238,7 @@ def _copy_files(files: list[Path], task: WriteTask) -> None:
     """Copy files of the task's source, each to the same relative path in its folder. Raises UserError."""
     for file in files:
         if not file.is_file():
-            raise UserError(ErrorCode.WEIGHTS_MISSING, f"{file} is missing: get all of it.")
+            raise UserError(ErrorCode.WEIGHTS_MISSING, f"{file} is missing: download the complete model.")
     advance = _byte_counter(files, task)
     for file in files:
         copy_file(file, task.folder / file.relative_to(task.source), advance, task.may_hardlink)

@@ -130,7 +130,7 @@ def test_environment_is_created_anew_for_a_new_lock_or_a_lost_python(tmp_path, w
 
 
 def test_environment_of_a_killed_process_does_not_count(tmp_path, wheels):
-    assert start(tmp_path, wheels, "Taking pebble").wait() == -9
+    assert start(tmp_path, wheels, "Using pebble").wait() == -9
     assert environment.python_path(tmp_path, wheels=wheels) is None
     assert names(tmp_path)[0].endswith(".partial")
     python = environment.ensure(silent, tmp_path, wheels=wheels)
@@ -139,7 +139,7 @@ def test_environment_of_a_killed_process_does_not_count(tmp_path, wheels):
 
 def test_cancellation_leaves_nothing(tmp_path, wheels):
     def cancel(event):
-        if event.detail.startswith("Taking"):
+        if event.detail.startswith("Using"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -39,7 +39,7 @@ def test() -> None:
 
     assert operators.remove_weights(name=mine.name) == {"FINISHED"}
     assert weights.installed_weights() == {} and not mine.folder.exists()
-    assert "no weights" in refused(lambda: operators.remove_weights(name=mine.name))
+    assert "No weights named" in refused(lambda: operators.remove_weights(name=mine.name))
 
     task = weights.WeightsTask(lambda backend: backend.add_weights(source))
     task_manager().start(task)

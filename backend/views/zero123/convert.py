@@ -75,10 +75,10 @@ def convert(
     content = read_checkpoint(source)
     state = content.get("state_dict", content)
     if not isinstance(state, dict) or not has_zero123_keys(map(str, state)):
-        raise UserError(ErrorCode.WEIGHTS_UNKNOWN, f"{source} is no Zero123 checkpoint: get the original file.")
+        raise UserError(ErrorCode.WEIGHTS_UNKNOWN, f"{source} is not a Zero123 checkpoint: download the original file.")
     if stranger := next((key for key, value in state.items() if not isinstance(value, torch.Tensor)), None):
         raise UserError(
-            ErrorCode.WEIGHTS_BROKEN, f"{source} holds no tensor under “{stranger}”: get the original file."
+            ErrorCode.WEIGHTS_BROKEN, f"“{stranger}” in {source} is not a tensor: download the original file."
         )
     modules = _build_modules(state, source)
     plan = _plan(modules, state, source)
@@ -129,7 +129,7 @@ def _plan(
     if mismatch := state_dict_mismatch(expected, actual):
         raise UserError(
             ErrorCode.WEIGHTS_MISMATCH,
-            f"{source} is no complete Zero123 checkpoint, it {mismatch}: get the original file.",
+            f"{source} is not a complete Zero123 checkpoint (it {mismatch}): download the original file.",
         )
     return plan
 
@@ -156,7 +156,8 @@ def _converted(
     """Raises UserError (``weights_broken``) for a tensor that holds no finite numbers."""
     if not tensor.is_floating_point() or not torch.isfinite(tensor).all():
         raise UserError(
-            ErrorCode.WEIGHTS_BROKEN, f"{source} is damaged, “{key}” holds no usable numbers: get the original file."
+            ErrorCode.WEIGHTS_BROKEN,
+            f"{source} is damaged (“{key}” is not a finite floating-point tensor): download the original file.",
         )
     if transform is not None:
         tensor = transform(tensor).clone(memory_format=torch.contiguous_format)  # safetensors stores no views
@@ -179,7 +180,7 @@ def _build_modules(state: dict, source: Path) -> dict[str, nn.Module]:
             }
     except (ValueError, ZeroDivisionError, RuntimeError) as error:
         raise UserError(
-            ErrorCode.WEIGHTS_MISMATCH, f"{source} has sizes that fit no Zero123 model: get the original file."
+            ErrorCode.WEIGHTS_MISMATCH, f"{source} has tensor shapes of no Zero123 model: download the original file."
         ) from error
 
 
@@ -189,8 +190,8 @@ def _configs(state: dict, source: Path) -> tuple[dict, dict, dict, int, int]:
     def size(name: str, dimensions: int) -> tuple[int, ...]:
         key = name if name in state else ldm.ema_key(name)
         if key not in state or state[key].dim() != dimensions:
-            problem = "lacks" if key not in state else "has a wrong shape for"
-            raise UserError(ErrorCode.WEIGHTS_MISMATCH, f"{source} {problem} “{name}”: get the original file.")
+            problem = "is missing" if key not in state else "has the wrong shape for"
+            raise UserError(ErrorCode.WEIGHTS_MISMATCH, f"{source} {problem} “{name}”: download the original file.")
         return tuple(state[key].shape)
 
     inputs, outputs = reversed(size(ldm.PROJECTION + "weight", 2))

@@ -51,7 +51,7 @@ def load_components(folder: Path) -> dict:
     be there. Raises UserError (``weights_missing``, ``weights_broken``, ``weights_mismatch``).
     """
     if not folder.is_dir():
-        raise UserError(ErrorCode.WEIGHTS_MISSING, f"There are no view weights at {folder}: choose another folder.")
+        raise UserError(ErrorCode.WEIGHTS_MISSING, f"There is no view model in {folder}: choose another folder.")
     settings = _read_json(folder / "view.json") if (folder / "view.json").exists() else None
     unet = _build(UNet2DConditionModel.from_config, folder / "unet")
     vae = _build(AutoencoderKL.from_config, folder / "vae")
@@ -70,8 +70,8 @@ def load_components(folder: Path) -> dict:
     if unet.config.in_channels != 2 * vae.config.latent_channels:
         raise UserError(
             ErrorCode.WEIGHTS_MISMATCH,
-            f"The view weights at {folder} do not belong together: the UNet takes {unet.config.in_channels} channels, "
-            f"the VAE makes {vae.config.latent_channels}. Install them again.",
+            f"The view model in {folder} is inconsistent: its UNet takes {unet.config.in_channels} channels, "
+            f"its VAE produces {vae.config.latent_channels}. Install these weights again.",
         )
     if settings is not None:
         if (folder / "scheduler").is_dir():
@@ -99,7 +99,7 @@ def _load_projection(folder: Path, inputs: int, outputs: int) -> nn.Linear:
     source = projection_folder(folder)
     if source is None:
         raise UserError(
-            ErrorCode.WEIGHTS_MISSING, f"{folder} lacks the camera projection: install these weights again."
+            ErrorCode.WEIGHTS_MISSING, f"{folder} is missing the camera projection: install these weights again."
         )
     tensors = _read_weights(source)
     with torch.device("meta"):
@@ -148,11 +148,12 @@ def _load_state(module: nn.Module, tensors: dict[str, torch.Tensor], source: Pat
     if mismatch := state_dict_mismatch(expected, {name: tensor.shape for name, tensor in tensors.items()}):
         raise UserError(
             ErrorCode.WEIGHTS_MISMATCH,
-            f"{source} {mismatch}, which does not fit its config.json: install these weights again.",
+            f"{source} {mismatch}, which does not match its config.json: install these weights again.",
         )
     if stranger := next((name for name, tensor in tensors.items() if not tensor.is_floating_point()), None):
         raise UserError(
-            ErrorCode.WEIGHTS_BROKEN, f"{source} holds no usable numbers in “{stranger}”: install these weights again."
+            ErrorCode.WEIGHTS_BROKEN,
+            f"{source} has “{stranger}”, which is not a floating-point tensor: install these weights again.",
         )
     module.load_state_dict(tensors, strict=False, assign=True)  # all but constants that the classes compute
     for name, buffer in module.named_buffers():

@@ -166,15 +166,18 @@ def _with(name, tensor):
 @pytest.mark.parametrize(
     ("change", "phrases"),
     [
-        (_without("model_ema.diffusion_modelout2weight"), ["lacks", "out"]),
-        (_without("first_stage_model.decoder.norm_out.bias"), ["lacks", "first_stage_model.decoder.norm_out.bias"]),
-        (_without("first_stage_model.encoder.down.3.block.0.conv2.weight"), ["lacks", "encoder.down.3"]),
-        (_without("cond_stage_model.model.visual.proj"), ["lacks", "visual.proj"]),
+        (_without("model_ema.diffusion_modelout2weight"), ["is missing", "out"]),
+        (
+            _without("first_stage_model.decoder.norm_out.bias"),
+            ["is missing", "first_stage_model.decoder.norm_out.bias"],
+        ),
+        (_without("first_stage_model.encoder.down.3.block.0.conv2.weight"), ["is missing", "encoder.down.3"]),
+        (_without("cond_stage_model.model.visual.proj"), ["is missing", "visual.proj"]),
         (
             _without("cond_stage_model.model.visual.transformer.resblocks.1.ln_2.bias"),
-            ["lacks", "resblocks.1.ln_2.bias"],
+            ["is missing", "resblocks.1.ln_2.bias"],
         ),
-        (_without("cc_projection.weight"), ["lacks", "cc_projection.weight"]),
+        (_without("cc_projection.weight"), ["is missing", "cc_projection.weight"]),
         (_with("model_ema.diffusion_modelstranger", torch.ones(1)), ["has", "diffusion_modelstranger"]),
         (_with("first_stage_model.stranger.weight", torch.ones(1)), ["has", "first_stage_model.stranger.weight"]),
         (_with("stranger", torch.ones(1)), ["has", "stranger"]),
@@ -183,10 +186,10 @@ def _with(name, tensor):
         (_with("cc_projection.weight", torch.ones(64, 70)), ["projection"]),
         (_with("model_ema.diffusion_modelinput_blocks000weight", torch.ones(1)), ["has"]),
         (_with("first_stage_model.quant_conv.weight", torch.ones(8, 8, 1, 2)), ["quant_conv", "8 x 8 x 1 x 2"]),
-        (_with("cc_projection.bias", torch.full((64,), torch.nan)), ["cc_projection.bias", "numbers"]),
-        (_with("cc_projection.bias", torch.ones(64, dtype=torch.int64)), ["cc_projection.bias", "numbers"]),
-        (_with("cc_projection.bias", "text"), ["no tensor", "cc_projection.bias"]),
-        (_with("first_stage_model.encoder.down.0.block.0.conv2.weight", torch.ones(7, 7, 3, 3)), ["sizes"]),
+        (_with("cc_projection.bias", torch.full((64,), torch.nan)), ["cc_projection.bias", "floating-point"]),
+        (_with("cc_projection.bias", torch.ones(64, dtype=torch.int64)), ["cc_projection.bias", "floating-point"]),
+        (_with("cc_projection.bias", "text"), ["not a tensor", "cc_projection.bias"]),
+        (_with("first_stage_model.encoder.down.0.block.0.conv2.weight", torch.ones(7, 7, 3, 3)), ["shapes"]),
     ],
 )
 def test_keys_that_do_not_fit_are_named(state, tmp_path, change, phrases):
