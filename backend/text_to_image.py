@@ -154,7 +154,7 @@ def _load_pipeline(folder: Path, device: torch.device) -> DiffusionPipeline:
     return pipeline.to(device)
 
 
-def _sample(pipeline: DiffusionPipeline, prompt: str, seed: int, on_progress: OnProgress) -> Image.Image:
+def _sample(pipeline: Any, prompt: str, seed: int, on_progress: OnProgress) -> Image.Image:
     """One image; ``on_progress`` gets the fraction of the steps that are done."""
     parameters = inspect.signature(pipeline.__call__).parameters
     own = parameters["num_inference_steps"].default, parameters["guidance_scale"].default
@@ -174,7 +174,7 @@ def _sample(pipeline: DiffusionPipeline, prompt: str, seed: int, on_progress: On
     return output.images[0]
 
 
-def _steps_and_guidance(pipeline: DiffusionPipeline) -> tuple[int, float] | None:
+def _steps_and_guidance(pipeline: Any) -> tuple[int, float] | None:
     name = type(pipeline).__name__
     not_distilled = (name == "FluxPipeline" and pipeline.transformer.config.guidance_embeds) or (
         name == "Flux2KleinPipeline" and not pipeline.config.is_distilled

@@ -3,6 +3,9 @@
 They supervise the surface network's depth features: how near the surface is, and how thick the object.
 """
 
+# Triton declares constexpr where a kernel takes a plain value, and no iteration over tl.static_range.
+# pyright: reportArgumentType=false, reportGeneralTypeIssues=false, reportOperatorIssue=false
+
 from __future__ import annotations
 
 import torch

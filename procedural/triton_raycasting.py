@@ -1,5 +1,8 @@
 """Sphere tracing of one ray per lane, in Triton: shared by the renderer and the depth maps."""
 
+# Triton declares constexpr where a kernel takes a plain value, and no iteration over tl.static_range.
+# pyright: reportArgumentType=false, reportGeneralTypeIssues=false, reportOperatorIssue=false
+
 from __future__ import annotations
 
 import triton

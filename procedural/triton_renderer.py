@@ -3,6 +3,9 @@
 One program of the renderer traces one tile of one view.
 """
 
+# Triton declares constexpr where a kernel takes a plain value, and no iteration over tl.static_range.
+# pyright: reportArgumentType=false, reportGeneralTypeIssues=false, reportOperatorIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence

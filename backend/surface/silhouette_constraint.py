@@ -9,6 +9,7 @@ it. So the signed distance is lowered along the former, where it is smallest, an
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -129,8 +130,9 @@ def _remap(image: np.ndarray, positions: np.ndarray) -> np.ndarray:
     (docs/adr/028-bilinear-samplers.md).
     """
     pixels = (positions * len(image) - 0.5).astype(np.float32)
-    samples = [np.zeros(0, np.float32)]
+    samples: list[np.ndarray] = [np.zeros(0, np.float32)]
     for start in range(0, len(pixels), MAX_REMAP_ROWS):
         rows = pixels[start : start + MAX_REMAP_ROWS, None]
-        samples.append(cv2.remap(image, rows, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0])
+        none: Any = None  # OpenCV's declarations do not allow None for the second map, which it does without
+        samples.append(cv2.remap(image, rows, none, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0])
     return np.concatenate(samples)

@@ -22,6 +22,9 @@ fifth digit. The reference's values, against which the tests compare, were compu
 class BatchNorm(nn.Module):
     """Batch normalization of rows (P, C)."""
 
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+
     def __init__(self, channels: int):
         super().__init__()
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))

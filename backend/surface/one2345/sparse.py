@@ -7,6 +7,8 @@ nothing, statistics are over active sites, and downsampling may create sites bey
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -61,15 +63,19 @@ class Block(nn.Module):
         super().__init__()
         self.net = nn.ModuleList([SparseConv3d(inputs, outputs), BatchNorm(outputs)])
 
+    @property
+    def _convolution(self) -> SparseConv3d:
+        return cast(SparseConv3d, self.net[0])
+
     def same(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return self._normalize(self.net[0].same(x), mask)
+        return self._normalize(self._convolution.same(x), mask)
 
     def down(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """``mask``: the active sites of the result."""
-        return self._normalize(self.net[0].down(x), mask)
+        return self._normalize(self._convolution.down(x), mask)
 
     def up(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return self._normalize(self.net[0].up(x, mask.shape), mask)
+        return self._normalize(self._convolution.up(x, mask.shape), mask)
 
     def _normalize(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         normalized = torch.zeros_like(x)

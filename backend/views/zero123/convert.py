@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -231,7 +232,7 @@ def _configs(state: dict, source: Path) -> tuple[dict, dict, dict, int, int]:
     return unet, vae, clip, inputs, outputs
 
 
-def _write_configs(folder: Path, modules: dict[str, nn.Module], uses_source_elevation: bool) -> None:
+def _write_configs(folder: Path, modules: Mapping[str, Any], uses_source_elevation: bool) -> None:
     modules["unet"].save_config(folder / "unet")
     modules["vae"].save_config(folder / "vae")
     modules["image_encoder"].config.save_pretrained(folder / "image_encoder")

@@ -6,9 +6,10 @@ trained for single views is the starting point. View 0 is the input picture, cle
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from diffusers import UNet2DConditionModel
-from torch import nn
 from torch.nn import functional as F
 
 
@@ -20,7 +21,7 @@ class JointSelfAttnProcessor:
         self.views = views
 
     def __call__(
-        self, attn: nn.Module, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor | None = None, **_
+        self, attn: Any, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor | None = None, **_
     ) -> torch.Tensor:
         batch, tokens, channels = hidden_states.shape
         joined = hidden_states.reshape(batch // self.views, self.views * tokens, channels)
@@ -34,9 +35,8 @@ class JointSelfAttnProcessor:
 
 def use_joint_attention(unet: UNet2DConditionModel, views: int) -> None:
     """Let every self-attention of ``unet`` run over all ``views`` pictures of a scene, in place."""
-    unet.set_attn_processor(
-        {
-            name: JointSelfAttnProcessor(views) if name.endswith("attn1.processor") else processor
-            for name, processor in unet.attn_processors.items()
-        }
-    )
+    processors: dict[str, Any] = {
+        name: JointSelfAttnProcessor(views) if name.endswith("attn1.processor") else processor
+        for name, processor in unet.attn_processors.items()
+    }
+    unet.set_attn_processor(processors)

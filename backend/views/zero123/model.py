@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ class SingleTokenAttnProcessor:
     approximation) and every pixel receives the same value."""
 
     def __call__(
-        self, attn: nn.Module, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor, **_
+        self, attn: Any, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor, **_
     ) -> torch.Tensor:
         value = attn.to_out[0](attn.to_v(encoder_hidden_states))
         return value.expand(-1, hidden_states.shape[1], -1)
@@ -56,16 +57,15 @@ class Zero123(nn.Module):
         self.elevation_head = elevation_head
         self.uses_source_elevation = uses_source_elevation
         """Whether the elevation has to be known before the first view."""
-        self.latent_channels: int = vae.config.latent_channels
-        self.latent_size: int = unet.config.sample_size
-        self.image_size: int = self.latent_size * 2 ** (len(vae.config.block_out_channels) - 1)
-        self.scaling_factor: float = vae.config.scaling_factor
-        unet.set_attn_processor(
-            {
-                name: SingleTokenAttnProcessor() if name.endswith("attn2.processor") else processor
-                for name, processor in unet.attn_processors.items()
-            }
-        )
+        self.latent_channels: int = vae.config["latent_channels"]
+        self.latent_size: int = unet.config["sample_size"]
+        self.image_size: int = self.latent_size * 2 ** (len(vae.config["block_out_channels"]) - 1)
+        self.scaling_factor: float = vae.config["scaling_factor"]
+        processors: dict[str, Any] = {
+            name: SingleTokenAttnProcessor() if name.endswith("attn2.processor") else processor
+            for name, processor in unet.attn_processors.items()
+        }
+        unet.set_attn_processor(processors)
 
     @classmethod
     def load(
@@ -81,8 +81,8 @@ class Zero123(nn.Module):
             model.vae.float()
         if model.device.type == "cuda":
             # Not on the CPU: no faster there, and PyTorch's group norm loses four digits in this layout.
-            model.unet.to(memory_format=torch.channels_last)
-            model.vae.to(memory_format=torch.channels_last)
+            for network in (model.unet, model.vae):
+                nn.Module.to(network, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return model
 
     @property
@@ -94,14 +94,16 @@ class Zero123(nn.Module):
 
         The diffusion model works on these times ``scaling_factor``.
         """
-        return self.vae.encode(images.to(self.vae.dtype)).latent_dist.mode().float()
+        return self.vae.encode(images.to(self.vae.dtype), return_dict=False)[0].mode().float()
 
     def encode_condition(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Images (B, 3, H, W) in -1..1 -> condition latent (B, c, h, w) and CLIP embedding (B, D), both float32.
 
         The condition latent is deliberately not scaled and the embedding not normalized: Zero123 was trained so.
         """
-        pixels = clip_pixel_values(images, self.image_encoder.config.image_size)
+        size = self.image_encoder.config.image_size
+        assert isinstance(size, int)
+        pixels = clip_pixel_values(images, size)
         embedding = self.image_encoder(pixel_values=pixels.to(self.image_encoder.dtype)).image_embeds
         return self.encode(images), embedding.float()
 
@@ -134,7 +136,8 @@ class Zero123(nn.Module):
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Scaled latents (B, c, h, w) -> images (B, 3, H, W) float32, about -1..1 and not clamped."""
         latents = latents.float() / self.scaling_factor
-        return self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0].float()
+        scaled: Any = latents.to(self.vae.dtype)
+        return self.vae.decode(scaled, return_dict=False)[0].float()
 
     def elevation(self, embedding: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """CLIP embedding (B, D) -> elevation (B,) in degrees and the log of its variance (B,) in degrees squared.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -29,9 +30,9 @@ def reference_scheduler(schedule: dict, steps: int) -> DDIMScheduler:
 
     Its stride is rounded down, and of the steps that this gives the noisiest is dropped.
     """
-    scheduler = DDIMScheduler.from_config(schedule, clip_sample=False, set_alpha_to_one=False)
+    scheduler = cast(DDIMScheduler, DDIMScheduler.from_config(schedule, clip_sample=False, set_alpha_to_one=False))
     scheduler.set_timesteps(steps)
-    count = scheduler.config.num_train_timesteps
+    count = scheduler.config["num_train_timesteps"]
     scheduler.timesteps = torch.arange(1, count + 1, count // steps).flip(0)[1:]
     return scheduler
 
@@ -41,6 +42,7 @@ def fast_scheduler(schedule: dict, steps: int) -> DPMSolverMultistepScheduler:
     scheduler = DPMSolverMultistepScheduler.from_config(
         schedule, solver_order=2, algorithm_type="dpmsolver++", timestep_spacing="trailing", final_sigmas_type="zero"
     )
+    scheduler = cast(DPMSolverMultistepScheduler, scheduler)
     scheduler.set_timesteps(steps)
     return scheduler
 
