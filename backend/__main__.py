@@ -13,6 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - older ones get this sentence ins
 
 import argparse
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from .weights import commands as weights
 
 _log = logging.getLogger(__name__)
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; the exit status: 0 success, 1 with one sentence on what the user can do, 130 interrupted."""
@@ -38,8 +42,8 @@ def main(arguments: Sequence[str]) -> int:
             return run_inside("backend", arguments)
         return flags.run(flags)
     except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        return 130
+        print("\nInterrupted.", file=sys.stderr, flush=True)
+        return INTERRUPTED
     except Exception as error:
         _log.exception("%s failed", flags.command)
         user_error = to_user_error(error, log)
@@ -129,4 +133,9 @@ def _doctor(flags: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    if status == INTERRUPTED:
+        # Python would end by SIGINT instead, had the interrupt passed through code that a library runs with exec().
+        logging.shutdown()
+        os._exit(status)
+    sys.exit(status)

@@ -58,13 +58,19 @@ def run(host: list[str], script: Path, *arguments: object, profile: Path) -> sub
 
 
 @pytest.fixture(scope="session")
-def package() -> Path:
+def package(made_once) -> Path:
     """The extension's zip, built and validated by Blender's own tool."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "wheels" / "build.py")], capture_output=True, text=True, timeout=TIMEOUT
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return ROOT / done.stdout.splitlines()[-1].rpartition(":")[0]
+
+    def build(folder: Path) -> None:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "wheels" / "build.py")], capture_output=True, text=True, timeout=TIMEOUT
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        folder.mkdir()
+        shutil.copy(ROOT / done.stdout.splitlines()[-1].rpartition(":")[0], folder)
+
+    (package,) = made_once("package", build).glob("*.zip")
+    return package
 
 
 def test_package_holds_what_runs_and_nothing_else(package):
