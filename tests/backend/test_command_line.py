@@ -115,7 +115,7 @@ def test_mistakes_are_one_sentence_each(weights, working_folder, capsys):
         (["disc.png", "-o", "disc.obj"], "does not end in .glb"),
         (["disc.png", "-o", "nowhere/disc.glb"], "There is no folder"),
         (["disc.png", "--faces", "3"], "between 500 and 200000"),
-        (["disc.png", "--weights", "none"], "no weights"),
+        (["disc.png", "--weights", "none"], "No weights named “none”"),
     ):
         assert main(["mesh", *arguments]) == 1
         captured = capsys.readouterr()
