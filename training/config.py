@@ -20,6 +20,8 @@ class JointViewsConfig:
     """Name of the run; all random numbers follow from it and the step."""
     initial_weights: str
     """"starter", or a folder of view weights."""
+    transformer_layers: int
+    """Transformer blocks in each of the UNet's transformers; those that the initial weights lack start as identity."""
     steps: int
     """Length of the learning rate's schedule."""
     warmup_steps: int
@@ -41,6 +43,12 @@ class JointViewsConfig:
     realistic_weight: float
     plan_share: float
     """Share of scenes seen from the fixed plan of cameras; the rest are seen from random ones."""
+    tone_share: float
+    """Share of scenes with changed tones (``input_augmentation``)."""
+    degraded_share: float
+    """Share of inputs that look cut out of a photograph badly."""
+    lens_share: float
+    """Share of objects of packs whose input was taken with another lens."""
     scene_reuse: float
     """Average number of times that a scene is sampled before a new one replaces it."""
     scenes_per_chunk: int

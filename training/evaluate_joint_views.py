@@ -32,9 +32,8 @@ from procedural.sampling import FAMILIES, HELD_OUT_FAMILIES, sample, sample_pose
 from procedural.schema import IDENTITY_TRANSFORM
 from procedural.triton_renderer import from_numpy
 from training.cameras import camera_matrices, plan_cameras
-from training.checkpoint import load_checkpoint
 from training.evaluate_surface import GRID, SAMPLES, surface_points
-from training.joint_diffusion import JointDenoiser
+from training.joint_model import load_joint_model
 from training.joint_sampling import generate_joint_views
 from training.mesh_rasterizer import MeshBatch, render_depths, render_meshes
 from training.object_library import ObjectLibrary
@@ -206,12 +205,10 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    checkpoint = load_checkpoint(args.checkpoint)
     with multiprocessing.get_context("fork").Pool() as workers:  # before this process touches the GPU
         network = load(STARTER_WEIGHTS / "surface", args.device)
         shipped = Zero123.load(STARTER_WEIGHTS / "view", args.device)
-        joint = Zero123.load(STARTER_WEIGHTS / "view", args.device)
-        JointDenoiser(joint).load_state_dict(checkpoint.averaged, strict=False)
+        joint = load_joint_model(args.checkpoint, args.device)
         groups = procedural_groups(shipped.image_size, network.half_side, workers, args.device)
         if args.objects:
             library = ObjectLibrary.from_packs(args.objects, args.device, test=True)

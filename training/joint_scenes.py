@@ -10,6 +10,7 @@ import torch
 
 from training.cameras import camera_matrices, sample_cameras
 from training.config import JointViewsConfig, derive_seed
+from training.input_augmentation import change_lens, change_tones, degrade_cutouts, reframe
 from training.mesh_rasterizer import render_meshes
 from training.object_library import ObjectLibrary
 from training.pool import as_input, placed_scenes
@@ -46,8 +47,10 @@ class JointScenes:
     def next_chunk(self, encode: Encode) -> dict[str, torch.Tensor]:
         """Random scenes: ``picture`` (N, S, S, 3) uint8 of the input, ``latents`` (N, V, c, h, w) float16, ``angles``
         (N, V, 2) elevation and azimuth in degrees, ``is_object`` (N,) bool."""
-        pictures, angles, is_object = self._render_objects() if self._use_objects() else self._render_procedural()
-        pictures = pictures[..., :3]
+        rendered, angles, is_object = self._render_objects() if self._use_objects() else self._render_procedural()
+        rendered = change_tones(rendered, self._config.tone_share, self._rng)
+        pictures = rendered[..., :3].clone()
+        pictures[:, 0] = degrade_cutouts(rendered[:, 0], self._config.degraded_share, self._rng)
         with torch.no_grad():
             latents = encode(as_input(pictures.flatten(0, 1))).unflatten(0, pictures.shape[:2])
         return {
@@ -67,7 +70,11 @@ class JointScenes:
         assert self._library is not None
         meshes, elevation = self._library.sample(self._config.scenes_per_chunk, self._rng)
         angles = sample_cameras(elevation, self._config.plan_share, self._rng)
-        return render_meshes(meshes, self._cameras(angles), self._size), angles, True
+        cameras = self._cameras(angles)
+        cameras[:, 0], changed = change_lens(cameras[:, 0], self._config.lens_share, self._rng)
+        pictures = render_meshes(meshes, cameras, self._size)
+        pictures[:, 0] = torch.where(changed.view(-1, 1, 1, 1), reframe(pictures[:, 0]), pictures[:, 0])
+        return pictures, angles, True
 
     def _render_procedural(self) -> tuple[torch.Tensor, Angles, bool]:
         scenes, elevation = next(self._procedural)

@@ -17,8 +17,6 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from backend.paths import STARTER_WEIGHTS
-from backend.views.zero123.joint_attention import use_joint_attention
 from backend.views.zero123.model import Zero123
 from training.cameras import VIEWS
 from training.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
@@ -26,6 +24,7 @@ from training.config import JointViewsConfig, derive_seed, load_config
 from training.distributed import ProcessGroup, all_ranks_true, init_distributed, mean_over_ranks, process_group
 from training.group_norm import fuse
 from training.joint_diffusion import JointDenoiser, JointObjective
+from training.joint_model import initial_model
 from training.joint_scenes import Encode, JointScenes, fill, scenes_for_run
 from training.mixed_precision import MasterWeights, lr_factor
 from training.object_library import ObjectLibrary
@@ -51,7 +50,9 @@ def main() -> None:
     group = process_group()
     config = load_config(args.config, args.set)
     checkpoint = load_checkpoint(args.out) if has_checkpoint(args.out) else None
-    model = load_model(config.initial_weights)
+    model = initial_model(config)
+    model.train().requires_grad_(True)
+    model.vae.requires_grad_(False)
     library = None
     if args.objects:
         library = ObjectLibrary.from_packs(args.objects, group.device, realistic_weight=config.realistic_weight)
@@ -64,15 +65,6 @@ def main() -> None:
     train(model.to(group.device), config, checkpoint, scenes, group, log, args.out, deadline)
     if group.world_size > 1:
         dist.destroy_process_group()
-
-
-def load_model(weights: str) -> Zero123:
-    """The view model in a folder (or "starter") with joint attention; all but the VAE is trainable."""
-    model = Zero123.load(STARTER_WEIGHTS / "view" if weights == "starter" else weights)
-    model.train().requires_grad_(True)
-    model.vae.requires_grad_(False)
-    use_joint_attention(model.unet, VIEWS)
-    return model
 
 
 def train(

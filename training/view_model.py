@@ -78,7 +78,7 @@ def _write_json(path: Path, value: dict) -> None:
 def save(model: Zero123, folder: Path, quantize: bool) -> None:
     """Write the folder that ``Zero123.load`` reads; ``quantize`` stores matrices as int8, else as float16."""
     parts = {
-        "unet": (model.unet, "diffusion_pytorch_model.safetensors", {"_class_name": "UNet2DConditionModel", **UNET}),
+        "unet": (model.unet, "diffusion_pytorch_model.safetensors", _unet_config(model)),
         "vae": (model.vae, "diffusion_pytorch_model.safetensors", {"_class_name": "AutoencoderKL", **VAE}),
         "image_encoder": (model.image_encoder, "model.safetensors", TOWER),
         "clip_camera_projection": (model.projection, "diffusion_pytorch_model.safetensors", None),
@@ -90,6 +90,11 @@ def save(model: Zero123, folder: Path, quantize: bool) -> None:
     write_tensors(folder / "elevation.safetensors", _halved(model.elevation_head), False)
     _write_json(folder / "view.json", {"elevation_head": ELEVATION_WIDTHS})
     _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULE)
+
+
+def _unet_config(model: Zero123) -> dict:
+    layers = {"transformer_layers_per_block": model.unet.config["transformer_layers_per_block"]}
+    return {"_class_name": "UNet2DConditionModel", **UNET, **layers}
 
 
 def _halved(module: nn.Module) -> dict[str, torch.Tensor]:
