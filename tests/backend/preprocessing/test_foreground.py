@@ -20,8 +20,9 @@ DATA = TEST_DATA / "foreground"
 
 
 @pytest.fixture(autouse=True)
-def no_rembg(monkeypatch, tmp_path):
+def no_model(monkeypatch, tmp_path):
     monkeypatch.setenv("U2NET_HOME", str(tmp_path))
+    monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path / "home"))
 
 
 def mug(height, width, color, center=(0.5, 0.5), scale=0.3):
