@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,9 @@ from .options import Options
 from .pipeline import RECONSTRUCT, Pipeline, Reconstruction
 from .progress import ProgressListener, ProgressTracker, ignore_progress
 from .types import Views
+
+ImageSource = Path | str | Image.Image | np.ndarray
+"""A file, a Pillow image, or an array."""
 
 
 class ImageToMesh:
@@ -50,8 +54,9 @@ class ImageToMesh:
 
     def __call__(
         self,
-        image: Path | str | Image.Image | np.ndarray,
+        image: ImageSource,
         *,
+        views: Mapping[str, ImageSource] | None = None,
         quality: str = "auto",
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
@@ -66,6 +71,8 @@ class ImageToMesh:
 
         image: a file, a Pillow image, or an array (H, W, 3 or 4) of uint8 or of floats 0..1. A useful alpha channel
         marks the object, else its outline is estimated.
+        views: further images of the same object, by the side they show it from: ``right``, ``back``, ``left``, ``top``,
+        or degrees around it and above its horizon, such as ``"135"`` or ``"135,20"``.
         num_inference_steps, guidance_scale: of the view model's sampler; None: what ``quality`` (``fast``,
         ``standard``, ``high``; ``auto`` depends on the device) means.
         elevation: degrees of the camera above the object's horizon, -30..75; None: estimated.
@@ -91,14 +98,20 @@ class ImageToMesh:
                     ErrorCode.BAD_OPTION,
                     f"num_inference_steps must be a whole number from 1 to 1000, but is {num_inference_steps!r}.",
                 )
-            config = replace(config, num_inference_steps=num_inference_steps)
+            config = replace(
+                config, num_inference_steps=num_inference_steps, joint_num_inference_steps=num_inference_steps
+            )
         if guidance_scale is not None:
-            config = replace(config, guidance_scale=float(guidance_scale))
+            scale = float(guidance_scale)
+            config = replace(config, guidance_scale=scale, joint_guidance_scale=scale)
         if generator is not None:
             seed = generator.initial_seed() if isinstance(generator, torch.Generator) else int(generator)
             config = replace(config, seed=seed)
         tracker = ProgressTracker(RECONSTRUCT, listener)
-        return ImageToMeshOutput(self._pipeline.reconstruct(load_image(image), self._weights, config, tracker))
+        given = {side: load_image(other) for side, other in (views or {}).items()}
+        return ImageToMeshOutput(
+            self._pipeline.reconstruct(load_image(image), self._weights, config, tracker, given=given)
+        )
 
 
 class ImageToMeshOutput:

@@ -22,9 +22,22 @@ NEIGHBORS = ((-10.0, 0.0), (10.0, 0.0), (0.0, -10.0), (0.0, 10.0))
 """Stage-2 views around each stage-1 view: (polar change, azimuth change) in degrees."""
 
 
+ABOVE_ELEVATION = 80.0
+"""Elevation in degrees of the view from above, which only the joint plan has."""
+
+
 def second_ring(polar: float) -> tuple[tuple[str, float, float], ...]:
     """The second ring of stage-1 views for an input camera at ``polar`` degrees."""
     return LOWER_RING if polar <= LOWER_RING_UP_TO else UPPER_RING
+
+
+def joint_plan(elevation: float) -> tuple[tuple[str, float, float], ...]:
+    """The views that are generated together for an input camera at ``elevation`` degrees: (name, elevation, azimuth).
+
+    Both rings and a view from above, which takes the place of the one that would repeat the input.
+    """
+    rings = (*FIRST_RING[1:], *second_ring(90 - elevation))
+    return (("above", ABOVE_ELEVATION, 0.0), *((name, elevation - polar, azimuth) for name, polar, azimuth in rings))
 
 
 def camera_to_world(polar, azimuth, radius: float = RADIUS) -> np.ndarray:

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from .options import QUALITY_PRESETS, REFERENCE_PRESET, Options
 
+JOINT_GUIDANCE_SCALE = 2.0
+"""Best of those measured (docs/experiments.md), for any number of steps."""
+
 
 class Scheduler(StrEnum):
     """How the view model's noise is removed."""
@@ -49,8 +52,12 @@ class ReconstructionConfig:
     """Scheduler steps of a stage-1 view; a stage-2 view takes two thirds of them."""
     guidance_scale: float
     """Scale of the classifier-free guidance; 1 turns it off."""
+    joint_num_inference_steps: int
+    """Scheduler steps of a model that samples all views together, which needs fewer."""
+    joint_guidance_scale: float
+    """The same for such a model."""
     num_views: int
-    """Generated views given to the surface network: 8 (stage 1 only) or 40 (with every view's four neighbors)."""
+    """Views that are sampled on their own: 8 (stage 1 only) or 40 (with every view's four neighbors)."""
     scheduler: Scheduler
     quantize_views: bool
     """Whether generated views are cut off to 8 bits before anything uses them."""
@@ -81,6 +88,8 @@ def resolve_options(options: Options, device: str) -> ReconstructionConfig:
         limit_input_size=reference,
         num_inference_steps=preset.num_inference_steps,
         guidance_scale=preset.guidance_scale,
+        joint_num_inference_steps=preset.joint_num_inference_steps,
+        joint_guidance_scale=JOINT_GUIDANCE_SCALE,
         num_views=preset.num_views,
         scheduler=Scheduler.DDIM if reference else Scheduler.DPM_SOLVER,
         quantize_views=reference,

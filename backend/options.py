@@ -20,19 +20,21 @@ class QualityPreset:
     """Scheduler steps of a stage-1 view; a stage-2 view takes two thirds of them."""
     guidance_scale: float
     """Scale of the classifier-free guidance."""
+    joint_num_inference_steps: int
+    """Scheduler steps of a model that samples all views together."""
     num_views: int
-    """Generated views given to the surface network: 8 (stage 1 only) or 40 (with every view's four neighbors)."""
+    """Views that are sampled on their own: 8 (stage 1 only) or 40 (with every view's four neighbors)."""
     resolution: int
     """Cells along one side of the grid from which the mesh is extracted."""
 
 
 QUALITY_PRESETS = {
-    "fast": QualityPreset(num_inference_steps=12, guidance_scale=3.0, num_views=8, resolution=128),
-    "standard": QualityPreset(num_inference_steps=25, guidance_scale=3.0, num_views=40, resolution=192),
-    "high": QualityPreset(num_inference_steps=50, guidance_scale=3.0, num_views=40, resolution=256),
+    "fast": QualityPreset(12, 3.0, joint_num_inference_steps=4, num_views=8, resolution=128),
+    "standard": QualityPreset(25, 3.0, joint_num_inference_steps=8, num_views=40, resolution=192),
+    "high": QualityPreset(50, 3.0, joint_num_inference_steps=12, num_views=40, resolution=256),
 }
 """20 to 25 steps of DPM-Solver++ look like 50 of DDIM."""
-REFERENCE_PRESET = QualityPreset(num_inference_steps=75, guidance_scale=3.0, num_views=40, resolution=255)
+REFERENCE_PRESET = QualityPreset(75, 3.0, joint_num_inference_steps=12, num_views=40, resolution=255)
 """One-2-3-45 as released: its 75 and 50 steps of DDIM (76 and 49 in effect), 32 neighbors, 256^3 grid points."""
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -26,8 +27,9 @@ from .options import Options
 from .preprocessing import foreground
 from .progress import ProgressListener, ProgressTracker
 from .rendering.turntable import turntable
-from .types import Cutout, Elevation, Field, SurfaceModel, TexturedMesh, ViewModel, Views
+from .types import Cutout, Elevation, Field, GivenView, SurfaceModel, TexturedMesh, ViewModel, Views
 from .version import VERSION
+from .views.given import parse_side
 from .views.loading import load_view_model
 from .weights.resolve import resolve_components
 
@@ -126,22 +128,27 @@ class Pipeline:
         config: ReconstructionConfig,
         tracker: ProgressTracker,
         write_preview: Callable[[Views], Path | None] = lambda views: None,
+        given: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> Reconstruction:
         """An image (H, W, 4) of ``load_image`` -> a textured mesh, in memory.
 
-        ``tracker`` has the stages of ``RECONSTRUCT``. ``write_preview`` receives the views as soon as there are any and
-        returns an image file to show. Raises UserError and ``Cancelled``.
+        ``given``: further images of the object, by the side they show it from (``views.given.parse_side``). ``tracker``
+        has the stages of ``RECONSTRUCT``. ``write_preview`` receives the views as soon as there are any and returns an
+        image file to show. Raises UserError and ``Cancelled``.
         """
         with tracker.stage("picture", "Cutting out the object"):
             if config.limit_input_size:
                 image = foreground.shrink_to_reference_size(image)
             cutout = foreground.cut_out(image)
+            given_views = [
+                GivenView(side, foreground.cut_out(other), *parse_side(side)) for side, other in given.items()
+            ]
         with tracker.stage("load", "Loading the networks"):
             networks = self.load(weights, torch.device(config.device))
         config = replace(config, num_views=networks.surface.required_views or config.num_views)
         with tracker.stage("views", "Generating views"):
             estimate = partial(self._estimate_elevation, config)
-            views, elevation = networks.views.sample_views(cutout, estimate, config, tracker.update)
+            views, elevation = networks.views.sample_views(cutout, given_views, estimate, config, tracker.update)
             if not np.isfinite(views.images).all():
                 raise UserError(
                     ErrorCode.BROKEN_VIEWS,

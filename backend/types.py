@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,19 @@ class Cutout:
 
 
 @dataclass(frozen=True)
+class GivenView:
+    """A further picture of the object, from another side."""
+
+    name: str
+    """``back``, ``left``, ... or any other that is no name of a generated view."""
+    cutout: Cutout
+    azimuth: float
+    """Degrees around the object from the input camera's position: 90 is to its right, 180 behind the object."""
+    elevation: float | None
+    """Degrees of its camera above the object's horizon; None: as high as the input camera."""
+
+
+@dataclass(frozen=True)
 class Views:
     """Posed images of one object on white; index 0 is the input image itself."""
 
@@ -35,7 +48,7 @@ class Views:
     camera_to_world: np.ndarray
     """(N, 4, 4) float32, OpenGL axes."""
     names: tuple[str, ...]
-    """``input``, then ``0`` .. ``11`` (stage 1) and ``0_0`` .. (stage 2)."""
+    """``input``, the names of given views, ``above``, ``0`` .. ``11`` (the rings) and ``0_0`` .. (their neighbors)."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +81,12 @@ class ViewModel(Protocol):
     def sample_views(
         self,
         cutout: Cutout,
+        given: Sequence[GivenView],
         estimate_elevation: ElevationEstimator,
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress,
     ) -> tuple[Views, Elevation]:
-        """The input image and ``config.num_views`` generated views around the object, and the elevation used for them.
+        """The input image, the given views and generated ones around the object, and the elevation used for them.
 
         callback_on_step_end: called after every sampler step with the fraction of all steps that is done; may raise
         ``Cancelled``. Raises UserError (``needs_elevation``) where the weights need an elevation and none is given.

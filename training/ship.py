@@ -14,25 +14,29 @@ from backend.paths import STARTER_WEIGHTS
 from backend.surface import load
 from backend.views.zero123.model import Zero123
 from training import surface_model, view_model
+from training.checkpoint import has_checkpoint
+from training.joint_model import load_joint_model
 
-LIMIT = 20 * 2**20
+LIMIT = 26 * 2**20
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--views", help="folder that training.views wrote")
+    parser.add_argument("--views", type=Path, help="checkpoint of training.joint_views, or folder of training.views")
     parser.add_argument("--surface", help="folder that training.surface wrote")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         shutil.copytree(STARTER_WEIGHTS, place, dirs_exist_ok=True)
         if args.views:
-            view_model.save(Zero123.load(args.views), place / "view", quantize=True)
+            joint = has_checkpoint(args.views)
+            model = load_joint_model(args.views) if joint else Zero123.load(args.views)
+            view_model.save(model, place / "view", quantize=True, joint=joint)
         if args.surface:
             surface_model.save(load(args.surface), place / "surface", quantize=True)
         size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
         if size > LIMIT:
-            raise SystemExit(f"These weights take {size / 2**20:.2f} MiB, and 20 are allowed: nothing was shipped.")
+            raise SystemExit(f"These weights take {size / 2**20:.2f} MiB, and {LIMIT >> 20} are allowed: nothing was shipped.")
         shutil.copytree(place, STARTER_WEIGHTS, dirs_exist_ok=True)
     print(f"{STARTER_WEIGHTS}: {size / 2**20:.2f} MiB")
 

@@ -12,6 +12,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from backend.io.tensors import write_tensors
 from backend.views.zero123.conditioning import build_elevation_head
+from backend.views.loading import VIEW_PLAN
 from backend.views.zero123.model import Zero123
 
 SIZE = 128
@@ -75,8 +76,11 @@ def _write_json(path: Path, value: dict) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def save(model: Zero123, folder: Path, quantize: bool) -> None:
-    """Write the folder that ``Zero123.load`` reads; ``quantize`` stores matrices as int8, else as float16."""
+def save(model: Zero123, folder: Path, quantize: bool, joint: bool = False) -> None:
+    """Write the folder that ``Zero123.load`` reads; ``quantize`` stores matrices as int8, else as float16.
+
+    ``joint``: the folder says that all views are sampled together.
+    """
     parts = {
         "unet": (model.unet, "diffusion_pytorch_model.safetensors", _unet_config(model)),
         "vae": (model.vae, "diffusion_pytorch_model.safetensors", {"_class_name": "AutoencoderKL", **VAE}),
@@ -88,7 +92,8 @@ def save(model: Zero123, folder: Path, quantize: bool) -> None:
         if config:
             _write_json(folder / name / "config.json", config)
     write_tensors(folder / "elevation.safetensors", _halved(model.elevation_head), False)
-    _write_json(folder / "view.json", {"elevation_head": ELEVATION_WIDTHS})
+    kind = {"kind": "joint", "view_plan": VIEW_PLAN} if joint else {}
+    _write_json(folder / "view.json", {**kind, "elevation_head": ELEVATION_WIDTHS})
     _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULE)
 
 
@@ -98,4 +103,10 @@ def _unet_config(model: Zero123) -> dict:
 
 
 def _halved(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: tensor.half() for name, tensor in module.state_dict().items() if tensor.is_floating_point()}
+    """The weights as float16; zeros for queries and keys of cross-attention to a single token, which change nothing and
+    would be kept as they were initialized."""
+    return {
+        name: torch.zeros_like(tensor.half()) if ".attn2.to_q." in name or ".attn2.to_k." in name else tensor.half()
+        for name, tensor in module.state_dict().items()
+        if tensor.is_floating_point()
+    }

@@ -17,7 +17,8 @@ from ..config import ReconstructionConfig, Scheduler
 from ..errors import ErrorCode, UserError
 from ..preprocessing.foreground import composite_on_white, resize_alpha
 from ..progress import OnProgress, ignore_progress
-from ..types import Cutout, Elevation, ElevationEstimator, Views
+from ..types import Cutout, Elevation, ElevationEstimator, GivenView, Views
+from .given import align_with_input, insert_after_input
 from .zero123.masks import masks_from_white_background
 from .zero123.model import Zero123
 from .zero123.sampler import sample
@@ -32,11 +33,15 @@ class IndependentViewModel:
     def sample_views(
         self,
         cutout: Cutout,
+        given: Sequence[GivenView],
         estimate_elevation: ElevationEstimator,
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress = ignore_progress,
     ) -> tuple[Views, Elevation]:
-        """See ``ViewModel``. The elevation is known after the first ring and decides where the second one lies."""
+        """See ``ViewModel``. The elevation is known after the first ring and decides where the second one lies.
+
+        Given views are seen by the surface network only: these weights sample every view from one image.
+        """
         if self.model.uses_source_elevation and config.elevation is None:
             raise UserError(
                 ErrorCode.NEEDS_ELEVATION,
@@ -50,7 +55,8 @@ class IndependentViewModel:
         sampler.add_ring(camera.second_ring(90 - elevation.degrees))
         if config.num_views == 40:
             sampler.add_neighbors(sampler.stage_1)
-        return sampler.to_views(elevation), elevation
+        aligned = [align_with_input(view, cutout, self.model.image_size, elevation.degrees) for view in given]
+        return insert_after_input(sampler.to_views(elevation), given, aligned), elevation
 
 
 class ViewSampler:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -11,10 +12,13 @@ import torch
 from ..errors import ErrorCode, UserError
 from ..types import ViewModel
 from .independent import IndependentViewModel
+from .joint import JointViewModel
 from .zero123.model import Zero123
 
-INDEPENDENT = "independent"
-"""Kind of the weights that sample each view on its own; the one that a folder without a kind is of."""
+KINDS: dict[str, Callable[[Zero123], ViewModel]] = {"independent": IndependentViewModel, "joint": JointViewModel}
+"""What a folder's ``kind`` may be; one without a kind is independent."""
+VIEW_PLAN = "rings and above"
+"""Name of ``camera.joint_plan``, which a folder of joint weights says it was trained for."""
 
 
 def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype) -> ViewModel:
@@ -22,11 +26,12 @@ def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype) -> V
     content = None
     with contextlib.suppress(OSError, ValueError):  # Zero123.load says what is wrong with it
         content = json.loads((folder / "view.json").read_text(encoding="utf-8"))
-    kind = content.get("kind", INDEPENDENT) if isinstance(content, dict) else INDEPENDENT
-    if kind != INDEPENDENT:
+    settings = content if isinstance(content, dict) else {}
+    kind = settings.get("kind", "independent")
+    if not isinstance(kind, str) or kind not in KINDS or settings.get("view_plan", VIEW_PLAN) != VIEW_PLAN:
         raise UserError(
             ErrorCode.WEIGHTS_UNKNOWN,
             f"The view weights in {folder} are of the kind “{kind}”, which this version does not know: update Image to "
             "Mesh, or choose other weights.",
         )
-    return IndependentViewModel(Zero123.load(folder, device, dtype))
+    return KINDS[kind](Zero123.load(folder, device, dtype))

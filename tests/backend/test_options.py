@@ -10,7 +10,7 @@ import pytest
 
 from backend.config import ElevationMethod, ReconstructionConfig, Scheduler, TextureSource, resolve_options
 from backend.errors import UserError
-from backend.options import QUALITY_PRESETS, Options, add_flags, from_flags
+from backend.options import QUALITY_PRESETS, Options, QualityPreset, add_flags, from_flags
 
 
 def _parsed(*flags: str) -> Options:
@@ -82,7 +82,8 @@ def test_flags_make_the_same_options():
 
 
 def _preset(config: ReconstructionConfig) -> tuple:
-    return config.num_inference_steps, config.guidance_scale, config.num_views, config.resolution
+    names = (field.name for field in fields(QualityPreset))
+    return tuple(getattr(config, name) for name in names)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_auto_quality_follows_the_device(quality, device, expected):
 def test_reference_mode_is_a_bare_flag_and_replaces_the_quality():
     assert not _parsed().reference_mode and _parsed("--reference-mode").reference_mode
     config = resolve_options(_parsed("--reference-mode", "--quality", "fast", "--seed", "7"), "cpu")
-    assert _preset(config) == (75, 3.0, 40, 255) and config.seed == 7
+    assert _preset(config) == (75, 3.0, 12, 40, 255) and config.seed == 7
 
 
 def test_reference_mode_decides_everything_that_the_reference_does_differently():

@@ -1,0 +1,96 @@
+"""Further pictures of the object: from which side they are, and their scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .. import camera
+from ..errors import ErrorCode, UserError
+from ..preprocessing.foreground import composite_on_white, resize_alpha
+from ..types import Cutout, GivenView, Views
+
+SIDES = {"right": (90.0, None), "back": (180.0, None), "left": (270.0, None), "top": (0.0, camera.ABOVE_ELEVATION)}
+"""Names of sides: azimuth and elevation in degrees; None: as high as the input camera. Sides are named as in Blender,
+where the right view looks at the side that is on the right in the front view."""
+STEEP = 30.0
+"""Where a view is this many degrees higher or lower than the input, heights in the two pictures differ."""
+VISIBLE = 0.5
+"""Coverage of a pixel from which on it belongs to the object."""
+
+
+@dataclass(frozen=True)
+class AlignedView:
+    """A given view as the view model takes it."""
+
+    image: np.ndarray
+    """(S, S, 3) float32 0..1, on white."""
+    mask: np.ndarray
+    """(S, S) float32, 1 on the object."""
+    angles: tuple[float, float]
+    """Elevation and azimuth in degrees."""
+
+
+def parse_side(text: str) -> tuple[float, float | None]:
+    """A key of ``SIDES``, an azimuth ("135") or azimuth and elevation ("135,20") -> azimuth and elevation in degrees.
+
+    Raises UserError (``bad_option``).
+    """
+    if text in SIDES:
+        return SIDES[text]
+    first, _, second = text.partition(",")
+    try:
+        azimuth, elevation = float(first), float(second) if second else None
+    except ValueError:
+        azimuth, elevation = math.nan, None
+    if not -360 <= azimuth <= 360 or not (elevation is None or -90 <= elevation <= 90):
+        raise UserError(
+            ErrorCode.BAD_OPTION,
+            f"“{text}” is no side of the object: use {', '.join(SIDES)}, or degrees around it, such as 135, and above "
+            "its horizon, such as 135,20.",
+        )
+    return azimuth, elevation
+
+
+def insert_after_input(views: Views, given: Sequence[GivenView], aligned: Sequence[AlignedView]) -> Views:
+    """``views`` with the given ones after the input image."""
+    if not given:
+        return views
+    elevations, azimuths = np.transpose([view.angles for view in aligned])
+    poses = camera.camera_to_world(90 - elevations, azimuths)
+    return Views(
+        np.concatenate([views.images[:1], np.stack([view.image for view in aligned]), views.images[1:]]),
+        np.concatenate([views.masks[:1], np.stack([view.mask for view in aligned]), views.masks[1:]]),
+        np.concatenate([views.camera_to_world[:1], poses, views.camera_to_world[1:]]),
+        (views.names[0], *(view.name for view in given), *views.names[1:]),
+    )
+
+
+def align_with_input(view: GivenView, cutout: Cutout, size: int, elevation: float) -> AlignedView:
+    """The given view at the input's scale, ``size`` pixels a side; ``elevation`` is the input camera's in degrees.
+
+    Every cutout fills its own frame, but cameras around one object see it at one size: from the side it is as high as
+    in the input image, from above as wide. Its center stays the center of what is seen.
+    """
+    degrees = elevation if view.elevation is None else view.elevation
+    image, mask = composite_on_white(view.cutout, size), resize_alpha(view.cutout, size)
+    own, reference = _extent(mask), _extent(resize_alpha(cutout, size))
+    axis = 0 if abs(degrees - elevation) > STEEP else 1
+    scale = float(np.clip((reference[axis] / max(own[axis], 1)), 0.25, 4.0))
+    scale = min(scale, 0.98 * size / max(own))
+    half = (size - 1) / 2
+    transform = np.array([[scale, 0, half - scale * half], [0, scale, half - scale * half]])
+    flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    image = cv2.warpAffine(image, transform, (size, size), flags=flags, borderValue=(1, 1, 1))
+    mask = cv2.warpAffine(mask, transform, (size, size), flags=flags, borderValue=(0,))
+    return AlignedView(image, mask, (degrees, view.azimuth))
+
+
+def _extent(mask: np.ndarray) -> tuple[int, int]:
+    """Width and height in pixels of what a mask shows."""
+    visible = mask >= VISIBLE
+    return int(visible.any(0).sum()), int(visible.any(1).sum())

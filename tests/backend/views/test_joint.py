@@ -1,0 +1,161 @@
+"""Joint views: which views are generated, what is given to them, and which weights do it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend import camera
+from backend.config import ReconstructionConfig, resolve_options
+from backend.errors import UserError
+from backend.options import Options
+from backend.types import Cutout, Elevation, GivenView
+from backend.views.given import parse_side
+from backend.views.joint import JointViewModel
+from backend.views.loading import load_view_model
+from backend.views.zero123.joint_sampler import sample_jointly
+from tests.helpers.training_runs import joint_model
+
+ELEVATION = Elevation(20.0, 1.0, "given")
+
+
+def cutout(height: float = 0.75, width: float = 0.75, color: float = 0.5) -> Cutout:
+    """An ellipse that takes these shares of a frame."""
+    rows, columns = np.mgrid[:96, :96] / 95 - 0.5
+    inside = (2 * rows / height) ** 2 + (2 * columns / width) ** 2 < 1
+    image = np.stack([rows + 0.5, columns + 0.5, np.full_like(rows, color), inside], -1).astype(np.float32)
+    return Cutout(image, "alpha", (0.0, 0.0, 96.0))
+
+
+def given(side: str, **shape) -> GivenView:
+    return GivenView(side, cutout(**shape), *parse_side(side))
+
+
+def config(seed: int = 0, reference_mode: bool = False) -> ReconstructionConfig:
+    options = Options(elevation=20.0, seed=seed, reference_mode=reference_mode)
+    return replace(resolve_options(options, "cpu"), joint_num_inference_steps=2)
+
+
+def sample(model, *views: GivenView, elevation: Elevation = ELEVATION, **changes):
+    return JointViewModel(model).sample_views(cutout(), views, lambda predict, near: elevation, config(**changes))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return joint_model().requires_grad_(False).eval()
+
+
+@pytest.fixture
+def folder(weights, tmp_path) -> Path:
+    """Tiny weights that say that they are joint."""
+    shutil.copytree(weights / "view", tmp_path / "view")
+    (tmp_path / "view" / "view.json").write_text(json.dumps({"kind": "joint", "view_plan": "rings and above"}))
+    return tmp_path / "view"
+
+
+@pytest.mark.parametrize("elevation, ring", [(20.0, "4567"), (-10.0, ("8", "9", "10", "11"))])
+def test_the_plan_is_both_rings_and_a_view_from_above(model, elevation, ring):
+    views, used = sample(model, elevation=Elevation(elevation, 1.0, "given"))
+    assert used.degrees == elevation and views.names == ("input", "above", "1", "2", "3", *ring)
+    assert views.images.shape == (9, 16, 16, 3) and views.masks.shape == (9, 16, 16)
+    back, up = (views.camera_to_world[views.names.index(name), :3, 2] for name in ("2", "above"))
+    np.testing.assert_allclose(np.degrees(np.arcsin([back[2], up[2]])), [elevation, 80], atol=1e-3)
+    assert back[1] > 0 > views.camera_to_world[0, 1, 3]
+
+
+def test_views_depend_on_the_seed_and_on_each_other_only(model):
+    first, again, other = (sample(model, seed=seed)[0].images for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first[0], other[0])
+    assert (np.abs(first - other).max((1, 2, 3))[1:] > 0).all()
+
+
+@pytest.mark.parametrize(
+    "sides, replaced",
+    [(["back"], {"2"}), (["left", "right"], {"1", "3"}), (["top"], {"above"}), (["45"], set()), (["170,35"], {"2"})],
+)
+def test_given_views_follow_the_input_and_replace_the_planned_ones_beside_them(model, sides, replaced):
+    plain = sample(model)[0]
+    views = sample(model, *map(given, sides))[0]
+    assert views.names[: 1 + len(sides)] == ("input", *sides)
+    assert set(plain.names) - set(views.names) == replaced
+    kept = [name for name in plain.names[1:] if name in views.names]
+    changed = [np.abs(plain.images[plain.names.index(n)] - views.images[views.names.index(n)]).max() for n in kept]
+    assert min(changed) > 0  # what is given is seen by all
+
+
+def test_given_views_are_drawn_at_the_inputs_scale(model):
+    wide = sample(model, given("back", height=0.25, width=0.75))[0]
+    tall = sample(model, given("top", height=0.75, width=0.375))[0]
+    heights = [(mask > 0.5).any(1).sum() for mask in wide.masks[:2]]
+    widths = [(mask > 0.5).any(0).sum() for mask in tall.masks[:2]]
+    # As high as the input; but nothing is cut off by the frame, which limits the wide one.
+    assert heights[0] == 12 and heights[1] == pytest.approx(16 * 0.98 / 3, abs=1)
+    assert widths[0] == 12 and widths[1] == pytest.approx(16 * 0.98 / 2, abs=1)
+    smaller = sample(model, given("left", height=0.9, width=0.3))[0]
+    assert (smaller.masks[1] > 0.5).any(1).sum() == pytest.approx(12, abs=1)
+
+
+@pytest.mark.parametrize("text", ["behind", "", "400", "1,2,3", "10,100", "nan", "inf", "1,nan"])
+def test_sides_that_mean_nothing_are_refused(text):
+    with pytest.raises(UserError, match="no side of the object"):
+        parse_side(text)
+
+
+def test_too_many_given_views_are_refused(model):
+    with pytest.raises(UserError, match="At most 3 more views"):
+        sample(model, *map(given, ["back", "left", "right", "top"]))
+
+
+def test_reference_mode_is_refused(model):
+    with pytest.raises(UserError, match="choose other weights"):
+        sample(model, reference_mode=True)
+
+
+def test_elevation_is_predicted_or_asked_for(model):
+    estimates = []
+
+    def estimate(predict, sample_neighbors):
+        estimates.append(predict())
+        return Elevation(estimates[0][0], 0.5, "predicted")
+
+    views, elevation = JointViewModel(model).sample_views(cutout(), (), estimate, config())
+    assert elevation.degrees == estimates[0][0] and estimates[0][1] > 0 and len(views.names) == 9
+    with pytest.raises(UserError, match="set it"):
+        JointViewModel(model).sample_views(cutout(), (), lambda predict, near: near(), config())
+
+
+def test_views_that_are_not_given_see_clean_ones_and_progress_is_reported(model):
+    torch.manual_seed(0)
+    pictures, angles = torch.rand(2, 2, 3, 16, 16) * 2 - 1, torch.rand(2, 4, 2) * 30
+    noise, fractions = torch.randn(2, 2, 4, 4, 4), []
+    views = sample_jointly(model, pictures, angles, noise, 3, 2.0, fractions.append)
+    assert views.shape == (2, 2, 3, 16, 16) and fractions == pytest.approx([1 / 3, 2 / 3, 1])
+    alone = sample_jointly(model, pictures[:1], angles[:1], noise[:1], 3, 2.0)
+    torch.testing.assert_close(views[:1], alone, atol=1e-4, rtol=1e-4)  # scenes of a batch do not see each other
+    pictures[0, 1] = -pictures[0, 1]
+    assert (sample_jointly(model, pictures, angles, noise, 3, 2.0) - views)[0].abs().max() > 1e-3
+
+
+def test_a_folder_says_that_it_is_joint(folder):
+    assert isinstance(load_view_model(folder, torch.device("cpu"), torch.float32), JointViewModel)
+
+
+@pytest.mark.parametrize("settings", [{"kind": "other"}, {"kind": "joint", "view_plan": "twelve"}, {"kind": 3}])
+def test_unknown_kinds_and_plans_are_refused(folder, settings):
+    (folder / "view.json").write_text(json.dumps(settings))
+    with pytest.raises(UserError, match="which this version does not know"):
+        load_view_model(folder, torch.device("cpu"), torch.float32)
+
+
+def test_the_camera_plan_never_repeats_the_input():
+    for elevation in (-30.0, 0.0, 15.0, 45.0, 75.0):
+        poses = [camera.camera_to_world(90 - degrees, azimuth) for _, degrees, azimuth in camera.joint_plan(elevation)]
+        source = camera.camera_to_world(90 - elevation, 0.0)
+        assert len(poses) == 8 and min(np.abs(pose - source).max() for pose in poses) > 0.05
