@@ -36,7 +36,9 @@ def main() -> None:
             surface_model.save(load(args.surface), place / "surface", quantize=True)
         size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
         if size > LIMIT:
-            raise SystemExit(f"These weights take {size / 2**20:.2f} MiB, and {LIMIT >> 20} are allowed: nothing was shipped.")
+            raise SystemExit(
+                f"These weights take {size / 2**20:.2f} MiB, {LIMIT >> 20} are allowed: nothing was shipped."
+            )
         shutil.copytree(place, STARTER_WEIGHTS, dirs_exist_ok=True)
     print(f"{STARTER_WEIGHTS}: {size / 2**20:.2f} MiB")
 

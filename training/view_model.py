@@ -11,8 +11,8 @@ from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from backend.io.tensors import write_tensors
-from backend.views.zero123.conditioning import build_elevation_head
 from backend.views.loading import VIEW_PLAN
+from backend.views.zero123.conditioning import build_elevation_head
 from backend.views.zero123.model import Zero123
 
 SIZE = 128
