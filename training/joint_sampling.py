@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 
 from backend.views.zero123.joint_sampler import sample_jointly
-from backend.views.zero123.masks import masks_from_white_background
+from backend.views.zero123.masks import masks_of_decoded
 from backend.views.zero123.model import Zero123
 from training.pool import as_input
 
@@ -35,15 +36,19 @@ def generate_joint_views(
     """
     generator = torch.Generator().manual_seed(seed)
     shape = angles.shape[1] - clean, model.latent_channels, model.latent_size, model.latent_size
-    images = []
+    generated = []
     for some, cameras in zip(pictures[:, :clean].split(SCENES), angles.split(SCENES), strict=True):
         given = as_input(some.flatten(0, 1)).unflatten(0, some.shape[:2])
         noise = torch.randn(len(some), *shape, generator=generator).to(angles.device)
         sampled = sample_jointly(model, given, cameras, noise, steps, guidance, decode_batch_size=PICTURES)
-        images.append((sampled * 255 + 0.5).byte().permute(0, 1, 3, 4, 2))
-    views = torch.cat([pictures[:, :clean], torch.cat(images)], 1)
-    flat = views.flatten(0, 1)
+        generated.append(_with_masks(sampled.permute(0, 1, 3, 4, 2)))
+    return torch.cat([_with_masks(pictures[:, :clean].float() / 255), torch.cat(generated)], 1)
+
+
+def _with_masks(images: torch.Tensor) -> torch.Tensor:
+    """Images (B, V, S, S, C) 0..1 as the VAE decodes them -> (B, V, S, S, 4) uint8, masks last."""
+    flat = images.flatten(0, 1).cpu().numpy()
     with ThreadPoolExecutor() as threads:
-        masks = threads.map(masks_from_white_background, flat.float().div(255).cpu().numpy()[:, None])
-        mask = torch.cat([torch.from_numpy(array) for array in masks]).to(flat.device)
-    return torch.cat([flat, (mask[..., None] * 255 + 0.5).byte()], -1).unflatten(0, views.shape[:2])
+        masks = np.concatenate(list(threads.map(masks_of_decoded, flat[:, None])))
+    joined = torch.cat([images[..., :3].flatten(0, 1), torch.from_numpy(masks).to(images.device)[..., None]], -1)
+    return (joined * 255 + 0.5).byte().unflatten(0, images.shape[:2])

@@ -47,8 +47,7 @@ class JointScenes:
     def next_chunk(self, encode: Encode) -> dict[str, torch.Tensor]:
         """Random scenes: ``picture`` (N, S, S, 3) uint8 of the input, ``latents`` (N, V, c, h, w) float16, ``angles``
         (N, V, 2) elevation and azimuth in degrees, ``is_object`` (N,) bool."""
-        rendered, angles, is_object = self._render_objects() if self._use_objects() else self._render_procedural()
-        rendered = change_tones(rendered, self._config.tone_share, self._rng)
+        rendered, angles, is_object = self.render_chunk()
         pictures = rendered[..., :3].clone()
         pictures[:, 0] = degrade_cutouts(rendered[:, 0], self._config.degraded_share, self._rng)
         with torch.no_grad():
@@ -59,6 +58,12 @@ class JointScenes:
             "angles": torch.from_numpy(np.stack(angles, -1).astype(np.float32)).to(self._device),
             "is_object": torch.full((len(pictures),), is_object, device=self._device),
         }
+
+    def render_chunk(self) -> tuple[torch.Tensor, Angles, bool]:
+        """Random scenes: views (N, V, S, S, 4) uint8, color on white and coverage; angles; whether they show objects of
+        packs."""
+        rendered, angles, is_object = self._render_objects() if self._use_objects() else self._render_procedural()
+        return change_tones(rendered, self._config.tone_share, self._rng), angles, is_object
 
     def _use_objects(self) -> bool:
         """Whether the next chunk shows objects: evenly in time, ``object_share`` of all."""

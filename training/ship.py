@@ -15,6 +15,7 @@ from backend.surface import load
 from backend.views.zero123.model import Zero123
 from training import surface_model, view_model
 from training.checkpoint import has_checkpoint
+from training.decoder import load_vae
 from training.joint_model import load_joint_model
 
 LIMIT = 26 * 2**20
@@ -23,6 +24,7 @@ LIMIT = 26 * 2**20
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--views", type=Path, help="checkpoint of training.joint_views, or folder of training.views")
+    parser.add_argument("--decoder", type=Path, help="folder that training.decoder wrote")
     parser.add_argument("--surface", help="folder that training.surface wrote")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -31,6 +33,8 @@ def main() -> None:
         if args.views:
             joint = has_checkpoint(args.views)
             model = load_joint_model(args.views) if joint else Zero123.load(args.views)
+            if args.decoder:
+                model.vae = load_vae(args.decoder)
             view_model.save(model, place / "view", quantize=True, joint=joint)
         if args.surface:
             surface_model.save(load(args.surface), place / "surface", quantize=True)

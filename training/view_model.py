@@ -83,7 +83,7 @@ def save(model: Zero123, folder: Path, quantize: bool, joint: bool = False) -> N
     """
     parts = {
         "unet": (model.unet, "diffusion_pytorch_model.safetensors", _unet_config(model)),
-        "vae": (model.vae, "diffusion_pytorch_model.safetensors", {"_class_name": "AutoencoderKL", **VAE}),
+        "vae": (model.vae, "diffusion_pytorch_model.safetensors", _vae_config(model)),
         "image_encoder": (model.image_encoder, "model.safetensors", TOWER),
         "clip_camera_projection": (model.projection, "diffusion_pytorch_model.safetensors", None),
     }
@@ -100,6 +100,11 @@ def save(model: Zero123, folder: Path, quantize: bool, joint: bool = False) -> N
 def _unet_config(model: Zero123) -> dict:
     layers = {"transformer_layers_per_block": model.unet.config["transformer_layers_per_block"]}
     return {"_class_name": "UNet2DConditionModel", **UNET, **layers}
+
+
+def _vae_config(model: Zero123) -> dict:
+    channels = {"out_channels": model.vae.config["out_channels"]}
+    return {"_class_name": "AutoencoderKL", **VAE, **channels}
 
 
 def _halved(module: nn.Module) -> dict[str, torch.Tensor]:

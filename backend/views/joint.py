@@ -16,7 +16,7 @@ from ..progress import OnProgress, ignore_progress
 from ..types import Cutout, Elevation, ElevationEstimator, GivenView, Views
 from .given import align_with_input, insert_after_input
 from .zero123.joint_sampler import sample_jointly
-from .zero123.masks import masks_from_white_background
+from .zero123.masks import masks_of_decoded
 from .zero123.model import Zero123
 
 MOST_GIVEN = 3
@@ -69,11 +69,11 @@ class JointViewModel:
             config.joint_guidance_scale,
             callback_on_step_end,
         )
-        images = sampled[0].permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        decoded = sampled[0].permute(0, 2, 3, 1).contiguous().cpu().numpy()
         elevations, azimuths = np.transpose([cameras[0], *(angles for _, *angles in planned)])
         views = Views(
-            np.concatenate([image[None], images]),
-            np.concatenate([resize_alpha(cutout, size)[None], masks_from_white_background(images)]),
+            np.concatenate([image[None], decoded[..., :3]]),
+            np.concatenate([resize_alpha(cutout, size)[None], masks_of_decoded(decoded)]),
             camera.camera_to_world(90 - elevations, azimuths),
             ("input", *(name for name, *_ in planned)),
         )

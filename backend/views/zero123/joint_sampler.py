@@ -25,7 +25,8 @@ def sample_jointly(
     callback_on_step_end: OnProgress = ignore_progress,
     decode_batch_size: int = DECODE_BATCH_SIZE,
 ) -> torch.Tensor:
-    """The views of B scenes that are not given, (B, V - G, 3, H, W) float32 0..1.
+    """The views of B scenes that are not given, (B, V - G, C, H, W) float32 0..1; C is 4 where the VAE decodes the mask
+    of the object too, else 3.
 
     ``given`` (B, G, 3, H, W) float32 in -1..1, on white, at the model's image size, the input image first; ``angles``
     (B, V, 2) elevations and azimuths in degrees of all views, the given ones first; ``noise`` (B, V - G, c, h, w)

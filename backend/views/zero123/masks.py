@@ -16,6 +16,12 @@ def masks_from_white_background(images: np.ndarray) -> np.ndarray:
     return np.stack([_mask(image) for image in images])
 
 
+def masks_of_decoded(images: np.ndarray) -> np.ndarray:
+    """Images (N, H, W, C) 0..1 as the VAE decodes them -> masks (N, H, W) float32: its fourth channel, or what is not
+    white where it has none."""
+    return images[..., 3] if images.shape[-1] == 4 else masks_from_white_background(images)
+
+
 def _mask(image: np.ndarray) -> np.ndarray:
     """Image (H, W, 3) -> mask (H, W) float32."""
     distance = 1 - image.min(axis=-1)

@@ -134,7 +134,10 @@ class Zero123(nn.Module):
         return self.unet(joined, t, encoder_hidden_states=tokens.to(dtype), return_dict=False)[0].float()
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Scaled latents (B, c, h, w) -> images (B, 3, H, W) float32, about -1..1 and not clamped."""
+        """Scaled latents (B, c, h, w) -> images (B, C, H, W) float32, about -1..1 and not clamped.
+
+        C is 3, or 4 where the VAE decodes the mask of the object too.
+        """
         latents = latents.float() / self.scaling_factor
         scaled: Any = latents.to(self.vae.dtype)
         return self.vae.decode(scaled, return_dict=False)[0].float()

@@ -92,7 +92,7 @@ def sample(
         noise = _noise(generator[batch], shape)
         latents = denoise(model, scheduler, next(noise), condition, tokens, guidance_scale, eta, noise, on_step_end)
         for few in latents.split(DECODE_BATCH_SIZE):
-            images.append(((model.decode(few) + 1) / 2).clamp(0, 1).cpu())
+            images.append(((model.decode(few)[:, :3] + 1) / 2).clamp(0, 1).cpu())
     return torch.cat(images).permute(0, 2, 3, 1).contiguous().numpy()
 
 
