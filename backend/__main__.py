@@ -60,6 +60,14 @@ def _parser() -> argparse.ArgumentParser:
     mesh = commands.add_parser("mesh", help="turn an image into NAME.glb and a turntable preview NAME.png")
     mesh.add_argument("image", type=Path, metavar="IMAGE")
     mesh.add_argument("-o", "--output", type=Path, metavar="OUT.glb", help="default: NAME.glb in the current folder")
+    mesh.add_argument(
+        "--view",
+        action="append",
+        default=[],
+        metavar="SIDE=IMAGE",
+        help="another image of the object, from its right, back, left or top, or from degrees around it and above its "
+        "horizon: 135,20=IMAGE; up to three",
+    )
     options.add_flags(mesh)
     mesh.set_defaults(run=_mesh, needs_environment=True)
 
@@ -101,7 +109,7 @@ def _open_log(path: Path) -> str | None:
 def _mesh(flags: argparse.Namespace) -> int:
     from .commands import mesh
 
-    mesh(flags.image, flags.output, options.from_flags(flags))
+    mesh(flags.image, flags.output, options.from_flags(flags), flags.view)
     return 0
 
 

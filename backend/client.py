@@ -91,9 +91,14 @@ class Backend:
         """Whether the process can still take requests."""
         return self._dead is None and self._process.poll() is None
 
-    def generate(self, image: Path | str, folder: Path | str, options: dict) -> int:
-        """Request image file -> textured mesh, files into ``folder``; ``options`` as of ``Options.to_dict``. Its id."""
-        return self._request("generate", {"image": str(image), "folder": str(folder), "options": options})
+    def generate(
+        self, image: Path | str, folder: Path | str, options: dict, views: Mapping[str, Path | str] | None = None
+    ) -> int:
+        """Request image file -> textured mesh, files into ``folder``; ``options`` as of ``Options.to_dict``. ``views``:
+        further image files by side (``views.given.SIDES``). The request's id."""
+        given = {side: str(path) for side, path in (views or {}).items()}
+        params = {"image": str(image), "folder": str(folder), "options": options, "views": given}
+        return self._request("generate", params)
 
     def text_to_mesh(self, prompt: str, folder: Path | str, options: dict) -> int:
         """Request text prompt -> image -> textured mesh, files into ``folder``; the request's id."""

@@ -17,20 +17,23 @@ from .options import Options
 from .pipeline import Pipeline
 from .progress import TerminalProgress, never_cancelled
 from .version import VERSION
+from .views.given import parse_views
 from .weights.resolve import locate_weights
 
 
-def mesh(image: Path, output: Path | None, options: Options) -> None:
+def mesh(image: Path, output: Path | None, options: Options, views: Sequence[str] = ()) -> None:
     """Write OUT.glb (default: the image's name in the current folder) and its preview beside it; print the report.
 
+    ``views``: further images of the object, each as SIDE=IMAGE (``views.given.parse_side``).
     Raises UserError. Each file is complete or not there; an image that has the preview's name is never overwritten.
     """
     target = _check_target(image.stem, output)
     preview = target.with_suffix(".png")
     if preview.exists() and (not target.exists() or preview.samefile(image)):
         preview = target.with_name(f"{target.stem}-preview.png")
+    given = parse_views(views)
     _run(
-        lambda folder: Pipeline().generate(image, folder, options, TerminalProgress(), never_cancelled),
+        lambda folder: Pipeline().generate(image, folder, options, TerminalProgress(), never_cancelled, given),
         {"mesh.glb": target, "preview.png": preview},
     )
 

@@ -44,7 +44,11 @@ class Methods:
                 self._partial.parent.rmdir()
 
     def _generate(self, params: dict, listener: ProgressListener) -> dict:
-        return self._run("generate", params, listener, Path(_text(params, "image")))
+        views = params.get("views", {})
+        if not isinstance(views, dict) or not all(isinstance(path, str) for path in views.values()):
+            raise _bad_params("views", "an object of image files by side")
+        given = {side: Path(path) for side, path in views.items()}
+        return self._run("generate", params, listener, Path(_text(params, "image")), views=given)
 
     def _text_to_mesh(self, params: dict, listener: ProgressListener) -> dict:
         return self._run("text_to_mesh", params, listener, _text(params, "prompt"))
@@ -52,7 +56,7 @@ class Methods:
     def _remesh(self, params: dict, listener: ProgressListener) -> dict:
         return self._run("remesh", params, listener)
 
-    def _run(self, name: str, params: dict, listener: ProgressListener, *source: Any) -> dict:
+    def _run(self, name: str, params: dict, listener: ProgressListener, *source: Any, **extra: Any) -> dict:
         """Call one of the pipeline's methods, which all write into a job folder."""
         folder = Path(_text(params, "folder"))
         options = params.get("options", {})
@@ -66,7 +70,7 @@ class Methods:
             self._pipeline = Pipeline()
         self._partial = folder / PARTIAL
         try:
-            return getattr(self._pipeline, name)(*source, folder, options, listener, never_cancelled)
+            return getattr(self._pipeline, name)(*source, folder, options, listener, never_cancelled, **extra)
         finally:
             self._partial = None
 

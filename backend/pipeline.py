@@ -76,12 +76,19 @@ class Pipeline:
         self._loftr: tuple[Path, LoFTR] | None = None
 
     def generate(
-        self, image: Path, folder: Path, options: Options, listener: ProgressListener, is_cancelled: Callable[[], bool]
+        self,
+        image: Path,
+        folder: Path,
+        options: Options,
+        listener: ProgressListener,
+        is_cancelled: Callable[[], bool],
+        views: Mapping[str, Path] = MappingProxyType({}),
     ) -> dict:
-        """An image file -> a textured mesh in ``folder``."""
+        """An image file, and ``views`` of the same object by the side they show it from (``views.given.parse_side``) ->
+        a textured mesh in ``folder``."""
         tracker = ProgressTracker(GENERATE, listener, is_cancelled)
         with atomic_folder(folder) as target:
-            files, report = self._generate(image, target, options, tracker, {})
+            files, report = self._generate(image, target, options, tracker, {}, views)
         return {"folder": str(folder), "files": files, "report": report}
 
     def text_to_mesh(
@@ -186,7 +193,13 @@ class Pipeline:
         self._networks = self._loftr = None
 
     def _generate(
-        self, path: Path, target: Path, options: Options, tracker: ProgressTracker, origin: dict
+        self,
+        path: Path,
+        target: Path,
+        options: Options,
+        tracker: ProgressTracker,
+        origin: dict,
+        views: Mapping[str, Path] = MappingProxyType({}),
     ) -> tuple[dict[str, str], dict]:
         """Reconstruct an image file and write all files of the job into ``target``: their names and the report.
 
@@ -199,10 +212,11 @@ class Pipeline:
 
         with tracker.stage("picture", "Reading the image"):
             image = load_image(path)
+            given = {side: load_image(other) for side, other in views.items()}
         config = resolve_options(options, choose_device(options.device).type)
-        result = self.reconstruct(image, options.weights, config, tracker, write_preview)
+        result = self.reconstruct(image, options.weights, config, tracker, write_preview, given)
         save_state(target, result.field.tensors(), result.views, result.cutout)
-        report = {**origin, "picture": path.name, **result.report, "options": options.to_dict()}
+        report = {**origin, "picture": path.name, "given": sorted(views), **result.report, "options": options.to_dict()}
         return _export(target, result.textured, report, tracker), report
 
     def _estimate_elevation(

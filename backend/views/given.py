@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -54,6 +55,22 @@ def parse_side(text: str) -> tuple[float, float | None]:
             "its horizon, such as 135,20.",
         )
     return azimuth, elevation
+
+
+def parse_views(arguments: Sequence[str]) -> dict[str, Path]:
+    """``SIDE=IMAGE`` each -> image files by side. Raises UserError (``bad_option``)."""
+    views: dict[str, Path] = {}
+    for argument in arguments:
+        side, separator, path = argument.partition("=")
+        if not separator or not path:
+            raise UserError(
+                ErrorCode.BAD_OPTION, f"“{argument}” names no side and image: write it as back=IMAGE or 135,20=IMAGE."
+            )
+        parse_side(side)
+        if side in views:
+            raise UserError(ErrorCode.BAD_OPTION, f"The side “{side}” is given twice: leave one of its images out.")
+        views[side] = Path(path)
+    return views
 
 
 def insert_after_input(views: Views, given: Sequence[GivenView], aligned: Sequence[AlignedView]) -> Views:

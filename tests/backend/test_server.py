@@ -139,6 +139,17 @@ def test_generate_writes_a_result(backend, weights, image_path, tmp_path):
     assert result["report"]["mesh"] == report["mesh"]
 
 
+def test_further_images_are_views_of_the_result(backend, weights, image_path, tmp_path):
+    folder = tmp_path / "job"
+    views = {"back": image_path, "60,10": image_path}
+    backend.wait(backend.generate(image_path, folder, _options(weights, elevation=25.0), views))
+    with np.load(folder / "views.npz") as arrays:
+        assert arrays["names"].tolist()[:3] == ["input", "back", "60,10"]
+    assert json.loads((folder / "report.json").read_text(encoding="utf-8"))["given"] == ["60,10", "back"]
+    with pytest.raises(UserError, match="no side of the object"):
+        backend.wait(backend.generate(image_path, folder, _options(weights), {"under": image_path}))
+
+
 def test_remesh_starts_from_the_saved_field(backend, weights, image_path, tmp_path):
     folder = tmp_path / "job"
     backend.wait(backend.generate(image_path, folder, _options(weights, elevation=25.0)))

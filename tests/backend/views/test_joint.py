@@ -16,7 +16,7 @@ from backend.config import ReconstructionConfig, resolve_options
 from backend.errors import UserError
 from backend.options import Options
 from backend.types import Cutout, Elevation, GivenView
-from backend.views.given import parse_side
+from backend.views.given import parse_side, parse_views
 from backend.views.joint import JointViewModel
 from backend.views.loading import load_view_model
 from backend.views.zero123.joint_sampler import sample_jointly
@@ -159,3 +159,13 @@ def test_the_camera_plan_never_repeats_the_input():
         poses = [camera.camera_to_world(90 - degrees, azimuth) for _, degrees, azimuth in camera.joint_plan(elevation)]
         source = camera.camera_to_world(90 - elevation, 0.0)
         assert len(poses) == 8 and min(np.abs(pose - source).max() for pose in poses) > 0.05
+
+
+@pytest.mark.parametrize("arguments", [["back"], ["back="], ["=x.png"], ["under=x.png"], ["back=a.png", "back=b.png"]])
+def test_view_arguments_that_name_no_side_or_image_are_refused(arguments):
+    with pytest.raises(UserError):
+        parse_views(arguments)
+
+
+def test_view_arguments_name_sides_and_files():
+    assert parse_views(["back=a=b.png", "135,20=c.png"]) == {"back": Path("a=b.png"), "135,20": Path("c.png")}
