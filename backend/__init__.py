@@ -1,11 +1,12 @@
-"""Image to Mesh: the backend. It never imports bpy and runs alone: ``python -m backend --help``."""
+"""Image to Mesh: the backend. It never imports bpy and runs alone: ``python -m backend --help``.
 
-from __future__ import annotations
+In the syntax of every Python, like ``__main__``, which says which one is needed.
+"""
 
 __all__ = ["ImageToMesh"]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name):
     """``ImageToMesh``, imported at first use: Blender imports modules of this package and has no PyTorch."""
     if name == "ImageToMesh":
         from .api import ImageToMesh

@@ -23,8 +23,9 @@ from PIL import Image
 from .config import resolve_options
 from .device import choose_device
 from .errors import ErrorCode, UserError
-from .io.export import to_glb, to_trimesh, write_atomically
+from .io.export import to_glb, to_trimesh
 from .io.image import load_image
+from .io.outputs import MESH, reserve_outputs, resolve_output, write_together
 from .options import Options
 from .pipeline import RECONSTRUCT, Pipeline, Reconstruction
 from .progress import ProgressListener, ProgressTracker, ignore_progress
@@ -144,9 +145,13 @@ class ImageToMeshOutput:
         """How the mesh was made and what was measured, as plain values: elevation, seconds of each stage, volume..."""
         return self._reconstruction.report
 
-    def save(self, path: Path | str) -> None:
-        """Write a binary glTF file; it is complete or not there. Raises UserError (``bad_output``) and OSError."""
-        path = Path(path)
-        if path.suffix.lower() != ".glb":
-            raise UserError(ErrorCode.BAD_OUTPUT, f"{path.name} does not end in .glb: name the result NAME.glb.")
-        write_atomically(path, to_glb(self._reconstruction.textured))
+    def save(self, path: Path | str, overwrite: bool = False) -> None:
+        """Write a binary glTF file; it is complete or not there.
+
+        A file of that name that another program wrote is replaced only with ``overwrite``. Raises UserError (those of
+        ``reserve_outputs``) and OSError.
+        """
+        target = resolve_output(Path(path))
+        content = to_glb(self._reconstruction.textured)
+        with reserve_outputs({target: MESH}, len(content), overwrite):
+            write_together({target: content})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from . import protocol
-from .errors import ErrorCode, UserError
+from .errors import ErrorCode, UserError, signal_name
 from .launch import backend_command, clean_environment
-from .paths import PARTIAL
+from .locks import discard_partial
 from .protocol import Failure, Progress, Result
 from .version import VERSION
 
@@ -243,8 +242,10 @@ class Backend:
             status = self._process.wait()
         if status in (-9, 137):
             return "was killed, most likely because the computer ran out of memory"
+        if -status in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            return f"was stopped ({signal_name(-status)})"
         if status < 0:
-            return f"was stopped by signal {-status} ({_signal_name(-status)})"
+            return f"crashed ({signal_name(-status)}); if that happens again, repair it"
         return (
             f"ended unexpectedly (exit status {status & 0xFFFFFFFF:#x})"
             if status > 255
@@ -256,7 +257,7 @@ class Backend:
         self._dead = how
         for id, folder in self._open.items():
             if folder is not None:
-                shutil.rmtree(folder / PARTIAL, ignore_errors=True)
+                discard_partial(folder)
             cancelled = id in self._cancelled
             error = UserError(ErrorCode.CANCELLED, "Cancelled.", str(self.log)) if cancelled else self._crash()
             self._events.append(Failure(id, error))
@@ -276,10 +277,3 @@ class Backend:
             f"The backend {self._dead}: try again; details are in the log {self.log}",
             str(self.log),
         )
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal, say
-        return "unknown"

@@ -11,8 +11,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .device import choose_device
-from .errors import ErrorCode, UserError
-from .io.export import write_atomically
+from .errors import ErrorCode, UserError, printable
+from .io.outputs import (
+    GENERATED_IMAGE,
+    MESH,
+    PREVIEW,
+    first_free,
+    is_one_of,
+    reserve_outputs,
+    resolve_output,
+    write_together,
+)
 from .options import Options
 from .pipeline import Pipeline
 from .progress import TerminalProgress, never_cancelled
@@ -20,45 +29,58 @@ from .version import VERSION
 from .views.given import parse_views
 from .weights.resolve import locate_weights
 
+_SHOWN_MODULES = ("torch", "diffusers", "transformers", "safetensors", "PIL", "cv2", "scipy", "trimesh")
+_BYTES_PER_FACE = 60
+"""Of a GLB, at most."""
 
-def mesh(image: Path, output: Path | None, options: Options, views: Sequence[str] = ()) -> None:
+
+def mesh(image: Path, output: Path | None, force: bool, options: Options, views: Sequence[str] = ()) -> None:
     """Write OUT.glb (default: the image's name in the current folder) and its preview beside it; print the report.
 
     ``views``: further images of the object, each as SIDE=IMAGE (``views.given.parse_side``).
-    Raises UserError. Each file is complete or not there; an image that has the preview's name is never overwritten.
+    Raises UserError. All files are written or none; a file that is not ours is replaced only with ``force``, an input
+    image never.
     """
-    target = _check_target(image.stem, output)
-    preview = target.with_suffix(".png")
-    if preview.exists() and (not target.exists() or preview.samefile(image)):
-        preview = target.with_name(f"{target.stem}-preview.png")
+    target = resolve_output(output or Path(f"{image.stem}.glb"))
     given = parse_views(views)
+    inputs = [image, *given.values()]
+    preview = _preview_path(target, inputs)
+    if is_one_of(preview, inputs):
+        raise UserError(
+            ErrorCode.BAD_OUTPUT, f"The preview would replace the image {preview}: choose another name with -o."
+        )
     _run(
         lambda folder: Pipeline().generate(image, folder, options, TerminalProgress(), never_cancelled, given),
-        {"mesh.glb": target, "preview.png": preview},
+        {"mesh.glb": (target, MESH), "preview.png": (preview, PREVIEW)},
+        force,
+        options,
     )
 
 
-def text(prompt: str, output: Path | None, options: Options) -> None:
+def text(prompt: str, output: Path | None, force: bool, options: Options) -> None:
     """Write OUT.glb (default: named after the prompt), its preview and the generated image; print the report.
 
-    Raises UserError. Each file is complete or not there.
+    Raises UserError. All files are written or none; a file that is not ours is replaced only with ``force``.
     """
-    target = _check_target("-".join(re.findall(r"\w+", prompt))[:60], output)
+    name = "-".join(re.findall(r"\w+", prompt))[:60] or "mesh"
+    target = resolve_output(output or Path(f"{name}.glb"))
     _run(
         lambda folder: Pipeline().text_to_mesh(prompt, folder, options, TerminalProgress(), never_cancelled),
         {
-            "mesh.glb": target,
-            "preview.png": target.with_suffix(".png"),
-            "picture.png": target.with_name(f"{target.stem}-picture.png"),
+            "mesh.glb": (target, MESH),
+            "preview.png": (_preview_path(target, []), PREVIEW),
+            "picture.png": (target.with_name(f"{target.stem}-picture.png").resolve(), GENERATED_IMAGE),
         },
+        force,
+        options,
     )
 
 
-def doctor(packages: Sequence[str]) -> int:
+def doctor() -> int:
     """Print what is installed; 0 when an image could be turned into a mesh now. Raises UserError."""
     print(f"Image to Mesh {VERSION}, Python {platform.python_version()}: {sys.executable}")
     versions = importlib.metadata.packages_distributions()
-    for name in packages:
+    for name in _SHOWN_MODULES:
         owner = versions.get(name, [name])[0]
         print(f"  {owner} {importlib.metadata.version(owner)}")
     print(f"device: {choose_device('auto')}")
@@ -66,26 +88,23 @@ def doctor(packages: Sequence[str]) -> int:
     return 0
 
 
-def _run(job: Callable[[Path], dict], outputs: dict[str, Path]) -> None:
-    """Run a job in a temporary folder, copy its ``outputs`` (name in the folder -> path) and print the report."""
-    with tempfile.TemporaryDirectory(prefix="image-to-mesh-") as folder:
+def _run(job: Callable[[Path], dict], outputs: dict[str, tuple[Path, str]], force: bool, options: Options) -> None:
+    """Run a job in a temporary folder, copy its ``outputs`` (name in the folder -> path, role) and print the report."""
+    needed = 3 * options.texture_size**2 + _BYTES_PER_FACE * options.faces
+    with (
+        reserve_outputs(dict(outputs.values()), needed, force),
+        tempfile.TemporaryDirectory(prefix="image-to-mesh-") as folder,
+    ):
         result = job(Path(folder))
-        for name, path in outputs.items():
-            write_atomically(path, (Path(folder) / name).read_bytes())
+        write_together({path: (Path(folder) / name).read_bytes() for name, (path, _) in outputs.items()})
     _print_report(result["report"])
-    print("", *outputs.values(), sep="\n")
+    print("", *(printable(str(path)) for path, _ in outputs.values()), sep="\n")
 
 
-def _check_target(name: str, output: Path | None) -> Path:
-    """The absolute path of ``output`` (default: NAME.glb), which has to be writable as a GLB. Raises UserError."""
-    target = (output or Path(f"{name or 'mesh'}.glb")).absolute()
-    if target.suffix.lower() != ".glb":
-        raise UserError(ErrorCode.BAD_OUTPUT, f"{target.name} does not end in .glb: name the result NAME.glb.")
-    if not target.parent.is_dir():
-        raise UserError(
-            ErrorCode.BAD_OUTPUT, f"There is no folder {target.parent}: create it first, or choose another."
-        )
-    return target
+def _preview_path(target: Path, inputs: Sequence[Path]) -> Path:
+    """NAME.png, or NAME-preview.png where the former is an input or not ours."""
+    names = f"{target.stem}.png", f"{target.stem}-preview.png"
+    return first_free([target.with_name(name).resolve() for name in names], PREVIEW, inputs)
 
 
 def _print_report(report: dict) -> None:

@@ -14,18 +14,20 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from .accelerator import WHEELS, chosen_accelerator, detect_accelerator, find_build, platform_tag, python_tag
 from .errors import ErrorCode, UserError
-from .installer import MASK_MODEL, STAGES, install, python_of
+from .installer import MASK_MODEL, STAGES, install, python_of, run_self_test
+from .integrity import find_damage
+from .locks import exclusive_lock
 from .paths import data_folder, weights_folder
 from .progress import ProgressListener, ProgressTracker
 from .weights.catalog import load_catalog
-from .weights.registry import atomic_install
+from .weights.registry import atomic_install, exclusive_weights
 
-__all__ = ["detect_accelerator", "ensure", "environment_folder", "python_path", "remove"]
+__all__ = ["detect_accelerator", "ensure", "environment_folder", "mend", "python_path", "remove"]
 
 
 def environment_folder(base: Path | None = None) -> Path:
@@ -65,7 +67,7 @@ def ensure(
     try:
         home.mkdir(parents=True, exist_ok=True)
         tracker = ProgressTracker({"wait": 0, **STAGES}, listener)
-        with _exclusive_lock(home.parent / "setup.lock", tracker):
+        with exclusive_lock(home.parent / "setup.lock", _wait_for(tracker)):
             return python_path(base, accelerator, wheels) or _create(tracker, base, accelerator, wheels)
     except OSError as error:
         raise UserError(
@@ -74,12 +76,39 @@ def ensure(
         ) from error
 
 
+def mend(
+    listener: ProgressListener, base: Path | None = None, accelerator: str | None = None, wheels: Path = WHEELS
+) -> Path:
+    """As ``ensure``, but an environment that exists is checked first, file by file, and made anew where it is damaged.
+
+    Raises UserError.
+    """
+    python = python_path(base, accelerator, wheels)
+    if python is None:
+        return ensure(listener, base, accelerator, wheels)
+    home, folder = environment_folder(base), python.parents[1]
+    tag, _, built_for, _ = folder.name.split("-")
+    build = find_build(built_for, wheels, tag)
+    tracker = ProgressTracker({"wait": 0, "verify": 10, **STAGES}, listener)
+    with exclusive_lock(home.parent / "setup.lock", _wait_for(tracker)):
+        with tracker.stage("verify", "Checking the environment's files"):
+            damage = find_damage(folder, build.locks, tracker.update)
+        if not damage and run_self_test(build, folder, home.parent / "setup.log", tracker) == 0:
+            return python
+        reason = f"{damage[0]} and {len(damage) - 1} more" if len(damage) > 1 else "".join(damage) or "its self-test"
+        with tracker.stage("verify", f"Making the environment anew, because of {reason}"):
+            python = _create(tracker, base, built_for, wheels)
+        if python.parents[1] != folder:
+            shutil.rmtree(folder, ignore_errors=True)
+        return python
+
+
 def remove(base: Path | None = None) -> None:
     """Delete every environment. Raises UserError (``setup_failed``) when a file is in use."""
     home = environment_folder(base)
     if not home.exists():
         return
-    with _exclusive_lock(home.parent / "setup.lock", ProgressTracker({"wait": 0, **STAGES})):
+    with exclusive_lock(home.parent / "setup.lock", _wait_for(ProgressTracker({"wait": 0, **STAGES}))):
         try:
             shutil.rmtree(home)
         except OSError as error:
@@ -111,7 +140,7 @@ def _create(tracker: ProgressTracker, base: Path | None, accelerator: str | None
     try:
         megabytes = install(build, partial, log, tracker)
         _install_mask_model(partial / MASK_MODEL, base)
-        if target.exists():  # its base Python is gone, else python_path would have returned it
+        if target.exists():  # its base Python is gone, or it is damaged
             shutil.rmtree(target)
         partial.rename(target)
     finally:
@@ -125,10 +154,13 @@ def _create(tracker: ProgressTracker, base: Path | None, accelerator: str | None
 
 def _install_mask_model(file: Path, base: Path | None) -> None:
     """Move the default background-removal model, where there is one, among the weights, where there is none yet."""
-    if file.exists() and not (weights_folder(base) / file.stem).exists():
+    if file.exists():
         entry = load_catalog()[file.stem]
-        with atomic_install(entry.name, entry.kind, "the environment's installation", entry.terms, base) as folder:
-            file.replace(folder / file.name)
+        with exclusive_weights(lambda: time.sleep(0.5), base):
+            if not (weights_folder(base) / entry.name).exists():
+                origin = "the environment's installation"
+                with atomic_install(entry.name, entry.kind, origin, entry.terms, base) as folder:
+                    file.replace(folder / file.name)
     file.unlink(missing_ok=True)
 
 
@@ -157,32 +189,11 @@ def _lock_hash(wheels: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-@contextlib.contextmanager
-def _exclusive_lock(path: Path, tracker: ProgressTracker) -> Iterator[None]:
-    """Hold a lock on the file ``path``; the system releases it when this process ends, however it ends."""
-    with open(path, "a+b") as file:
-        while not _lock(file):
-            with tracker.stage("wait", "Waiting: another process is creating the environment"):
-                time.sleep(0.5)
-        yield
+def _wait_for(tracker: ProgressTracker) -> Callable[[], object]:
+    """What to do while another process holds the lock."""
 
+    def wait() -> None:
+        with tracker.stage("wait", "Waiting: another process is creating the environment"):
+            time.sleep(0.5)
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file) -> bool:
-        file.seek(0)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-else:
-    import fcntl
-
-    def _lock(file) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+    return wait

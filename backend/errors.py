@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import errno
+import signal
 from enum import StrEnum
 
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-_DISK_FULL_TEXTS = ("no space left on device", "os error 28", "disk quota exceeded")
-_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "cannot allocate memory")
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_BAD_PATH = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EEXIST, errno.ENOENT, errno.EIO)
+_DISK_FULL_TEXTS = ("no space left on device", "os error 28", "file too large", "disk quota exceeded")
+_MEMORY_TEXTS = (
+    "alloc_failed",
+    "bad_alloc",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "errormemoryallocation",
+    "failed to allocate",
+    "insufficient memory",
+    "not enough memory",
+    "out of memory",
+    "unable to allocate",
+)
+"""What PyTorch, CUDA, cuBLAS, cuDNN, OpenCV, ONNX Runtime, NumPy and C++ say, in lower case."""
 
 
 class ErrorCode(StrEnum):
@@ -37,6 +51,7 @@ class ErrorCode(StrEnum):
     NO_BACKEND = "no_backend"
     NO_DEVICE = "no_device"
     NO_FIELD = "no_field"
+    NO_HOME = "no_home"
     NO_NETWORK = "no_network"
     NO_OBJECT = "no_object"
     NO_PERMISSION = "no_permission"
@@ -79,6 +94,19 @@ class Cancelled(Exception):
         super().__init__("Cancelled.")
 
 
+def printable(text: str) -> str:
+    """``text`` as one line for any terminal: control characters, line breaks and bytes that are no UTF-8 escaped."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
+
+
+def signal_name(number: int) -> str:
+    """What ended a process, such as SIGBUS."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal, say
+        return f"signal {number}"
+
+
 def to_user_error(error: BaseException, log: str | None) -> UserError:
     """Any exception as one clear sentence. The traceback belongs in the log, which the sentence names."""
     if isinstance(error, UserError):
@@ -92,10 +120,17 @@ def to_user_error(error: BaseException, log: str | None) -> UserError:
     if isinstance(error, MemoryError) or any(phrase in text for phrase in _MEMORY_TEXTS):
         advice = "close other programs, or choose the quality “fast”, fewer faces or a smaller texture"
         return UserError(ErrorCode.OUT_OF_MEMORY, f"There is not enough memory for this task: {advice}.", log)
-    if isinstance(error, PermissionError):
-        return UserError(ErrorCode.NO_PERMISSION, f"No permission for {error.filename}: choose another folder.", log)
+    if isinstance(error, OSError) and (isinstance(error, PermissionError) or error.errno == errno.EROFS):
+        place = error.filename if error.filename is not None else "a file"
+        return UserError(ErrorCode.NO_PERMISSION, f"No permission for {place}: choose another folder.", log)
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return UserError(ErrorCode.BUSY, "Too many files are open: close other programs and try again.", log)
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _BAD_PATH:
+        return UserError(
+            ErrorCode.BAD_OUTPUT, f"{error.filename} cannot be used ({error.strerror}): choose another path.", log
+        )
     if isinstance(error, ImportError):
-        advice = "repair it in the extension's preferences or with “python3 -m backend setup --repair”"
+        advice = "repair it in the extension's preferences or with “python3 -m backend setup”"
         return UserError(
             ErrorCode.ENVIRONMENT_BROKEN, f"The backend's environment is incomplete ({error}): {advice}.", log
         )

@@ -66,18 +66,22 @@ def install(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> 
         )
     with tracker.stage("packages", "Installing Python packages"):
         megabytes = _install_packages(build, folder, log, tracker)
-    command = [str(python_of(folder)), "-I", "-c", _SELF_TEST, build.accelerator, *build.modules]
-    with tracker.stage("test", "Testing the environment"):
-        status, text = run_logged(command, log, lambda _: tracker.update(0.0))
-    if status:
+    if run_self_test(build, folder, log, tracker):
         alternative = "" if build.accelerator == "cpu" else ", or set IMAGE_TO_MESH_ACCELERATOR=cpu and try again"
-        raise _failure(text, log) or UserError(
+        raise UserError(
             ErrorCode.SETUP_FAILED,
             f"The packages were installed but do not work on this computer ({build.accelerator}): see the log"
             f"{alternative}.",
             str(log),
         )
     return megabytes
+
+
+def run_self_test(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> int:
+    """Import everything in a process of its own, which a damaged library may crash; 0 where all of it works."""
+    command = [str(python_of(folder)), "-I", "-c", _SELF_TEST, build.accelerator, *build.modules]
+    with tracker.stage("test", "Testing the environment"):
+        return run_logged(command, log, lambda _: tracker.update(0.0))[0]
 
 
 def _install_packages(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> float:

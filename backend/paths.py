@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from .errors import ErrorCode, UserError
 
 PARTIAL = ".partial"
 """Folder inside a job's folder, or among the weights, where files stay until all are complete."""
+LOCK = ".lock"
+"""File inside a job's folder, or among the weights, that the process that is writing there holds."""
 STARTER_WEIGHTS = Path(__file__).resolve().parent / "weights" / "starter"
 
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{digit}" for port in ("COM", "LPT") for digit in range(1, 10))}
@@ -21,8 +24,18 @@ _MAX_NAME_BYTES = 255
 def data_folder(chosen: Path | None = None) -> Path:
     """The folder of the environment, the installed weights and the logs.
 
-    The variable ``IMAGE_TO_MESH_HOME``, else ``chosen`` (Blender's preferences), else the system's usual one.
+    The variable ``IMAGE_TO_MESH_HOME``, else ``chosen`` (Blender's preferences), else the system's usual one. Raises
+    UserError (``no_home``) where the system knows no home of the user, or not the one that is named.
     """
+    try:
+        return _data_folder(chosen)
+    except RuntimeError as error:
+        raise UserError(
+            ErrorCode.NO_HOME, "Your home folder is not known: set the variable IMAGE_TO_MESH_HOME to a folder."
+        ) from error
+
+
+def _data_folder(chosen: Path | None) -> Path:
     from_environment = os.environ.get("IMAGE_TO_MESH_HOME")
     if from_environment:
         return Path(from_environment).expanduser()
@@ -47,6 +60,22 @@ def weights_remedy(path: Path) -> str:
     if path.is_relative_to(STARTER_WEIGHTS):
         return "reinstall the extension, which includes the starter weights"
     return "install these weights again, or choose “starter”"
+
+
+def remove_any(path: Path) -> None:
+    """Delete what is there under this name: a folder with all it holds, a file, or a link, but not what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def expand_user(path: str | Path) -> Path:
+    """``~`` and ``~NAME`` expanded where there is such a home, else the path as it is, which then is not found."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def safe_join(root: Path, name: str) -> Path:

@@ -23,6 +23,7 @@ from .errors import ErrorCode, UserError
 from .io import export
 from .io.image import load_image
 from .io.job_folder import FIELD_FILE, atomic_folder, load_state, save_state, write_contact_sheet
+from .io.outputs import GENERATED_IMAGE, png_mark
 from .options import Options
 from .preprocessing import foreground
 from .progress import ProgressListener, ProgressTracker
@@ -105,7 +106,7 @@ class Pipeline:
                 path = target / "picture.png"
                 device = choose_device(options.device)
                 image = text_to_image.generate_image(model, prompt, options.seed, device, _rate_image, tracker.update)
-                image.save(path)
+                image.save(path, pnginfo=png_mark(GENERATED_IMAGE))
                 tracker.update(1.0, path)
             files, report = self._generate(path, target, options, tracker, {"text": prompt, "text_model": model.name})
         return {"folder": str(folder), "files": files, "report": report}

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from .errors import Cancelled
+from .errors import Cancelled, printable
 
 OnProgress = Callable[[float], None]
 """Called with the fraction (0..1) of a function's own work that is done; may raise ``Cancelled``."""
 
 LINE_INTERVAL = 0.1
 """Seconds between two renewals of the line in a terminal."""
+LONGEST_SILENCE = 10.0
+"""Seconds without a line where the output is no terminal."""
 
 
 @dataclass(frozen=True)
@@ -93,25 +96,45 @@ class ProgressTracker:
 
 
 class TerminalProgress:
-    """A ``ProgressListener`` that prints: one line that renews itself in a terminal, elsewhere a line per step."""
+    """A ``ProgressListener`` that prints: one line that renews itself in a terminal; elsewhere a line per step, and one
+    after every ten seconds of silence."""
 
-    def __init__(self, stream: TextIO | None = None):
-        """``stream``: standard error if left out."""
+    def __init__(self, stream: TextIO | None = None, silence: float = LONGEST_SILENCE):
+        """``stream``: standard error if left out. ``silence``: seconds without a line, where it is no terminal."""
         self._stream = stream or sys.stderr
+        self._silence = silence
         self._step: tuple[str, str] | None = None
-        self._printed = 0.0
+        self._line = ""
+        self._printed = self._started = time.monotonic()
+        self._ended = threading.Event()
+        if not self._stream.isatty():
+            threading.Thread(target=self._repeat, name="progress", daemon=True).start()
 
     def __call__(self, event: ProgressEvent) -> None:
         step = (event.stage, event.text)
         is_new, self._step = step != self._step, step
-        line = f"{event.fraction:4.0%}  {event.text}{f': {event.detail}' if event.detail else ''}"
+        is_last = event.fraction >= 1
+        self._line = printable(f"{event.fraction:4.0%}  {event.text}{f': {event.detail}' if event.detail else ''}")
         if self._stream.isatty():
-            is_last = event.fraction >= 1
             if is_new or is_last or time.monotonic() - self._printed >= LINE_INTERVAL:
-                self._printed = time.monotonic()
-                print(f"\r\033[K{line[:110]}", end="\n" if is_last else "", file=self._stream, flush=True)
+                self._print(f"\r\033[K{self._line[:110]}", "\n" if is_last else "")
         elif is_new:
-            print(line, file=self._stream, flush=True)
+            self._print(self._line, "\n")
+        if is_last:
+            self._ended.set()
+
+    def _print(self, text: str, end: str) -> None:
+        self._printed = time.monotonic()
+        print(text, end=end, file=self._stream, flush=True)
+
+    def _repeat(self) -> None:
+        """A thread: says that work goes on where a stage reports nothing for long."""
+        while not self._ended.wait(self._silence / 10):
+            if self._line and time.monotonic() - self._printed >= self._silence:
+                try:
+                    self._print(f"{self._line} ({time.monotonic() - self._started:.0f} s)", "\n")
+                except (OSError, ValueError):  # nobody reads it any more: the next event ends the job
+                    return
 
 
 def format_bytes(done: float, total: float) -> str:

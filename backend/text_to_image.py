@@ -18,7 +18,7 @@ from PIL import Image
 from transformers.utils import logging
 
 from .errors import ErrorCode, UserError
-from .paths import safe_join
+from .paths import expand_user, safe_join
 from .progress import OnProgress
 from .types import Cutout
 from .weights.catalog import load_catalog
@@ -61,7 +61,7 @@ def locate_model(name: str) -> Path:
         return folders[preferred[0]]
     if name in folders:
         return folders[name]
-    folder = Path(name).expanduser()
+    folder = expand_user(name)
     if folder.is_dir():
         return folder
     try:

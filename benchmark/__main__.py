@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend import options
-from backend.bootstrap import missing_modules, run_inside
+from backend.bootstrap import run_inside, unmet_requirements
 from backend.errors import UserError
 
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; the exit status: 0 success, 1 with one sentence on what the user can do."""
     flags = _parser().parse_args(arguments)
     try:
-        if missing_modules():
+        if unmet_requirements():
             return run_inside("benchmark", arguments)
         return flags.run(flags)
     except UserError as error:

@@ -23,7 +23,10 @@ FILES = [
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 MODULES["extension"] = MODULES.pop("__init__")
 FOR_BLENDER = ("extension", "operators", "panels", "properties")
-BASE = "backend.camera backend.config backend.errors backend.options backend.paths backend.progress backend.types"
+BASE = (
+    "backend.camera backend.config backend.errors backend.input_files backend.locks backend.options backend.paths "
+    "backend.progress backend.types"
+)
 ALLOWED = {
     BASE: BASE,
     "backend.io": f"{BASE} backend.io",
@@ -38,7 +41,7 @@ ALLOWED = {
 """Packages, and all that they may import."""
 IMPORTED_LATE = {
     "backend": "Blender imports this package and has no PyTorch",
-    "backend.__main__": "the command line starts fast, and makes the environment first",
+    "backend.command_line": "the command line starts fast, and makes the environment first",
     "backend.methods": "the server says hello before PyTorch is imported",
     "backend.preprocessing.rembg": "onnxruntime reads a variable when it is imported",
     "backend.text_to_image": "few jobs need diffusers' pipelines, which take seconds",

@@ -13,6 +13,7 @@ from trimesh.visual.material import PBRMaterial
 
 from ..types import TexturedMesh
 from .job_folder import REPORT_FILE
+from .outputs import GLB_GENERATOR, PREVIEW, png_mark
 
 Y_UP = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], np.float32)
 """World (Z up) to glTF (Y up): (x, y, z) -> (x, z, -y), a rotation without reflection."""
@@ -31,8 +32,10 @@ def write_result(folder: Path, textured: TexturedMesh, preview: np.ndarray, repo
     Image.fromarray(textured.confidence).save(folder / "confidence.png")
     (folder / "mesh.glb").write_bytes(to_glb(textured))
     np.savez_compressed(folder / "mesh.npz", vertices=mesh.vertices, faces=mesh.faces, uvs=textured.uvs)
-    Image.fromarray(preview).save(folder / "preview.png")
-    (folder / REPORT_FILE).write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
+    Image.fromarray(preview).save(folder / "preview.png", pnginfo=png_mark(PREVIEW))
+    # A name that is no UTF-8 has surrogates, which become JSON's own escapes.
+    content = json.dumps(report, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    (folder / REPORT_FILE).write_bytes(content)
     return {
         "glb": "mesh.glb",
         "mesh": "mesh.npz",
@@ -68,17 +71,10 @@ def to_trimesh(textured: TexturedMesh) -> trimesh.Trimesh:
 
 def to_glb(textured: TexturedMesh) -> bytes:
     """A binary glTF 2.0 with the texture inside."""
-    content = to_trimesh(textured).export(file_type="glb", include_normals=True)
+
+    def mark(tree: dict) -> None:
+        tree["asset"]["generator"] = GLB_GENERATOR
+
+    content = to_trimesh(textured).export(file_type="glb", include_normals=True, tree_postprocessor=mark)
     assert isinstance(content, bytes)
     return content
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is complete or not there."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

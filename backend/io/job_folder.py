@@ -14,8 +14,10 @@ import torch
 from PIL import Image
 
 from ..errors import ErrorCode, UserError
-from ..paths import PARTIAL
+from ..locks import exclusive_lock, refuse
+from ..paths import LOCK, PARTIAL, remove_any
 from ..types import Cutout, Views
+from .outputs import rename_together
 from .tensors import read_tensors, write_tensors
 
 FIELD_FILE = "field.safetensors"
@@ -25,20 +27,25 @@ REPORT_FILE = "report.json"
 
 @contextlib.contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder for a job's files: on success all move into ``folder``, on any error all are deleted.
+    """A temporary folder for a job's files: on success all move into ``folder``, on any error none does.
 
     What an earlier process left there when it was killed is deleted. A folder that was made for this job goes too.
+    Raises UserError (``busy``) where another job is running in ``folder``.
     """
     existed = folder.is_dir()
+    folder.mkdir(parents=True, exist_ok=True)
     partial = folder / PARTIAL
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    message = f"Another job is running in {folder}: wait until it has ended."
     try:
-        yield partial
-        for file in sorted(partial.iterdir()):
-            file.replace(folder / file.name)
+        with exclusive_lock(folder / LOCK, refuse(message)):
+            remove_any(partial)
+            partial.mkdir()
+            try:
+                yield partial
+                rename_together({file: folder / file.name for file in sorted(partial.iterdir())})
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
         if not existed:
             with contextlib.suppress(OSError):  # with results in it, it stays
                 folder.rmdir()

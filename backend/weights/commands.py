@@ -6,7 +6,6 @@ Only the standard library is imported at the top: the actions that need no torch
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import textwrap
 from pathlib import Path
@@ -51,8 +50,6 @@ def add_parser(commands) -> None:
 
 def run(flags: argparse.Namespace) -> int:
     """Run the action; the exit status is 0, or 1 where ``verify`` found a problem. Raises UserError."""
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, _interrupt)  # so that what is half written is deleted
     listener = TerminalProgress()
     match flags.action:
         case "list":
@@ -73,10 +70,6 @@ def run(flags: argparse.Namespace) -> int:
         case "verify":
             return _verify(flags.name, listener)
     return 0
-
-
-def _interrupt(*_) -> None:
-    raise KeyboardInterrupt
 
 
 def _list() -> None:

@@ -8,20 +8,21 @@ from __future__ import annotations
 import gc
 import re
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import ErrorCode, UserError
 from ..io.checkpoint import check_sums
-from ..paths import weights_folder
+from ..paths import expand_user, weights_folder
 from ..progress import ProgressEvent, ProgressListener, ProgressTracker, format_bytes
 from ..views.zero123.loading import STEMS, VARIANTS
 from . import download
 from .catalog import CatalogEntry, load_catalog
 from .download import HubFile
 from .formats import Format, detect_format
-from .registry import atomic_install, check_disk_space, check_name, installed_weights
+from .registry import atomic_install, check_disk_space, check_name, exclusive_weights, installed_weights
 from .resolve import PUBLIC_SURFACE_WEIGHTS
 from .writers import WriteTask
 
@@ -83,14 +84,26 @@ def fetch(name: str, listener: ProgressListener) -> list[Path]:
     ``license_not_accepted``, ``download_failed``, ``bad_hash``, ``disk_full``, and those of ``add``); whatever
     ``listener`` raises (``Cancelled``) passes through.
     """
-    entries = resolve_dependencies(name)
-    total = sum(entry.bytes or 0 for entry in entries) or 1
-    folders, before = [], 0
-    for entry in entries:
-        listen = _Portion(listener, before / total, (entry.bytes or 0) / total)
-        folders.append(_fetch_entry(entry, ProgressTracker(FETCH_STAGES, listen)))
-        before += entry.bytes or 0
-    return folders
+    resolve_dependencies(name)
+    with exclusive_weights(_wait_for(ProgressTracker(FETCH_STAGES, listener))):
+        entries = resolve_dependencies(name)  # another process may have installed some of them meanwhile
+        total = sum(entry.bytes or 0 for entry in entries) or 1
+        folders, before = [], 0
+        for entry in entries:
+            listen = _Portion(listener, before / total, (entry.bytes or 0) / total)
+            folders.append(_fetch_entry(entry, ProgressTracker(FETCH_STAGES, listen)))
+            before += entry.bytes or 0
+        return folders
+
+
+def _wait_for(tracker: ProgressTracker) -> Callable[[], object]:
+    """What to do while another process changes the weights."""
+
+    def wait() -> None:
+        with tracker.stage("find", "Waiting: another process is installing or removing weights"):
+            time.sleep(0.5)
+
+    return wait
 
 
 class _Portion:
@@ -112,7 +125,7 @@ def add(path: Path, name: str | None, half: bool, listener: ProgressListener) ->
     ``unsafe_path``, ``bad_name``, ``disk_full``), and then nothing is installed; whatever ``listener`` raises
     (``Cancelled``) passes through.
     """
-    path = path.expanduser().absolute()
+    path = expand_user(path).absolute()
     if path.name == "model_index.json":  # a file dialog cannot choose the folder, which is meant
         path = path.parent
     tracker = ProgressTracker(ADD_STAGES, listener)
@@ -136,7 +149,8 @@ def add(path: Path, name: str | None, half: bool, listener: ProgressListener) ->
         uses_source_elevation=entry.uses_source_elevation if entry else stable,
         half=half,
     )
-    return _install(request, tracker)
+    with exclusive_weights(_wait_for(tracker)):
+        return _install(request, tracker)
 
 
 def convert(path: Path, folder: Path, half: bool, listener: ProgressListener) -> None:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ErrorCode, UserError
-from ..paths import PARTIAL, safe_join, weights_folder
+from ..locks import exclusive_lock, refuse
+from ..paths import LOCK, PARTIAL, remove_any, safe_join, weights_folder
 from ..progress import OnProgress, ignore_progress
 
 MANIFEST = "weights.json"
@@ -102,15 +103,25 @@ def check_disk_space(needed: int, folder: Path, purpose: str) -> None:
 
 
 @contextlib.contextmanager
+def exclusive_weights(wait: Callable[[], object], home: Path | None = None) -> Iterator[None]:
+    """Be the only process that changes what is installed; ``wait`` is called while another one does."""
+    weights_folder(home).mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(weights_folder(home) / LOCK, wait):
+        yield
+
+
+@contextlib.contextmanager
 def atomic_install(name: str, kind: str, source: str, license: str, home: Path | None = None) -> Iterator[Path]:
     """A new, empty folder to write weights into; they are installed as ``name`` when the block succeeds, else deleted.
 
-    ``home``: as in ``installed_weights``.
-    Raises UserError (those of ``check_name``).
+    The caller holds ``exclusive_weights``. ``home``: as in ``installed_weights``. Raises UserError (those of
+    ``check_name``).
     """
     check_name(name, home)
     partial = weights_folder(home) / PARTIAL / name
-    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+    if partial.parent.is_symlink() or not partial.parent.is_dir():
+        remove_any(partial.parent)
+    remove_any(partial)  # of a process that was killed
     try:
         partial.mkdir(parents=True)
         yield partial
@@ -187,13 +198,15 @@ def remove(name: str) -> int:
         )
     size = sum(path.stat().st_size for root in (folder, downloads) for path in root.rglob("*") if path.is_file())
     try:
-        for root in (folder, downloads):
-            if root.is_symlink():
-                root.unlink()
-            elif root.is_dir():
-                removed = root.with_name(f".{name}.removed")
-                root.rename(removed)
-                shutil.rmtree(removed)
+        with exclusive_weights(refuse("Another process is installing or removing weights: wait until it has ended.")):
+            for root in (folder, downloads):
+                if root.is_symlink():
+                    root.unlink()
+                elif root.is_dir():
+                    removed = root.with_name(f".{name}.removed")
+                    remove_any(removed)
+                    root.rename(removed)
+                    shutil.rmtree(removed)
     except OSError as error:
         raise UserError(
             ErrorCode.WEIGHTS_IN_USE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import ErrorCode, UserError
-from ..paths import STARTER_WEIGHTS, weights_folder, weights_remedy
+from ..paths import STARTER_WEIGHTS, expand_user, weights_folder, weights_remedy
 from .registry import is_valid_name
 
 PUBLIC_SURFACE_WEIGHTS = "one2345"
@@ -20,7 +20,7 @@ def locate_weights(name: str) -> Path:
     if name == "starter":
         folder = STARTER_WEIGHTS
     else:
-        folder = Path(name).expanduser()
+        folder = expand_user(name)
         if not folder.is_dir() and is_valid_name(name):
             folder = weights_folder() / name
     if not folder.is_dir():

@@ -1,0 +1,223 @@
+"""The commands, their flags, and how they end.
+
+Only the standard library is imported at the top: where torch and the others are missing, the backend's own environment
+is made first and this program runs again inside it. So commands import what they need when they run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import environment, options
+from .accelerator import ACCELERATORS
+from .bootstrap import prepare_child, run_inside, unmet_requirements
+from .errors import ErrorCode, UserError, printable, to_user_error
+from .input_files import check_image_file
+from .paths import data_folder
+from .progress import TerminalProgress
+from .weights import commands as weights
+
+_log = logging.getLogger(__name__)
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+BROKEN_PIPE = 141
+"""Exit status when the program that reads the output has ended, such as ``head``; as of a program that SIGPIPE ends."""
+
+
+class _Stopped(BaseException):
+    """A signal asks this process to end: unwinds what runs, so that it deletes its temporary files."""
+
+    def __init__(self, number: int):
+        self.number = number
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; the exit status: 0 success, 1 with one sentence on what the user can do, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # a test's own stream
+            stream.reconfigure(errors="backslashreplace")  # whatever the terminal's encoding
+    log = None
+    try:
+        flags = _parser().parse_args(arguments)
+        if flags.command == "serve":
+            return flags.run(flags)
+        log = _open_log()
+        _catch_signals()
+        prepare_child()
+        flags.check(flags)
+        status = run_inside("backend", arguments) if flags.needs_environment and unmet_requirements() else None
+        status = flags.run(flags) if status is None else status
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr, flush=True)
+        return INTERRUPTED
+    except _Stopped as stopped:
+        return 128 + stopped.number
+    except BrokenPipeError:
+        _silence()
+        return BROKEN_PIPE
+    except Exception as error:
+        _log.exception("failed: %s", arguments)
+        return _report(to_user_error(error, log))
+    return status
+
+
+def _report(error: UserError) -> int:
+    """Say what is wrong; the exit status."""
+    try:
+        print(f"\nerror: {printable(str(error))}", file=sys.stderr)
+        if error.log:
+            print(f"log: {printable(error.log)}", file=sys.stderr)
+    except OSError:
+        _silence()
+    return 1
+
+
+def _silence() -> None:
+    """Nobody reads the output, or the disk it goes to is full: Python's own end must not try again."""
+    with open(os.devnull, "wb") as nothing:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(nothing.fileno(), stream.fileno())
+
+
+def _catch_signals() -> None:
+    """A request to end unwinds what runs, once: a second one must not interrupt the cleaning up."""
+
+    def stop(number: int, _) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else _Stopped(number)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    numbers = [each for each in numbers if signal.getsignal(each) != signal.SIG_IGN]  # nohup wants to go on
+    with contextlib.suppress(ValueError):  # not the main thread, of somebody who imports this
+        for each in numbers:
+            signal.signal(each, stop)
+
+
+_FORCE_HELP = "replace files of these names that this program did not write"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m backend", description="Turn one image into a textured mesh.")
+    parser.set_defaults(check=lambda flags: None)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    mesh = commands.add_parser("mesh", help="turn an image into NAME.glb and a turntable preview NAME.png")
+    mesh.add_argument("image", metavar="IMAGE")
+    mesh.add_argument("-o", "--output", metavar="OUT.glb", help="default: NAME.glb in the current folder")
+    mesh.add_argument("--force", action="store_true", help=_FORCE_HELP)
+    mesh.add_argument(
+        "--view",
+        action="append",
+        default=[],
+        metavar="SIDE=IMAGE",
+        help="another image of the object, from its right, back, left or top, or from degrees around it and above its "
+        "horizon: 135,20=IMAGE; up to three",
+    )
+    options.add_flags(mesh)
+    mesh.set_defaults(run=_mesh, check=_check_mesh, needs_environment=True)
+
+    text = commands.add_parser("text", help="generate an image from a text prompt, and turn it into a mesh")
+    text.add_argument("prompt", metavar="PROMPT", help="one object, such as “a blue teapot”")
+    text.add_argument("-o", "--output", metavar="OUT.glb", help="default: named after the prompt")
+    text.add_argument("--force", action="store_true", help=_FORCE_HELP)
+    options.add_flags(text)
+    text.set_defaults(run=_text, check=_check_text, needs_environment=True)
+
+    serve = commands.add_parser("serve", help="answer requests on stdin and stdout (what Blender talks to)")
+    serve.add_argument("--log", help="the file that stderr goes to, named in error messages")
+    serve.set_defaults(run=_serve)
+
+    setup = commands.add_parser("setup", help="create the backend's own Python environment, or mend it")
+    setup.add_argument("--accelerator", choices=ACCELERATORS, help="default: what this computer has")
+    setup.add_argument("--repair", action="store_true", help="delete every environment first, also sound ones")
+    setup.set_defaults(run=_setup, needs_environment=False)
+
+    weights.add_parser(commands)
+
+    doctor = commands.add_parser("doctor", help="show what is installed and whether it works")
+    doctor.set_defaults(run=_doctor, needs_environment=True)
+    return parser
+
+
+def _open_log() -> str | None:
+    """Log to a file from now on; None where it cannot be written, which must not stop the work."""
+    form = "%(asctime)s %(name)s %(levelname)s %(message)s"
+    logging.raiseExceptions = False  # nor must a disk that becomes full later
+    try:
+        path = data_folder() / "logs" / "command-line.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        logging.basicConfig(
+            filename=path, filemode="w", level=logging.INFO, format=form, encoding="utf-8", errors="backslashreplace"
+        )
+    except (OSError, UserError):
+        logging.basicConfig(handlers=[logging.NullHandler()])
+        return None
+    logging.captureWarnings(True)
+    return str(path)
+
+
+def _check_mesh(flags: argparse.Namespace) -> None:
+    """What can be known before anything is installed or loaded. Raises UserError."""
+    check_image_file(flags.image)
+    options.from_flags(flags)
+    _check_output(flags)
+
+
+def _check_text(flags: argparse.Namespace) -> None:
+    if not flags.prompt.strip():
+        raise UserError(ErrorCode.BAD_OPTION, "The prompt is empty: describe an object.")
+    options.from_flags(flags)
+    _check_output(flags)
+
+
+def _check_output(flags: argparse.Namespace) -> None:
+    if flags.output is not None and not flags.output.strip():
+        raise UserError(ErrorCode.BAD_OUTPUT, "The name of the output is empty: name the result NAME.glb.")
+
+
+def _mesh(flags: argparse.Namespace) -> int:
+    from .commands import mesh
+
+    output = Path(flags.output) if flags.output is not None else None
+    mesh(check_image_file(flags.image), output, flags.force, options.from_flags(flags), flags.view)
+    return 0
+
+
+def _text(flags: argparse.Namespace) -> int:
+    from .commands import text
+
+    output = Path(flags.output) if flags.output is not None else None
+    text(flags.prompt, output, flags.force, options.from_flags(flags))
+    return 0
+
+
+def _serve(flags: argparse.Namespace) -> int:
+    from .server import serve
+
+    serve(flags.log)
+    return 0
+
+
+def _setup(flags: argparse.Namespace) -> int:
+    if flags.repair:
+        environment.remove()
+    print(environment.mend(TerminalProgress(), accelerator=flags.accelerator))
+    return 0
+
+
+def _doctor(flags: argparse.Namespace) -> int:
+    from .commands import doctor
+
+    return doctor()
