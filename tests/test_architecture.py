@@ -14,7 +14,7 @@ import pytest
 
 from tests.helpers.paths import ROOT
 
-PACKAGES = ("backend", "benchmark", "operators", "panels", "procedural", "training")
+PACKAGES = ("backend", "benchmark", "objects", "operators", "panels", "procedural", "training")
 FILES = [
     ROOT / "__init__.py",
     ROOT / "properties.py",
@@ -31,9 +31,10 @@ ALLOWED = {
     BASE: BASE,
     "backend.io": f"{BASE} backend.io",
     "backend": "backend",
+    "objects": "objects",
     "procedural": "procedural backend",
-    "benchmark": "benchmark procedural backend",
-    "training": "training procedural backend",
+    "benchmark": "benchmark objects procedural backend",
+    "training": "training objects procedural backend",
     "properties": "backend",
     "operators": "operators properties backend",
     "panels": "panels operators properties backend",

@@ -9,18 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
+from objects.appearance import corner_normals, resize_texture
+from objects.pack import ObjectPack, TexturedObject, is_test_object
 from procedural.normalization import fit_to_frame
 from procedural.sampling import sample_pose_and_light
 from training.mesh_rasterizer import MeshBatch
-from training.object_pack import ObjectPack, TexturedObject
 
 TEXTURE_SIZE = 128
-TEST_DIVISOR = 50
-"""Objects whose id is divisible by this are the benchmark's group of real objects and are never trained on."""
-SMOOTH_COSINE = 0.8
-"""A corner is shaded smoothly if its triangle deviates from the vertex normal by less than 37 degrees."""
 
 
 class ObjectLibrary:
@@ -41,7 +37,7 @@ class ObjectLibrary:
             self._triangles[number, rows] = torch.from_numpy(textured.vertices[textured.faces]).half()
             self._normals[number, rows] = torch.from_numpy(corner_normals(textured.vertices, textured.faces)).half()
             self._uvs[number, rows] = torch.from_numpy(textured.uvs[textured.uv_faces]).half()
-            self._textures[number] = torch.tensor(_resize_texture(textured.texture))
+            self._textures[number] = torch.tensor(resize_texture(textured.texture, TEXTURE_SIZE))
         self.device = torch.device(device)
         for name in ("_triangles", "_normals", "_uvs", "_textures"):
             setattr(self, name, getattr(self, name).to(device))
@@ -58,7 +54,7 @@ class ObjectLibrary:
         objects, weights = [], []
         for path in sorted(map(Path, paths)):
             pack, realistic = ObjectPack(path), _realistic_ids(path.parent / "manifest.json.gz")
-            for index in np.flatnonzero((pack.ids % TEST_DIVISOR == 0) == test):
+            for index in np.flatnonzero((is_test_object(pack.ids)) == test):
                 objects.append(pack[int(index)])
                 weights.append(realistic_weight if int(pack.ids[index]) in realistic else 1.0)
         return cls(objects, np.array(weights), device)
@@ -114,21 +110,6 @@ class ObjectLibrary:
         return meshes, elevation
 
 
-def corner_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Unit normals (M, 3, 3) of every triangle's corners: the vertex normal where it is close to the triangle's own,
-    else the triangle's (so that edges stay sharp)."""
-    corners = vertices[faces]
-    flat = _normalize(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
-    summed = np.zeros_like(vertices)
-    for corner in range(3):
-        toward = [_normalize(corners[:, (corner + step) % 3] - corners[:, corner]) for step in (1, 2)]
-        # Weighted by the angle, so that how a polygon is split into triangles does not matter.
-        angle = np.arccos(np.clip((toward[0] * toward[1]).sum(-1, keepdims=True), -1, 1))
-        np.add.at(summed, faces[:, corner], angle * flat)
-    flat, smooth = flat[:, None], _normalize(summed)[faces]
-    return np.where((flat * smooth).sum(-1, keepdims=True) > SMOOTH_COSINE, smooth, flat).astype(np.float32)
-
-
 def sample_color_transforms(count: int, rng: np.random.Generator) -> np.ndarray:
     """Random matrices and offsets (count, 3, 4) for colors in 0..1: channels exchanged in a third of them, gains up to
     e^.35 in most, small offsets in half."""
@@ -147,19 +128,6 @@ def _rotate_z(vectors: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
     cos, sin = (value.view(-1, *[1] * (vectors.dim() - 2)) for value in (torch.cos(angle), torch.sin(angle)))
     x, y, z = vectors.unbind(-1)
     return torch.stack([cos * x - sin * y, sin * x + cos * y, z], -1)
-
-
-def _normalize(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-
-
-def _resize_texture(texture: np.ndarray) -> np.ndarray:
-    """(H, W, 3) -> (TEXTURE_SIZE, TEXTURE_SIZE, 3); palettes of a few pixels keep their hard borders."""
-    if texture.shape[:2] == (TEXTURE_SIZE, TEXTURE_SIZE):
-        return texture
-    palette = texture.shape[0] * texture.shape[1] <= 64 * 64
-    method = Image.Resampling.NEAREST if palette else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(texture).resize((TEXTURE_SIZE, TEXTURE_SIZE), method))
 
 
 def _realistic_ids(manifest: Path) -> set[int]:

@@ -79,7 +79,7 @@ def test_package_holds_what_runs_and_nothing_else(package):
         assert needed in names
     tops = {name.partition("/")[0] for name in names}
     assert not tops & {"tests", "training", "docs", "examples", "dist", "out", ".ci", ".git", "pyproject.toml"}
-    assert not tops & {"benchmark", "procedural"}
+    assert not tops & {"benchmark", "objects", "procedural"}
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".zip"))]
     assert not [name for name in names if name.startswith("wheels/") and (name.count("/") > 1 or name.endswith(".py"))]
 

@@ -13,9 +13,9 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from backend.views.zero123.conditioning import build_elevation_head
 from backend.views.zero123.joint_attention import use_joint_attention
 from backend.views.zero123.model import Zero123
+from objects.pack import TexturedObject
 from training.cameras import VIEWS
 from training.config import JointViewsConfig, load_config
-from training.object_pack import TexturedObject
 
 CONFIG = Path(__file__).parents[2] / "training" / "config" / "joint_views.toml"
 SHORT_RUN = (

@@ -1,4 +1,4 @@
-"""Packs of textured objects and the scenes made of them."""
+"""Scenes made of the objects of packs."""
 
 from __future__ import annotations
 
@@ -7,29 +7,16 @@ import pytest
 import torch
 
 from backend.camera import camera_to_world, project
+from objects.pack import write_pack
 from procedural.normalization import FRAME_FILL, MAX_COORDINATE
-from tests.helpers.training_runs import CUBE, CUBE_FACES, cube
-from training.object_library import ObjectLibrary, corner_normals
-from training.object_pack import ObjectPack, write_pack
+from tests.helpers.training_runs import cube
+from training.object_library import ObjectLibrary
 
 
 @pytest.fixture
 def pack(tmp_path):
     write_pack(tmp_path / "pack.npz", [cube(number) for number in (49, 50, 51)])
     return tmp_path / "pack.npz"
-
-
-def test_a_pack_gives_back_its_objects(pack):
-    read = ObjectPack(pack)
-    assert len(read) == 3
-    for textured, expected in zip(read, (cube(number) for number in (49, 50, 51)), strict=True):
-        assert textured.id == expected.id
-        corners, uv_corners = (expected.vertices[expected.faces], expected.uvs[expected.uv_faces])
-        np.testing.assert_allclose(textured.vertices[textured.faces], corners, atol=1 / 4095 + 1e-6)
-        np.testing.assert_allclose(textured.uvs[textured.uv_faces], uv_corners, atol=0.5 / 4095 + 1e-6)
-        assert np.abs(textured.texture.astype(int) - expected.texture).max() <= 4  # WebP
-    with pytest.raises(IndexError):
-        read[3]
 
 
 def test_training_never_gets_the_benchmarks_objects(pack):
@@ -59,16 +46,3 @@ def test_normals_stay_perpendicular_when_objects_are_stretched_and_mirrored():
         normals = torch.nn.functional.normalize(meshes.normals[0, :, corner], dim=-1)
         cosine = (normals * torch.nn.functional.normalize(winding, dim=-1)).sum(-1)
         torch.testing.assert_close(cosine, torch.ones(12), atol=2e-3, rtol=0)
-
-
-def test_edges_stay_sharp_and_curved_surfaces_are_smooth():
-    normals = corner_normals(CUBE, CUBE_FACES)
-    assert (np.abs(normals).max(-1) > 0.999).all()  # along an axis, not toward a corner
-    angles = np.arange(24) * (2 * np.pi / 24)
-    ring = np.stack([np.cos(angles), np.sin(angles)], -1)
-    vertices = np.concatenate([np.c_[ring, np.full(24, z)] for z in (0.0, 1.0)]).astype(np.float32)
-    k = np.arange(24)
-    n = (k + 1) % 24
-    faces = np.concatenate([np.stack([k, n, n + 24], 1), np.stack([k, n + 24, k + 24], 1)])
-    normals = corner_normals(vertices, faces)
-    np.testing.assert_allclose((normals[..., :2] * vertices[faces][..., :2]).sum(-1), 1, atol=0.005)

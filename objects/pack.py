@@ -20,6 +20,8 @@ from PIL import Image
 LEVELS = 4095
 """Largest 12-bit number."""
 STREAMS = ("pos", "uv", "tri", "ttri")
+TEST_DIVISOR = 50
+"""Objects whose id is divisible by this are the benchmark's group of real objects and are never trained on."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class ObjectPack(Sequence[TexturedObject]):
     def _stream(self, name: str, index: int) -> np.ndarray:
         begin, end = self._offsets[name][index : index + 2]
         return self._streams[name][begin:end]
+
+
+def is_test_object(ids: np.ndarray) -> np.ndarray:
+    """Which ids (N,) are those of the benchmark's objects: (N,) bool."""
+    return ids % TEST_DIVISOR == 0
 
 
 def write_pack(path: str | Path, objects: Iterable[TexturedObject]) -> None:

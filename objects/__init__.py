@@ -1,0 +1,1 @@
+"""Textured meshes of real things: packs of them, and what rendering them needs."""
