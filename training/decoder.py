@@ -1,8 +1,9 @@
 """Train the VAE's decoder: colors, and the object's mask as a fourth channel. The encoder, and so every latent, stays.
 
-    python -m training.decoder training/config/decoder.toml --out DIR --objects PACK ...
+    torchrun --nproc-per-node 4 -m training.decoder training/config/decoder.toml --out DIR --objects PACK ...
 
-Latents are made noisy, as those of generated views are. ``DIR`` receives the VAE and ``log.jsonl``.
+Latents are made noisy, as those of generated views are. ``DIR`` receives the VAE and ``log.jsonl``. This takes about a
+minute: it is not resumed.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from backend.paths import STARTER_WEIGHTS
 from backend.views.zero123.model import Zero123
+from training.cameras import VIEWS
 from training.config import JointViewsConfig, derive_seed, load_config
-from training.distributed import process_group
+from training.distributed import ProcessGroup, init_distributed, process_group
 from training.joint_scenes import Encode, JointScenes, scenes_for_run
 from training.joint_views import make_encoder
 from training.mixed_precision import MasterWeights, lr_factor
@@ -44,9 +47,11 @@ class DecoderConfig:
     """A run of ``training.decoder``; the values of record are in ``config/decoder.toml``."""
 
     run: str
+    """Name of the run; all random numbers follow from it."""
     steps: int
     warmup_steps: int
     images_per_step: int
+    """Over all GPUs."""
     learning_rate: float
     latent_noise: float
     """Largest standard deviation of the noise added to latents, whose own is about 1."""
@@ -55,7 +60,9 @@ class DecoderConfig:
     scenes: str
     """Configuration of ``training.joint_views`` whose scenes are used, beside this one."""
     buffer_scenes: int
+    """Scenes in memory, over all GPUs; training starts with half of them."""
     scene_reuse: float
+    """How often an image is sampled before a new one replaces it, on average."""
 
 
 def main() -> None:
@@ -70,11 +77,15 @@ def main() -> None:
     scene_config = dataclasses.replace(scene_config, run=config.run)
     model = Zero123.load(STARTER_WEIGHTS / "view")
     library = ObjectLibrary.from_packs(args.objects, group.device) if args.objects else None
-    workers = max(1, (os.cpu_count() or 2) // 4)
-    scenes = scenes_for_run(scene_config, library, model.image_size, 0, 0, workers, group.device)
-    torch.manual_seed(derive_seed(config.run, 0, 0, "training"))
-    vae = train(model.to(group.device), config, scene_config, scenes, RunLog(args.out, True), group)
-    save_vae(vae, args.out)
+    workers = max(1, (os.cpu_count() or 2) // group.world_size - 2)
+    scenes = scenes_for_run(scene_config, library, model.image_size, 0, group.rank, workers, group.device)
+    init_distributed(group)
+    torch.manual_seed(derive_seed(config.run, 0, group.rank, "training"))
+    vae = train(model.to(group.device), config, scene_config, scenes, RunLog(args.out, group.is_main), group)
+    if group.is_main:
+        save_vae(vae, args.out)
+    if group.world_size > 1:
+        dist.destroy_process_group()
 
 
 def with_mask(vae: AutoencoderKL) -> AutoencoderKL:
@@ -99,25 +110,26 @@ def train(
     scene_config: JointViewsConfig,
     scenes: JointScenes,
     log: RunLog,
-    group,
+    group: ProcessGroup,
 ) -> AutoencoderKL:
     """The VAE after ``config.steps``."""
+    images = config.images_per_step // group.world_size
     vae = with_mask(model.vae).to(group.device)
     decoder = Decoder(vae)
     parameters = [parameter for parameter in decoder.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
     weights = MasterWeights(decoder, group)
     encode = make_encoder(model, weights.dtype, group.device)
-    buffer = SceneBuffer(config.buffer_scenes // scene_config.scenes_per_chunk * scene_config.scenes_per_chunk)
+    chunk = scene_config.scenes_per_chunk
+    buffer = SceneBuffer(max(1, config.buffer_scenes // group.world_size // chunk) * chunk)
     while len(buffer) < buffer.capacity // 2:
         buffer.insert(render(scenes, encode))
-    views = scene_config.scenes_per_chunk * config.scene_reuse
-    insert_every = max(1, round(views * next(iter(buffer.sample_batch(1).values())).shape[1] / config.images_per_step))
+    insert_every = max(1, round(chunk * VIEWS * config.scene_reuse / images))
     begin = time.monotonic()
     for step in range(1, config.steps + 1):
         optimizer.param_groups[0]["lr"] = config.learning_rate * lr_factor(step, config.steps, config.warmup_steps)
-        batch = buffer.sample_batch(config.images_per_step)
-        view = torch.randint(0, batch["latents"].shape[1], (config.images_per_step,), device=group.device)
+        batch = buffer.sample_batch(images)
+        view = torch.randint(0, VIEWS, (images,), device=group.device)
         row = torch.arange(len(view), device=group.device)
         latents, pictures = batch["latents"][row, view].float(), batch["pictures"][row, view]
         noise = config.latent_noise * torch.rand(len(view), 1, 1, 1, device=group.device)
