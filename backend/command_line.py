@@ -171,6 +171,8 @@ def _open_log() -> str | None:
 def _check_mesh(flags: argparse.Namespace) -> None:
     """What can be known before anything is installed or loaded. Raises UserError."""
     check_image_file(flags.image)
+    for view in flags.view:
+        check_image_file(view.partition("=")[2])
     options.from_flags(flags)
     _check_output(flags)
 

@@ -11,6 +11,7 @@ import contextlib
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,13 +103,11 @@ class TerminalProgress:
     def __init__(self, stream: TextIO | None = None, silence: float = LONGEST_SILENCE):
         """``stream``: standard error if left out. ``silence``: seconds without a line, where it is no terminal."""
         self._stream = stream or sys.stderr
-        self._silence = silence
         self._step: tuple[str, str] | None = None
         self._line = ""
         self._printed = self._started = time.monotonic()
-        self._ended = threading.Event()
         if not self._stream.isatty():
-            threading.Thread(target=self._repeat, name="progress", daemon=True).start()
+            threading.Thread(target=_repeat, args=(weakref.ref(self), silence), name="progress", daemon=True).start()
 
     def __call__(self, event: ProgressEvent) -> None:
         step = (event.stage, event.text)
@@ -120,21 +119,24 @@ class TerminalProgress:
                 self._print(f"\r\033[K{self._line[:110]}", "\n" if is_last else "")
         elif is_new:
             self._print(self._line, "\n")
-        if is_last:
-            self._ended.set()
 
     def _print(self, text: str, end: str) -> None:
         self._printed = time.monotonic()
         print(text, end=end, file=self._stream, flush=True)
 
-    def _repeat(self) -> None:
-        """A thread: says that work goes on where a stage reports nothing for long."""
-        while not self._ended.wait(self._silence / 10):
-            if self._line and time.monotonic() - self._printed >= self._silence:
-                try:
-                    self._print(f"{self._line} ({time.monotonic() - self._started:.0f} s)", "\n")
-                except (OSError, ValueError):  # nobody reads it any more: the next event ends the job
-                    return
+    def repeat(self, silence: float) -> None:
+        """Say that work goes on, where nothing was printed for ``silence`` seconds."""
+        if self._line and time.monotonic() - self._printed >= silence:
+            self._print(f"{self._line} ({time.monotonic() - self._started:.0f} s)", "\n")
+
+
+def _repeat(reference: weakref.ref[TerminalProgress], silence: float) -> None:
+    """A thread, for as long as somebody has the listener: a stage may report nothing for minutes."""
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it any more: the next event ends the job
+        while listener := reference():
+            listener.repeat(silence)
+            del listener
+            time.sleep(silence / 10)
 
 
 def format_bytes(done: float, total: float) -> str:

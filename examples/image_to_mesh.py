@@ -33,13 +33,18 @@ def main(arguments: list[str]) -> None:
         flags = flags_of(settings).parse_args(arguments)
         if not flags.image.is_file():
             raise RuntimeError(f"The image {flags.image} does not exist.")
+        out = flags.out.expanduser().absolute()
+        if out.exists() and not flags.force and str(out) != bpy.data.filepath:
+            raise RuntimeError(f"{out} exists: choose another name, or replace it with --force.")
+        if not out.parent.is_dir():
+            raise RuntimeError(f"There is no folder {out.parent}: create it first, or choose another.")
         for name, value in vars(flags).items():
             if name in settings.bl_rna.properties and name != "image" and value is not None:
                 choose(settings, name, value)
         image = settings.image = bpy.data.images.load(str(flags.image.expanduser().absolute()))
         bpy.ops.image_to_mesh.generate()
         bpy.data.images.remove(image)
-        bpy.ops.wm.save_as_mainfile(filepath=str(flags.out.expanduser().absolute()))
+        bpy.ops.wm.save_as_mainfile(filepath=str(out))
 
 
 def flags_of(settings) -> argparse.ArgumentParser:
@@ -47,6 +52,7 @@ def flags_of(settings) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="image_to_mesh.py")
     parser.add_argument("image", type=Path, metavar="IMAGE")
     parser.add_argument("out", type=Path, metavar="OUT.blend")
+    parser.add_argument("--force", action="store_true", help="replace OUT.blend where it exists")
     kinds = {"INT": int, "FLOAT": float, "STRING": str, "ENUM": str}
     for option in settings.bl_rna.properties:
         flag, description = f"--{option.identifier.replace('_', '-')}", option.description.replace("%", "%%")

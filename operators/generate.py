@@ -12,8 +12,8 @@ from ..backend.client import Backend
 from ..backend.version import VERSION
 from ..properties import option_values
 from . import image_input
-from .paths import new_job_folder
-from .reconstruction import ReconstructionOperator, ReconstructionTask
+from .job_folders import new_job_folder
+from .reconstruction import ReconstructionOperator, ReconstructionTask, described
 
 
 def _new_task(
@@ -22,7 +22,7 @@ def _new_task(
     """A task for a new object called ``name``; ``source`` says what it is made of."""
     provenance = {
         **source,
-        "options": option_values(context.scene),
+        "options": described(option_values(context.scene)),
         "version": VERSION,
         "time": time.strftime("%Y-%m-%d %H:%M:%S"),
     }

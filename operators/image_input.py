@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 
 from ..backend.errors import ErrorCode, UserError
-from .scene import PROVENANCE
+from .job_folders import PROVENANCE
 
 _READ_BY_BACKEND = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".tga", ".gif"}
 """File types sent as they are; the pixels of any other image are written to a PNG."""

@@ -12,9 +12,15 @@ from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
 from . import scene
 from .backend_task import BackendTask
+from .job_folders import job_folder
 from .reporting import report_error
 from .task_operator import run_task
 from .tasks import task_manager
+
+
+def described(options: dict) -> dict:
+    """Options for an object's custom property: weights that are a folder by its name, since its path is private."""
+    return {key: Path(value).name if isinstance(value, str) else value for key, value in options.items()}
 
 
 class ReconstructionTask(BackendTask):
@@ -83,7 +89,7 @@ class ReconstructionTask(BackendTask):
     def _target_object(self) -> bpy.types.Object | None:
         """The object that gets a new mesh. One of the same name in another file is not meant."""
         obj = bpy.data.objects.get(self.target) if self.target is not None else None
-        is_meant = obj is not None and obj.type == "MESH" and scene.job_folder(obj) == self.folder
+        is_meant = obj is not None and obj.type == "MESH" and job_folder(obj) == self.folder
         return obj if is_meant else None
 
     def _override(self) -> dict:

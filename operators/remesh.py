@@ -7,8 +7,8 @@ import bpy
 from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
 from ..properties import option_values
-from . import scene
-from .reconstruction import ReconstructionOperator, ReconstructionTask
+from .job_folders import job_folder, provenance
+from .reconstruction import ReconstructionOperator, ReconstructionTask, described
 
 
 class IMAGE_TO_MESH_OT_remesh(ReconstructionOperator, bpy.types.Operator):
@@ -22,24 +22,26 @@ class IMAGE_TO_MESH_OT_remesh(ReconstructionOperator, bpy.types.Operator):
     @classmethod
     def blocked_reason(cls, context):
         active = context.active_object
-        if active is None or scene.PROVENANCE not in active or active.mode != "OBJECT":
+        if active is None or not provenance(active) or active.mode != "OBJECT":
             return "Select an object made by Image to Mesh, in Object Mode"
         return None
 
     @classmethod
     def new_task(cls, context):
         obj, options = context.active_object, option_values(context.scene)
-        folder = scene.job_folder(obj)
+        folder = job_folder(obj)
         if folder is None or not (folder / "field.safetensors").is_file():
             raise UserError(
-                ErrorCode.NO_FIELD, f"The saved field of “{obj.name}” is missing ({folder}): generate the object again."
+                ErrorCode.NO_FIELD,
+                f"The saved field of “{obj.name}” is not on this computer: generate the object again.",
             )
-        provenance = obj[scene.PROVENANCE].to_dict() | {"options": options}
 
         def request(backend: Backend) -> int:
             return backend.remesh(folder, options)
 
-        return ReconstructionTask(context, folder, obj.name, provenance, request, target=obj.name)
+        return ReconstructionTask(
+            context, folder, obj.name, provenance(obj) | {"options": described(options)}, request, target=obj.name
+        )
 
 
 register, unregister = bpy.utils.register_classes_factory((IMAGE_TO_MESH_OT_remesh,))

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
 from ..backend.errors import ErrorCode, UserError
+from .job_folders import JOB, PROVENANCE
 
 LONGEST_SIDE = 1.0
 """Meters of the object's longest side."""
-PROVENANCE = "image_to_mesh"
-"""Custom property of an object of ours: what it was made of and how (a plain dictionary of texts and numbers)."""
 _NAME_BYTES = 63
 """Longest name of a datablock in Blender 4 (Blender 5 allows 255)."""
 _SENSOR = 36.0
@@ -57,7 +55,7 @@ def add_object(context, folder: Path, name: str, provenance: dict, camera: bool 
         obj = bpy.data.objects.new(name, _mesh(name, result, created))
         created.append(obj)
         obj.location = context.scene.cursor.location
-        obj[PROVENANCE] = {**provenance, **result.facts, "folder": str(folder)}
+        obj[PROVENANCE] = {**provenance, **result.facts, JOB: folder.name}
         _link(context, obj)
         if camera:
             _link(context, _camera(obj, result, created))
@@ -79,13 +77,7 @@ def replace_mesh(obj: bpy.types.Object, folder: Path, provenance: dict) -> None:
     except Exception:
         bpy.data.batch_remove(created)
         raise
-    obj[PROVENANCE] = {**provenance, **result.facts, "folder": str(folder)}
-
-
-def job_folder(obj: bpy.types.Object) -> Path | None:
-    """The job folder that an object of ours was made from; None for any other object."""
-    folder = obj[PROVENANCE].get("folder") if PROVENANCE in obj else None
-    return Path(folder) if folder else None
+    obj[PROVENANCE] = {**provenance, **result.facts, JOB: folder.name}
 
 
 def _read(folder: Path) -> _Result:
@@ -103,9 +95,10 @@ def _read(folder: Path) -> _Result:
             and np.isfinite(uvs).all()
             and np.ptp(vertices, axis=0).max() > 0
         )
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except Exception as error:  # damage shows as whatever the first wrong byte happens to mean
         raise UserError(
-            ErrorCode.BAD_RESULT, f"The result in “{folder}” cannot be read ({error}): generate it again."
+            ErrorCode.BAD_RESULT,
+            f"The result in “{folder}” cannot be read ({type(error).__name__}): generate it again.",
         ) from error
     if not usable:
         raise UserError(ErrorCode.BAD_RESULT, f"The mesh in “{folder}” is damaged: generate it again.")
@@ -169,13 +162,15 @@ def _material(name: str, texture: Path, created: list) -> bpy.types.Material:
 
 
 def _load_generated_image(path: Path, name: str, created: list) -> None:
-    """The image that was generated from the prompt, to be viewed and used again; its file stays in the job's folder."""
+    """The image that was generated from the prompt, to be viewed and used again, packed into the .blend."""
     try:
         image = bpy.data.images.load(str(path))
     except RuntimeError as error:
         raise UserError(ErrorCode.BAD_RESULT, f"The image “{path}” cannot be read: generate it again.") from error
     created.append(image)
     image.name = f"Image of {name}"
+    image.pack()
+    image.filepath_raw = f"//{image.name}.png"
     image.use_fake_user = True
 
 

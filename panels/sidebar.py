@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import fields
 
 import bpy
@@ -9,8 +10,8 @@ import bpy
 from ..backend.options import Options
 from ..operators import image_input
 from ..operators.backend_location import is_ready
+from ..operators.job_folders import provenance
 from ..operators.reconstruction import ReconstructionTask
-from ..operators.scene import PROVENANCE
 from ..operators.setup import InstallTask
 from ..operators.tasks import task_manager
 from ..properties import toggle_name
@@ -106,16 +107,17 @@ class ResultPanel:
 
     @classmethod
     def poll(cls, context):
-        return context.active_object is not None and PROVENANCE in context.active_object
+        return context.active_object is not None and bool(provenance(context.active_object))
 
     def draw(self, context):
         layout = self.layout
-        about = context.active_object[PROVENANCE]
+        about = provenance(context.active_object)
         column = layout.column(align=True)
-        for label, text in _facts(about):
-            row = column.row()
-            row.label(text=label)
-            row.label(text=text)
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # anybody may have written the property
+            for label, text in _facts(about):
+                row = column.row()
+                row.label(text=label)
+                row.label(text=text)
         layout.operator("image_to_mesh.remesh", icon="MOD_DECIM")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -55,6 +56,20 @@ def test_cancelling_raises_between_two_updates_and_emits_nothing():
     assert [event.fraction for event in events] == [0, 0.1] and not tracker.seconds
     error = to_user_error(Cancelled(), "the.log")
     assert (error.code, str(error), error.log) == ("cancelled", "Cancelled.", "the.log")
+
+
+def test_pipe_gets_a_line_in_a_long_silence_and_none_after_the_work():
+    stream = io.StringIO()
+    listener = TerminalProgress(stream, silence=0.05)
+    listener(ProgressEvent("views", 0.1, "Generating"))
+    time.sleep(0.3)
+    lines = stream.getvalue().splitlines()
+    assert 3 <= len(lines) <= 7 and all(line.startswith(" 10%  Generating (") for line in lines[1:])
+    del listener
+    time.sleep(0.1)
+    before = stream.getvalue()
+    time.sleep(0.2)
+    assert stream.getvalue() == before
 
 
 def test_terminal_renews_one_line_and_ends_it():

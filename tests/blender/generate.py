@@ -25,7 +25,8 @@ def test() -> None:
     assert counts()["objects"] == before["objects"] + 2 and bpy.data.objects["disc Camera"].parent == obj
     about = obj["image_to_mesh"].to_dict()
     assert about["image"] == "disc" and about["options"]["faces"] == 500 and about["watertight"] is True
-    assert (Path(about["folder"]) / "mesh.glb").is_file()
+    assert (module("operators.job_folders").job_folder(obj) / "mesh.glb").is_file()
+    assert str(Path.home()) not in str(about) and str(folder) not in str(about)
 
     old = obj.data
     settings.faces = 1000

@@ -12,12 +12,13 @@ from common import arguments, counts, install, module, run, write_job_folder
 def test() -> None:
     package, folder = arguments()
     install(package)
-    check_pruning(module("operators.paths"))
+    check_pruning(module("operators.job_folders"))
+    check_job_names(module("operators.job_folders"), folder)
     check_preview(module("panels.preview"), folder)
 
 
-def check_pruning(paths) -> None:
-    parent = paths.user_folder() / "jobs"
+def check_pruning(job_folders) -> None:
+    parent = job_folders.jobs_folder()
     folders = [parent / f"2026-01-{day:02} 12-00-00" for day in range(1, 31)]
     for moment, job in enumerate(folders):
         job.mkdir(parents=True)
@@ -36,7 +37,7 @@ def check_pruning(paths) -> None:
     os.utime(running, (1e9, 1e9))
     os.utime(of_image, (1e9, 1e9))
 
-    new = paths.new_job_folder()
+    new = job_folders.new_job_folder()
     assert new.is_dir() and not list(new.iterdir())
     left = {path for path in parent.iterdir() if path.is_dir()}
     assert left == {of_object, of_image, running, new, *folders[-19:]}, sorted(path.name for path in left)
@@ -45,9 +46,49 @@ def check_pruning(paths) -> None:
     bpy.data.images.remove(image)
     (running / ".partial").rmdir()
     os.utime(running, (1e9, 1e9))
-    paths.new_job_folder()
+    job_folders.new_job_folder()
     left = {path for path in parent.iterdir() if path.is_dir()}
-    assert not left & {of_object, of_image, running} and new in left and len(left) == paths.RECENT_JOBS
+    assert not left & {of_object, of_image, running} and new in left and len(left) == job_folders.RECENT_JOBS
+
+
+def check_job_names(job_folders, folder: Path) -> None:
+    """A .blend from anybody chooses among the job folders, and never any other."""
+    jobs = job_folders.jobs_folder()
+    mine, victim = jobs / "mine", folder / "victim"
+    for path in (mine, victim, mine / "inner"):
+        path.mkdir()
+    obj = bpy.data.objects.new("Object", None)
+    outside = [
+        str(victim),
+        "..",
+        ".",
+        "",
+        "mine/inner",
+        "../jobs/mine/..",
+        "mine/../../..",
+        "C:\\Users",
+        "x" * 300,
+        3,
+        0.5,
+    ]
+    outside += [True, [1, 2], {"a": "mine"}, os.path.relpath(victim, jobs), str(mine), "a\0b"]
+    if os.name == "posix":
+        (jobs / "link").symlink_to(victim)
+        (jobs / "loop").symlink_to("loop")
+        (jobs / "self").symlink_to(".")
+        outside += ["link", "loop", "self"]
+    for name in outside:
+        obj["image_to_mesh"] = {"job": name}
+        assert job_folders.job_folder(obj) is None, name
+        if isinstance(name, str):
+            obj["image_to_mesh"] = {"folder": name}
+            expected = mine if name == str(mine) else None  # of an older version
+            assert job_folders.job_folder(obj) == expected, name
+            obj["image_to_mesh"] = name
+            assert job_folders.job_folder(obj) is None and not job_folders.provenance(obj)
+    obj["image_to_mesh"] = {"job": "mine"}
+    assert job_folders.job_folder(obj) == mine
+    bpy.data.objects.remove(obj)
 
 
 def check_preview(preview, folder: Path) -> None:

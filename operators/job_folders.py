@@ -1,0 +1,78 @@
+"""The folders of jobs, and which one an object was made from. A .blend says only its name, since anybody may have made
+the file: a job clears and fills the folder that it is given."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import bpy
+
+from ..backend.errors import UserError
+from ..backend.paths import PARTIAL, safe_join
+from .paths import user_folder
+
+PROVENANCE = "image_to_mesh"
+"""Custom property of an object of ours: what it was made of and how (a plain dictionary of texts and numbers)."""
+JOB = "job"
+"""Its key for the name of the job's folder."""
+_OLD_JOB = "folder"
+"""Its key for the path of the job's folder, until version 0.1."""
+RECENT_JOBS = 20
+"""Job folders that are never deleted: the last ones used."""
+
+
+def jobs_folder() -> Path:
+    """The folder of all job folders."""
+    return user_folder() / "jobs"
+
+
+def new_job_folder() -> Path:
+    """A new, empty folder for one job's files; old ones that are not needed are deleted. Raises OSError."""
+    parent = jobs_folder()
+    parent.mkdir(exist_ok=True)
+    _prune(parent)
+    moment = time.strftime("%Y-%m-%d %H-%M-%S")
+    for count in range(1, 1000):
+        folder = parent / (moment if count == 1 else f"{moment} ({count})")
+        try:
+            folder.mkdir()  # fails where another Blender has just made it
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"{parent} has a thousand folders of this second")
+
+
+def provenance(obj: bpy.types.Object) -> dict:
+    """What an object says about how it was made, without its job's folder; empty for an object that is not ours."""
+    about = obj.get(PROVENANCE)
+    values = about.to_dict() if hasattr(about, "to_dict") else {}
+    return {key: value for key, value in values.items() if key not in (JOB, _OLD_JOB)}
+
+
+def job_folder(obj: bpy.types.Object) -> Path | None:
+    """The folder of the job that an object of ours was made from, directly inside ``jobs_folder``; None for any other
+    object, and for one that names anything else."""
+    about = obj.get(PROVENANCE)
+    values = about.to_dict() if hasattr(about, "to_dict") else {}
+    parent, name, path = jobs_folder(), values.get(JOB), values.get(_OLD_JOB)
+    try:
+        if name is None and isinstance(path, str) and Path(path).parent.resolve() == parent.resolve():
+            name = Path(path).name
+        folder = safe_join(parent, name) if isinstance(name, str) else None
+        return folder if folder is not None and folder.resolve().parent == parent.resolve() else None
+    except (UserError, OSError, RuntimeError, ValueError):
+        return None
+
+
+def _prune(parent: Path) -> None:
+    """Delete job folders, except the last ones used, those that this file's objects and images refer to, and any in
+    which a job is running, maybe another Blender's."""
+    folders = [path for path in parent.iterdir() if path.is_dir() and not path.is_symlink()]
+    folders.sort(key=lambda folder: folder.stat().st_mtime)
+    needed = {folder.name for folder in map(job_folder, bpy.data.objects) if folder is not None}
+    needed |= {Path(bpy.path.abspath(image.filepath)).parent.name for image in bpy.data.images if image.filepath}
+    for folder in folders[: -RECENT_JOBS + 1]:
+        if folder.name not in needed and not (folder / PARTIAL).exists():
+            shutil.rmtree(folder, ignore_errors=True)
