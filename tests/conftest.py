@@ -21,9 +21,12 @@ TRITON = (
     "training/test_back_projection.py",
     "training/test_group_norm.py",
     "training/test_joint_views_run.py",
+    "training/test_mesh_distance.py",
     "training/test_mesh_rasterizer.py",
     "training/test_objects.py",
-    "training/test_surface_loss.py",
+    "training/test_solid_meshes.py",
+    "training/test_supervision.py",
+    "training/test_surface_run.py",
 )
 """Tests of Triton kernels. There is no Triton for Windows and macOS."""
 

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -59,22 +59,81 @@ class JointViewsConfig:
     """Most scenes in memory, over all GPUs."""
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JointViewsConfig:
+@dataclass(frozen=True)
+class SurfaceConfig:
+    """A run of ``training.surface``; the values of record are in ``config/surface.toml``."""
+
+    run: str
+    """Name of the run; all random numbers follow from it and the step."""
+    initial_weights: str
+    """"starter", or a folder of a surface network or of a checkpoint."""
+    steps: int
+    """Length of the learning rate's schedule."""
+    warmup_steps: int
+    scenes_per_step: int
+    """Batch size over all GPUs."""
+    learning_rate: float
+    adam_betas: tuple[float, float]
+    weight_decay: float
+    ema_decay: float
+    gradient_loss_weight: float
+    """Of the error of the distances' slopes, beside the errors of the distances."""
+    elevation_noise_deg: float
+    """Scale of the Laplace distribution by which the elevation of half of the samples is wrong."""
+    object_share: float
+    """Share of scenes that show solid objects of packs; the rest are procedural."""
+    realistic_weight: float
+    plan_share: float
+    """Share of scenes seen from the plan of cameras; the rest are seen from random ones."""
+    generated_share: float
+    """Share of the scenes seen from the plan whose views are generated, all but the input."""
+    generation_steps: int
+    guidance_scale: float
+    many_views: tuple[int, ...]
+    """Numbers of true views shown in a few of the steps, instead of ``cameras.VIEWS``."""
+    many_views_share: float
+    """Share of those steps."""
+    scene_reuse: float
+    """Average number of times that a scene is sampled before a new one replaces it."""
+    scenes_per_chunk: int
+    """Scenes rendered together."""
+    initial_scenes: int
+    """Scenes in memory before the first step, over all GPUs."""
+    buffer_scenes: int
+    """Most scenes in memory, over all GPUs."""
+
+
+TrainingConfig = JointViewsConfig | SurfaceConfig
+_CONFIG_TYPES = JointViewsConfig, SurfaceConfig
+_Config = TypeVar("_Config", JointViewsConfig, SurfaceConfig)
+
+
+def load_config(config_type: type[_Config], path: str | Path, overrides: Sequence[str] = ()) -> _Config:
     """The configuration in a TOML file, changed by ``overrides`` such as "steps=500". Raises ValueError."""
     with open(path, "rb") as file:
         values = tomllib.load(file)
     for override in overrides:
         values |= tomllib.loads(override)
-    return config_from_dict(values)
-
-
-def config_from_dict(values: dict) -> JointViewsConfig:
-    """Raises ValueError for missing and unknown names."""
-    names = {field.name for field in dataclasses.fields(JointViewsConfig)}
+    names = _field_names(config_type)
     if names != set(values):
         raise ValueError(f"the configuration lacks {names - set(values) or 'nothing'} and has {set(values) - names}")
-    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    return JointViewsConfig(**fields)
+    return config_type(**_with_tuples(values))
+
+
+def config_from_dict(values: dict[str, Any]) -> TrainingConfig:
+    """The configuration whose fields ``values`` are. Raises ValueError where they are those of none."""
+    for config_type in _CONFIG_TYPES:
+        if _field_names(config_type) == set(values):
+            return config_type(**_with_tuples(values))
+    raise ValueError(f"no training run is configured by {', '.join(sorted(values))}")
+
+
+def _field_names(config_type: type[TrainingConfig]) -> set[str]:
+    return {field.name for field in dataclasses.fields(config_type)}
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def derive_seed(run: str, step: int, rank: int, purpose: str) -> int:

@@ -73,7 +73,7 @@ def main() -> None:
     args = parser.parse_args()
     config = DecoderConfig(**tomllib.loads(args.config.read_text(encoding="utf-8")))
     group = process_group()
-    scene_config = load_config(args.config.parent / config.scenes)
+    scene_config = load_config(JointViewsConfig, args.config.parent / config.scenes)
     scene_config = dataclasses.replace(scene_config, run=config.run)
     model = Zero123.load(STARTER_WEIGHTS / "view")
     library = ObjectLibrary.from_packs(args.objects, group.device) if args.objects else None

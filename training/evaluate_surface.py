@@ -1,55 +1,73 @@
-"""Scores of a surface network during training, on the GPU machine; the numbers that count come from the benchmark."""
+"""Scores of a surface network on scenes that no training used, from true views and from generated ones.
+
+    python -m training.evaluate_surface NETWORK --objects PACK ... --views VIEWS
+
+``NETWORK`` is a checkpoint of ``training.surface``, a folder of weights, or "starter". It sees the nine views of
+``training.cameras.plan_cameras`` with their true elevations. Prints a JSON object for each group of scenes and kind of
+views: mean F-scores at .05 and .02 (longest side 1), normal consistency, and the share of procedural scenes whose genus
+is right within 1, all of the raw field. The benchmark's scores are the ones of record.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import multiprocessing
+import time
+from multiprocessing.pool import Pool
+from pathlib import Path
+
 import numpy as np
 import torch
-from mcubes import marching_cubes
-from scipy.spatial import cKDTree
 
-GRID, SAMPLES = 112, 20_000
+from backend.surface.network import SurfaceNetwork
+from training.evaluation_groups import Group, object_group, procedural_groups
+from training.field_metrics import predict_fields, score_field
+from training.generated_views import ViewGenerator, load_view_model
+from training.object_library import ObjectLibrary
+from training.surface_model import load_network
 
-
-def surface_points(distance: np.ndarray, half_side: float, rng: np.random.Generator) -> np.ndarray:
-    """Points (SAMPLES, 3) spread evenly over the zero surface of a (GRID, GRID, GRID) field."""
-    padded = np.pad(distance, 1, constant_values=1.0)
-    vertices, faces = marching_cubes(padded, 0.0)
-    vertices = ((vertices - 1) / (GRID - 1) * 2 - 1) * half_side
-    corners = vertices[faces]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    chosen = corners[rng.choice(len(area), SAMPLES, p=area / area.sum())]
-    u, v = rng.random((2, SAMPLES, 1))
-    flip = u + v > 1
-    u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
-    return chosen[:, 0] + u * (chosen[:, 1] - chosen[:, 0]) + v * (chosen[:, 2] - chosen[:, 0])
+STEPS, GUIDANCE = 4, 2.0
+"""Of the joint view model."""
 
 
-@torch.no_grad()
-def report(network, store, half_side: float, count: int = 20) -> str:
-    """Mean F-scores at .05 and .02 of a store's first scenes (longest side 1), and the worst tenth's bound."""
-    device = store.pictures.device
-    steps = torch.linspace(-half_side, half_side, GRID, device=device)
-    grid = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(1, -1, 3)
-    rng, scores = np.random.default_rng(0), []
-    for index in range(min(count, len(store.pictures))):
-        pictures = store.pictures[index : index + 1].permute(0, 1, 4, 2, 3).float() / 255
-        volume = network.unet(
-            network.aggregate_views(network.extract_features(pictures), store.cameras[index : index + 1])
-        )
-        found = torch.cat([network.decoder(volume, part / half_side)[0] for part in grid.split(1 << 18, 1)], 1)
-        truth = store.scenes[index : index + 1].distance(grid)
-        try:
-            ours, theirs = (
-                surface_points(each[0].view(GRID, GRID, GRID).float().cpu().numpy(), half_side, rng)
-                for each in (found, truth)
-            )
-        except (ValueError, RuntimeError):
-            scores.append((0.0, 0.0))
-            continue
-        side = np.ptp(theirs, axis=0).max()
-        to_truth, to_ours = cKDTree(theirs).query(ours)[0] / side, cKDTree(ours).query(theirs)[0] / side
-        shares = [((to_truth < t).mean(), (to_ours < t).mean()) for t in (0.05, 0.02)]
-        scores.append(tuple(2 * p * r / max(p + r, 1e-9) for p, r in shares))
-    scores = np.array(scores)
-    low = np.sort(scores, 0)[len(scores) // 10]
-    return f"F@.05 {scores[:, 0].mean():.4f} F@.02 {scores[:, 1].mean():.4f} worst tenth {low[0]:.3f} {low[1]:.3f}"
+def evaluate(network: SurfaceNetwork, group: Group, images: torch.Tensor, workers: Pool) -> dict[str, float]:
+    """Mean scores of the fields made of ``images`` (N, 9, S, S, 4) uint8, in the order of ``plan_cameras``."""
+    fields = predict_fields(network, images, group.angles)
+    jobs = [
+        workers.apply_async(score_field, (field, network.half_side, surface))
+        for field, surface in zip(fields, group.surfaces, strict=True)
+    ]
+    scores = [job.get() for job in jobs]
+    return {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network", help='checkpoint, folder of weights, or "starter"')
+    parser.add_argument("--objects", type=Path, nargs="*", default=[])
+    parser.add_argument("--views", type=Path, help="joint view model (checkpoint or folder); none: only true views")
+    parser.add_argument("--decoder", type=Path, help="folder of training.decoder whose VAE the view model gets")
+    args = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    begin = time.monotonic()
+    with multiprocessing.get_context("fork").Pool() as workers:  # before this process touches the GPU
+        network = load_network(args.network, device)
+        generator = None
+        if args.views:
+            generator = ViewGenerator(load_view_model(args.views, args.decoder, device), STEPS, GUIDANCE)
+        groups = procedural_groups(network.image_size, network.half_side, workers, device)
+        if args.objects:
+            groups.append(object_group(ObjectLibrary.from_packs(args.objects, device, test=True), network.image_size))
+        for group in groups:
+            views = {"true": group.images}
+            if generator:
+                views["generated"] = generator(group.images, group.angles, seed=0)
+            for name, images in views.items():
+                row = {"network": args.network, "group": group.name, "views": name}
+                row |= {key: round(value, 4) for key, value in evaluate(network, group, images, workers).items()}
+                print(json.dumps(row | {"seconds": round(time.monotonic() - begin, 1)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -48,7 +48,7 @@ def main() -> None:
     args = parser.parse_args()
     deadline = time.monotonic() + 60 * args.minutes if args.minutes else float("inf")
     group = process_group()
-    config = load_config(args.config, args.set)
+    config = load_config(JointViewsConfig, args.config, args.set)
     checkpoint = load_checkpoint(args.out) if has_checkpoint(args.out) else None
     model = initial_model(config)
     model.train().requires_grad_(True)

@@ -8,6 +8,7 @@ mesh this takes less time than building and walking a hierarchy would. Shading i
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -42,6 +43,9 @@ class MeshBatch:
     """(B, 4) float32: unit vector toward the light, and the share of ambient light."""
     color_transforms: torch.Tensor
     """(B, 3, 4) float32: matrix and offset applied to texture colors in 0..1."""
+
+    def __getitem__(self, rows: slice | torch.Tensor) -> MeshBatch:
+        return MeshBatch(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
 
 
 @triton.jit

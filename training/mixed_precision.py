@@ -12,6 +12,7 @@ from training.distributed import ProcessGroup, mean_over_ranks
 from training.group_norm import fuse
 
 MAX_GRADIENT_NORM = 1.0
+_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 class MasterWeights:
@@ -24,7 +25,10 @@ class MasterWeights:
     def __init__(self, module: nn.Module, group: ProcessGroup):
         self.compute = copy.deepcopy(module)
         if group.device.type == "cuda":
-            self.compute = self.compute.bfloat16().to(memory_format=torch.channels_last)
+            self.compute = self.compute.bfloat16()
+            for parameter in self.compute.parameters():
+                if parameter.dim() in _CHANNELS_LAST:
+                    parameter.data = parameter.data.contiguous(memory_format=_CHANNELS_LAST[parameter.dim()])
             fuse(self.compute)
         self.dtype = torch.bfloat16 if group.device.type == "cuda" else torch.float32
         self._group = group

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from procedural.sampling import sample_pose_and_light
 from training.mesh_rasterizer import MeshBatch
 
 TEXTURE_SIZE = 128
+CLEAN_DISTANCE = 0.95
+"""Least ``sdf_clean`` in a manifest with which an object's inside is known everywhere."""
 
 
 class ObjectLibrary:
@@ -44,19 +47,30 @@ class ObjectLibrary:
 
     @classmethod
     def from_packs(
-        cls, paths: Sequence[str | Path], device: torch.device | str, test: bool = False, realistic_weight: float = 3.0
+        cls,
+        paths: Sequence[str | Path],
+        device: torch.device | str,
+        test: bool = False,
+        realistic_weight: float = 3.0,
+        solid_only: bool = False,
     ) -> ObjectLibrary:
         """The training objects of some packs, or with ``test`` those set aside for the benchmark.
 
         A ``manifest.json.gz`` beside a pack says which objects are realistic; these are sampled ``realistic_weight``
-        times as often as stylized ones.
+        times as often as stylized ones. ``solid_only`` leaves out objects of which it does not say that their inside
+        is known; raises ValueError where none remains.
         """
         objects, weights = [], []
         for path in sorted(map(Path, paths)):
-            pack, realistic = ObjectPack(path), _realistic_ids(path.parent / "manifest.json.gz")
-            for index in np.flatnonzero((is_test_object(pack.ids)) == test):
+            pack, manifest = ObjectPack(path), _read_manifest(path.parent / "manifest.json.gz")
+            for index in np.flatnonzero(is_test_object(pack.ids) == test):
+                row = manifest.get(int(pack.ids[index]), {})
+                if solid_only and row.get("sdf_clean", 0.0) <= CLEAN_DISTANCE:
+                    continue
                 objects.append(pack[int(index)])
-                weights.append(realistic_weight if int(pack.ids[index]) in realistic else 1.0)
+                weights.append(realistic_weight if row.get("style") == "real" else 1.0)
+        if not objects:
+            raise ValueError(f"no object in {', '.join(map(str, paths))} can be used: name other packs")
         return cls(objects, np.array(weights), device)
 
     def __len__(self) -> int:
@@ -130,8 +144,8 @@ def _rotate_z(vectors: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
     return torch.stack([cos * x - sin * y, sin * x + cos * y, z], -1)
 
 
-def _realistic_ids(manifest: Path) -> set[int]:
-    if not manifest.exists():
-        return set()
-    rows = json.loads(gzip.decompress(manifest.read_bytes()))["objects"]
-    return {row["id"] for row in rows if row["style"] == "real"}
+def _read_manifest(path: Path) -> dict[int, dict[str, Any]]:
+    """A manifest's rows by the objects' ids; empty where there is no manifest."""
+    if not path.exists():
+        return {}
+    return {row["id"]: row for row in json.loads(gzip.decompress(path.read_bytes()))["objects"]}

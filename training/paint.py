@@ -6,26 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from backend.camera import FIRST_RING, LOWER_RING, LOWER_RING_UP_TO, NEIGHBORS, UPPER_RING
 from backend.options import QUALITY_PRESETS, QualityPreset
 from backend.views.zero123.masks import masks_from_white_background
 from backend.views.zero123.model import Zero123
 from backend.views.zero123.sampler import denoise, fast_scheduler
 
 BATCH = 512
-
-
-def plan_angles(elevation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Input elevations (B,) -> elevations and azimuths (B, 41): the input, the 8 ring views, their 32 neighbors."""
-    batch, device = len(elevation), elevation.device
-    first, lower, upper = (
-        torch.tensor([move for _, *move in ring], device=device) for ring in (FIRST_RING, LOWER_RING, UPPER_RING)
-    )
-    goes_lower = (90 - elevation) <= LOWER_RING_UP_TO
-    rings = torch.cat([first.expand(batch, 4, 2), torch.where(goes_lower[:, None, None], lower, upper)], 1)
-    around = (rings[:, :, None] + torch.tensor(NEIGHBORS, device=device)).flatten(1, 2)
-    polar, azimuth = torch.cat([torch.zeros_like(rings[:, :1]), rings, around], 1).unbind(-1)
-    return elevation[:, None] - polar, azimuth
 
 
 @torch.inference_mode()

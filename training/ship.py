@@ -11,7 +11,6 @@ import tempfile
 from pathlib import Path
 
 from backend.paths import STARTER_WEIGHTS
-from backend.surface import load
 from backend.views.zero123.model import Zero123
 from training import surface_model, view_model
 from training.checkpoint import has_checkpoint
@@ -25,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--views", type=Path, help="checkpoint of training.joint_views, or folder of training.views")
     parser.add_argument("--decoder", type=Path, help="folder that training.decoder wrote")
-    parser.add_argument("--surface", help="folder that training.surface wrote")
+    parser.add_argument("--surface", help="checkpoint of training.surface, or folder of weights")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
@@ -37,7 +36,7 @@ def main() -> None:
                 model.vae = load_vae(args.decoder)
             view_model.save(model, place / "view", quantize=True, joint=joint)
         if args.surface:
-            surface_model.save(load(args.surface), place / "surface", quantize=True)
+            surface_model.save(surface_model.load_network(args.surface), place / "surface", quantize=True)
         size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
         if size > LIMIT:
             raise SystemExit(

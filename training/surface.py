@@ -1,122 +1,161 @@
-"""Train the starter surface network on exact distances (reference: One-2-3-45, arXiv 2306.16928, section 3.3).
+"""Train the starter surface network on exact distances (One-2-3-45, arXiv 2306.16928, section 3.3).
 
-    python -m training.surface --state DIR --minutes 6 --out DIR               on true pictures
-    python -m training.surface --state DIR --minutes 3 --views DIR --out DIR   half of them painted
+    torchrun --nproc-per-node 4 -m training.surface training/config/surface.toml --out OUT --objects PACK ... --views V
 
-The input picture is always true; the others are true or painted. Half of the samples are shown cameras that are a
-little wrong, as a misjudged elevation makes them. ``--part A B`` says which part of the learning rate's schedule this
-run is. With ``torchrun --nproc-per-node 2`` gradients are averaged over the GPUs.
+Scenes are procedural, or solid objects of packs. They are shown from their true views or, where ``--views`` names a
+joint view model, from views that it generates of the input. A run resumes from the checkpoint in ``--out``. It ends
+after the configuration's steps, or earlier after ``--minutes``, writes its checkpoint and can be resumed, on any number
+of GPUs.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import time
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from torch import nn
 
-from backend.surface.network import SurfaceNetwork, load
-from backend.views.zero123.model import Zero123
-from training import pool, twin
-from training.back_projection import OnePassNetwork
-from training.evaluate_surface import report
-from training.group_norm import fuse
-from training.surface_loss import loss_of
-from training.surface_model import CONFIG, save
-from training.surface_store import NEIGHBORS, Store
+from training.back_projection import FusedSurfaceNetwork
+from training.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
+from training.config import SurfaceConfig, derive_seed, load_config
+from training.distributed import ProcessGroup, all_ranks_true, init_distributed, process_group
+from training.generated_views import ViewGenerator, load_view_model
+from training.mixed_precision import MasterWeights, lr_factor
+from training.object_library import ObjectLibrary
+from training.run_log import RunLog
+from training.surface_buffers import SurfaceBuffers
+from training.surface_errors import ErrorMeans
+from training.surface_loss import surface_loss
+from training.surface_model import CONFIG, load_network
+from training.surface_scenes import SurfaceScenes, scenes_for_run
 
-KINDS = "true views", "painted views"
-REFRESH = 20, 200
-"""Steps between two new chunks of scenes, true and painted (which cost many times more)."""
+LOG_EVERY = 100
+CHECK_CLOCK_EVERY = 20
+CHECKPOINT_EVERY_SECONDS = 120
+SPARE_SECONDS = 40
+"""Of ``--minutes``, for the last checkpoint and the end of all processes."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--state", required=True, help="folder that keeps everything needed to resume")
-    parser.add_argument("--from", dest="weights", help="folder of weights to start from")
-    parser.add_argument("--out", required=True, help="folder for the averaged weights, float16")
-    parser.add_argument("--minutes", type=float, default=1.0)
-    parser.add_argument("--views", help="folder of a view model that paints half of the views")
-    parser.add_argument("--scenes", type=int, default=4096)
-    parser.add_argument("--painted", type=int, default=2048)
-    parser.add_argument("--part", type=float, nargs=2, default=(0.0, 1.0))
-    parser.add_argument("--batch", type=int, default=16, help="samples a step on each GPU")
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=500_000_000, help="first seed of this run's scenes")
+    parser.add_argument("config", type=Path, help="TOML file with the fields of training.config.SurfaceConfig")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
+    parser.add_argument(
+        "--objects", type=Path, nargs="*", default=[], help="object packs; none: only procedural scenes"
+    )
+    parser.add_argument("--views", type=Path, help="joint view model (checkpoint or folder); none: only true views")
+    parser.add_argument("--decoder", type=Path, help="folder of training.decoder whose VAE the view model gets")
+    parser.add_argument("--minutes", type=float, help="stop after this long, all included, and write the checkpoint")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change the configuration")
     args = parser.parse_args()
-    rank, world, device = twin.begin_process(args.seed)
-    begin = time.time()
-    stream = pool.placed_scenes(args.seed + rank * 50_000_000, max(2, (os.cpu_count() or 8) // (3 * world)), device)
-    painter = Zero123.load(args.views, device, torch.bfloat16) if args.views else None
-    held_out = Store(pool.CHUNK, stream, None, True), painter and Store(pool.CHUNK, stream, painter, False)
-    stores = [Store(args.scenes, stream, None, True)]
-    if painter:
-        stores.append(Store(args.painted, stream, painter, False))
-    if rank == 0:
-        counts = " and ".join(f"{len(store.pictures)} of {kind}" for kind, store in zip(KINDS, stores, strict=False))
-        print(f"scenes: {counts}, after {time.time() - begin:.0f} s", flush=True)
-    if world > 1:
-        dist.init_process_group("nccl")
-    network = OnePassNetwork(**CONFIG).to(device)
-    if args.weights:
-        network.load_state_dict(load(args.weights, device).state_dict())
-    averaged = SurfaceNetwork(**CONFIG).to(device).requires_grad_(False)
-    # Not fused: moments read back from a state are contiguous, the parameters channels last.
-    optimizer = torch.optim.AdamW(network.parameters(), args.rate, betas=(0.9, 0.98), weight_decay=0.01)
-    step, state = 0, Path(args.state) / "surface.pt"
-    if state.exists():
-        stored = torch.load(state, map_location=device)
-        network.load_state_dict(stored["model"])
-        optimizer.load_state_dict(stored["optimizer"])
-    averaged.load_state_dict(network.state_dict())
-    fuse(network)
-    network.features.to(memory_format=torch.channels_last)
-    network.unet.to(memory_format=torch.channels_last_3d)
-    model = nn.parallel.DistributedDataParallel(network) if world > 1 else network
-    begin, total, going = time.time(), 0.0, True
-    while going:
-        done = (time.time() - begin) / (60 * args.minutes)
-        turn, which = divmod(step, len(stores))
-        store, neighbors = stores[which], NEIGHBORS[turn % len(NEIGHBORS)]
-        optimizer.param_groups[0]["lr"] = args.rate * twin.rate_at(step + 1, done, args.part)
-        loss, near = loss_of(model, *store.draw(args.batch, neighbors), wrong=5.0 if painter else 2.0)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        store.learn(near)
-        step += 1
-        with torch.no_grad():
-            torch._foreach_lerp_(
-                list(averaged.parameters()), list(network.parameters()), 1 - min(0.998, step / (step + 10))
-            )
-            total += near.mean()
-        for store, every in zip(stores, REFRESH, strict=False):
-            if step % every == 0:
-                store.refresh()
-        if step % 50 == 0:
-            going = twin.all_agree(time.time() < begin + 60 * args.minutes, device)
-        if step % 200 == 0:
-            if rank == 0:
-                speed = step / (time.time() - begin)
-                print(f"surface step {step} near {float(total) / 200:.5f} {speed:.1f} steps/s", flush=True)
-            total = 0.0
-    if rank == 0:
-        Path(args.state).mkdir(parents=True, exist_ok=True)
-        torch.save({"model": network.state_dict(), "optimizer": optimizer.state_dict()}, state)
-        Path(args.out).mkdir(parents=True, exist_ok=True)
-        save(averaged, Path(args.out), quantize=False)
-    if world > 1:
+    deadline = time.monotonic() + 60 * args.minutes - SPARE_SECONDS if args.minutes else float("inf")
+    group = process_group()
+    config = load_config(SurfaceConfig, args.config, args.set)
+    checkpoint = load_checkpoint(args.out) if has_checkpoint(args.out) else None
+    library = None
+    if args.objects:
+        library = ObjectLibrary.from_packs(
+            args.objects, group.device, realistic_weight=config.realistic_weight, solid_only=True
+        )
+    generator = None
+    if args.views:
+        model = load_view_model(args.views, args.decoder, group.device)
+        generator = ViewGenerator(model, config.generation_steps, config.guidance_scale)
+    network = initial_network(config)
+    step = checkpoint.step if checkpoint else 0
+    workers = max(1, (os.cpu_count() or 2) // group.world_size - 2)
+    scenes = scenes_for_run(
+        config, library, generator, network.image_size, network.half_side, step, group.rank, workers, group.device
+    )
+    init_distributed(group)
+    torch.manual_seed(derive_seed(config.run, step, group.rank, "training"))
+    log = RunLog(args.out, group.is_main)
+    train(network.to(group.device), config, checkpoint, scenes, group, log, args.out, deadline)
+    if group.world_size > 1:
         dist.destroy_process_group()
-    if rank:
-        return
-    for name, store in zip(KINDS, held_out, strict=True):
-        if store:
-            print(name, report(averaged, store, CONFIG["half_side"]), flush=True)
+
+
+def initial_network(config: SurfaceConfig) -> FusedSurfaceNetwork:
+    """The network that a run starts from, on the CPU, trainable."""
+    network = FusedSurfaceNetwork(**CONFIG)
+    network.load_state_dict(load_network(config.initial_weights).state_dict())
+    return network.train()
+
+
+def train(
+    network: FusedSurfaceNetwork,
+    config: SurfaceConfig,
+    checkpoint: Checkpoint | None,
+    scenes: SurfaceScenes,
+    group: ProcessGroup,
+    log: RunLog,
+    out: Path,
+    deadline: float,
+) -> None:
+    """Train until ``config.steps`` or ``deadline`` (of ``time.monotonic``), going on from ``checkpoint``."""
+    batch_size = config.scenes_per_step // group.world_size
+    averaged = copy.deepcopy(network)
+    parameters, averages = list(network.parameters()), list(averaged.parameters())
+    optimizer = torch.optim.AdamW(
+        parameters, config.learning_rate, config.adam_betas, weight_decay=config.weight_decay, fused=True
+    )
+    step = first_step = 0
+    if checkpoint:
+        step = first_step = checkpoint.step
+        averaged.load_state_dict(checkpoint.averaged)
+        network.load_state_dict(checkpoint.trainer["model"] if checkpoint.trainer else checkpoint.averaged)
+        if checkpoint.trainer:
+            optimizer.load_state_dict(checkpoint.trainer["optimizer"])
+    # A new optimizer (none is stored, or it was left behind) needs its warm-up wherever the schedule stands.
+    warm_since = 0 if checkpoint and checkpoint.trainer else first_step
+    weights = MasterWeights(network, group)
+    weights.compute.decoder.float()  # differences of distances need more than 8 bits
+
+    begin = time.monotonic()
+    buffers = SurfaceBuffers(config, scenes, group.world_size)
+    log.write(
+        event="start", step=step, gpus=group.world_size, scenes=len(buffers), filled_in=time.monotonic() - begin,
+        resumed="optimizer" if checkpoint and checkpoint.trainer else "average" if checkpoint else "no",
+    )  # fmt: skip
+    begin = saved = time.monotonic()
+    means = ErrorMeans(group)
+
+    def save() -> None:
+        state = {"model": network.state_dict(), "optimizer": optimizer.state_dict()}
+        save_checkpoint(out, step, config, averaged.state_dict(), state)
+
+    while step < config.steps:
+        factor = lr_factor(step, config.steps, config.warmup_steps, warm_since)
+        optimizer.param_groups[0]["lr"] = config.learning_rate * factor
+        batch = buffers.sample_batch(batch_size)
+        loss, errors = surface_loss(weights.compute, batch, config, weights.dtype)
+        loss.backward()
+        weights.step(optimizer)
+        buffers.update_priorities(errors.near)
+        step += 1
+        decay = min(config.ema_decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, parameters, 1 - decay)
+        means.add(loss.detach(), errors, batch)
+        buffers.renew()
+        if step % LOG_EVERY == 0:
+            rate = (step - first_step) * config.scenes_per_step / (time.monotonic() - begin)
+            log.write(
+                step=step, **means.take(), learning_rate=config.learning_rate * factor, scenes_per_second=rate
+            )  # fmt: skip
+        if step % CHECK_CLOCK_EVERY == 0:
+            if not all_ranks_true(time.monotonic() < deadline, group):
+                break
+            if group.is_main and time.monotonic() - saved > CHECKPOINT_EVERY_SECONDS:
+                save()
+                saved = time.monotonic()
+    if group.is_main:
+        save()
+        log.write(event="end", step=step, minutes=(time.monotonic() - begin) / 60)
 
 
 if __name__ == "__main__":

@@ -1,113 +1,113 @@
-"""What the surface network is taught: exact distances, colors and depths; the cameras it sees are a little wrong."""
+"""The surface network's loss: exact distances, their slopes, colors and depths."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from backend.camera import RADIUS
 from procedural.triton_depth import BEYOND
-from procedural.triton_renderer import Scenes
-from training.surface_model import CONFIG
+from training.back_projection import FusedSurfaceNetwork
+from training.camera_noise import perturb_cameras, sample_elevation_errors, turn_points
+from training.config import SurfaceConfig
+from training.supervision import surface_count
 
 TRUNCATION = 0.1
-POINTS = 12288
-"""Points near the surface of every scene, and a third as many anywhere."""
-TRIES = 4
-"""Random points among which the nearest to the surface are chosen, for each of those. Sliding any point down to the
-surface would favor what has most space around it, and hardly reach the inside of a narrow vessel."""
-JITTER = 1.2
-"""By about how many degrees every camera but the first is turned, in half of the samples."""
+"""Distances beyond this many world units are all the same."""
+NEAR_POINTS = 8192
+"""Points near the surface, of those stored, in one step; each with its partner."""
+FREE_POINTS = 4096
+SLOPE_DISTANCE = 0.04
+"""Slopes are supervised within this distance of the surface."""
+COLOR_DISTANCE = 4e-3
+"""Only points within this distance of the surface have a color: a few were not projected onto it."""
+GAIN_NOISE = 0.1
+"""Standard deviation of the color gains by which views differ from the input."""
 
 
-def turn(vectors: torch.Tensor) -> torch.Tensor:
-    """Rotations (..., 3, 3) about axes (..., 3), whose lengths are the angles in radians (Rodrigues' formula)."""
-    angle = vectors.norm(dim=-1)[..., None, None].clamp_min(1e-8)
-    x, y, z = vectors.unbind(-1)
-    nought = torch.zeros_like(x)
-    cross = torch.stack([nought, -z, y, z, nought, -x, -y, x, nought], -1).unflatten(-1, (3, 3)) / angle
-    return torch.eye(3, device=x.device) + angle.sin() * cross + (1 - angle.cos()) * cross @ cross
+@dataclass(frozen=True)
+class SurfaceErrors:
+    """Each scene's mean errors, detached, (B,)."""
+
+    near: torch.Tensor
+    """Of the distances near the surface, in world units."""
+    slope: torch.Tensor
+    """Of the distances' slopes; 0 is exact, 2 the opposite direction."""
 
 
-def misjudge(cameras: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
-    """Cameras (B, V, 4, 4) as they are taken to stand: ``delta`` (B,) radians too high, and turned by the jitter."""
-    batch, views = cameras.shape[:2]
-    axis = torch.randn(batch, views, 3, device=cameras.device) * math.radians(JITTER) / math.sqrt(3)
-    axis[:, 0] = 0
-    axis = axis * (torch.rand(batch, 1, 1, device=cameras.device) < 0.5)
-    lift = F.pad(-delta[:, None, None], (0, 2))  # about the camera's own x axis
-    rotation = turn(axis) @ cameras[..., :3, :3] @ turn(lift)
-    return torch.cat([torch.cat([rotation, RADIUS * rotation[..., 2:]], -1), cameras[..., 3:, :]], -2)
+def surface_loss(
+    network: FusedSurfaceNetwork, batch: dict[str, torch.Tensor], config: SurfaceConfig, dtype: torch.dtype
+) -> tuple[torch.Tensor, SurfaceErrors]:
+    """The loss of a batch of ``SurfaceScenes``, seen by cameras that are a little wrong, and its errors."""
+    device, count = batch["images"].device, len(batch["images"])
+    supervision = _select_points(batch)
+    elevation_error = sample_elevation_errors(count, config.elevation_noise_deg, device)
+    points = torch.cat([supervision[name] for name in ("near", "partner", "free")], 1)
+    predicted, color, depth = network(
+        _add_gain_noise(batch["images"].permute(0, 1, 4, 2, 3).float() / 255).to(dtype),
+        perturb_cameras(batch["cameras"], elevation_error),
+        turn_points(points, elevation_error),
+    )
+    near = supervision["near"].shape[1]
+    true = torch.cat([supervision[f"{name}_distance"] for name in ("near", "partner", "free")], 1)
+    clipped = true.clamp(-TRUNCATION, TRUNCATION)
+    error = (predicted.clamp(-1.5 * TRUNCATION, 1.5 * TRUNCATION) - clipped).abs()
+    near_error = error[:, : 2 * near].mean(1)
+    sign_error = F.softplus(-predicted * true.sign() / 0.01).mean()
+    slope_error = _slope_error(points[:, : 2 * near], predicted[:, : 2 * near], true[:, : 2 * near])
+    loss = (
+        10 * near_error.mean()
+        + 5 * error[:, 2 * near :].mean()
+        + 0.05 * sign_error
+        + config.gradient_loss_weight * slope_error.mean()
+        + 0.5 * _color_error(color, supervision)
+        + _depth_error(depth.float(), batch["depths"].float())
+    )
+    return loss, SurfaceErrors(near_error.detach(), slope_error.detach())
 
 
-def draw_points(scenes: Scenes, half_side: float) -> tuple[torch.Tensor, ...]:
-    """Supervision of a batch of scenes: points (B, N, 3), distances (B, N), colors (B, N, 3), whether on it (B, N)."""
-    device, batch = scenes.rows.device, len(scenes)
-    points = (torch.rand(batch, TRIES * POINTS, 3, device=device) * 2 - 1) * half_side
-    nearest = scenes.distance(points).abs().topk(POINTS, largest=False, sorted=False).indices
-    nearest = nearest.gather(1, torch.rand(batch, POINTS, device=device).argsort(1))  # in no order: a third stays on it
-    points = points.gather(1, nearest[..., None].expand(-1, -1, 3))
-    step = 2e-3
-    for _ in range(2):  # slide down the gradient onto the surface
-        taps = points.new_tensor([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]]) * step
-        around = (points[:, :, None] + taps).flatten(1, 2)
-        tap = scenes.distance(around).unflatten(1, (-1, 4))
-        normal = F.normalize((tap[..., None] * taps).sum(2), dim=-1)
-        points = points - normal * scenes.distance(points)[..., None]
-    points = points.clamp(-half_side, half_side)
-    spread = torch.where(torch.rand(batch, POINTS, 1, device=device) < 0.5, 0.006, 0.03)
-    spread[:, : POINTS // 3] = 0
-    points = (points + torch.randn_like(points) * spread).clamp(-half_side, half_side)
-    free = (torch.rand(batch, POINTS // 3, 3, device=device) * 2 - 1) * half_side
-    everywhere = torch.cat([points, free], 1)
-    distance, albedo = scenes.distance(everywhere, color=True)
-    light = scenes.light[:, None]
-    lit = 0.75 * (normal * light[..., :3]).sum(-1).clamp_min(0) + 0.25 * (0.5 + 0.5 * normal[..., 2])
-    shade = light[..., 3] + (1 - light[..., 3]) * lit
-    shade = F.pad(shade, (0, POINTS // 3), value=0.8)
-    on_surface = distance.abs() < 4e-3
-    on_surface[:, POINTS // 3 :] = False
-    return everywhere, distance, (albedo * shade[..., None]).clamp(0, 1), on_surface
+def _select_points(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Some of each scene's stored points, the same of all; a third of those near the surface lie on it."""
+    stored, free, device = batch["near"].shape[1], batch["free"].shape[1], batch["near"].device
+    wanted = min(NEAR_POINTS, stored)
+    on_surface = surface_count(stored)
+    chosen = torch.randperm(on_surface, device=device)[: surface_count(wanted)]
+    rest = on_surface + torch.randperm(stored - on_surface, device=device)[: wanted - len(chosen)]
+    selected = {"color": batch["color"][:, chosen]}
+    for name in ("near", "near_distance", "partner", "partner_distance"):
+        selected[name] = batch[name][:, torch.cat([chosen, rest])]
+    anywhere = torch.randperm(free, device=device)[:FREE_POINTS]
+    return selected | {name: batch[name][:, anywhere] for name in ("free", "free_distance")}
 
 
-def loss_of(
-    network: nn.Module,
-    scenes: Scenes,
-    pictures: torch.Tensor,
-    cameras: torch.Tensor,
-    depths: torch.Tensor,
-    wrong: float,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Loss, and the distance error near the surface of every scene (B,).
-
-    ``wrong``: spread of the misjudged elevation in degrees.
-
-    ``network`` answers as ``OnePassNetwork`` does; the rest is a draw from ``surface_store.Store``.
-
-    Where the elevation is judged ``delta`` too high the world the network works in is the true one turned by ``delta``
-    about x, because the input camera is where everything is measured from.
-    """
-    batch = len(pictures)
-    points, distance, color, on_surface = draw_points(scenes, CONFIG["half_side"])
-    delta = torch.randn(batch, device=points.device) * math.radians(wrong)
-    delta = delta * (torch.rand(batch, device=points.device) < 0.5)
-    judged = points @ turn(F.pad(-delta[:, None], (0, 2))).transpose(1, 2)
-    gain = 1 + 0.1 * torch.randn(batch, pictures.shape[1], 3, 1, 1, device=points.device)
+def _add_gain_noise(images: torch.Tensor) -> torch.Tensor:
+    """Images (B, V, 4, S, S) on white, with other colors in every view but the first."""
+    gain = 1 + GAIN_NOISE * torch.randn(*images.shape[:2], 3, 1, 1, device=images.device)
     gain[:, 0] = 1
-    mask = pictures[:, :, 3:]
-    lit = (pictures[:, :, :3] - (1 - mask)) * gain + (1 - mask)
-    with torch.autocast("cuda", torch.bfloat16):
-        found, painted, guessed = network(torch.cat([lit.clamp(0, 1), mask], 2), misjudge(cameras, delta), judged)
-    clipped = distance.clamp(-TRUNCATION, TRUNCATION)
-    error = (found.clamp(-1.5 * TRUNCATION, 1.5 * TRUNCATION) - clipped).abs()
-    sign = F.softplus(-found * distance.sign() / 0.01)
-    near = error[:, :POINTS].mean(1)
-    color_error = ((painted - color).abs().mean(-1) * on_surface).sum() / on_surface.sum().clamp_min(1)
-    wanted = depths[:, : guessed.shape[1]].float()
-    depth_error = (guessed.float().unflatten(-1, (-1, 2)) - wanted[..., None, :]).abs().mean((-2, -1))
-    depth_error = (depth_error * torch.where(wanted[..., 0] < BEYOND, 1.0, 0.1)).mean()
-    distance_error = 10 * near.mean() + 5 * error[:, POINTS:].mean() + 0.05 * sign.mean()
-    return distance_error + 0.5 * color_error + depth_error, near.detach()
+    mask = images[:, :, 3:]
+    color = (images[:, :, :3] - (1 - mask)) * gain + (1 - mask)
+    return torch.cat([color.clamp(0, 1), mask], 2)
+
+
+def _slope_error(points: torch.Tensor, predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """Mean error (B,) of the slopes between points and their partners, (B, 2 N, 3) one half after the other."""
+    first, partner = points.chunk(2, 1)
+    change = torch.sub(*predicted.chunk(2, 1)) - torch.sub(*true.chunk(2, 1))
+    is_near = true[:, : first.shape[1]].abs() < SLOPE_DISTANCE
+    error = change.abs() / (partner - first).norm(dim=-1).clamp_min(1e-6)
+    return (error * is_near).sum(1) / is_near.sum(1).clamp_min(1)
+
+
+def _color_error(color: torch.Tensor, supervision: dict[str, torch.Tensor]) -> torch.Tensor:
+    true = supervision["color"].float()
+    is_colored = supervision["near_distance"][:, : true.shape[1]].abs() < COLOR_DISTANCE
+    error = (color[:, : true.shape[1]] - true).abs().mean(-1)
+    return (error * is_colored).sum() / is_colored.sum().clamp_min(1)
+
+
+def _depth_error(predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """Of depths (B, L, S, S, depths) of the first L views: half of the features predict entries, half exits."""
+    true = true[:, : predicted.shape[1]]
+    error = (predicted.unflatten(-1, (-1, 2)) - true[..., None, :]).abs().mean((-2, -1))
+    return (error * torch.where(true[..., 0] < BEYOND, 1.0, 0.1)).mean()

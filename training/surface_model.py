@@ -1,12 +1,16 @@
-"""The starter surface network's shape, and its folder."""
+"""The starter surface network's shape, where its weights come from, and its folder."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import torch
+
 from backend.io.tensors import write_tensors
-from backend.surface.network import SurfaceNetwork
+from backend.paths import STARTER_WEIGHTS
+from backend.surface.network import SurfaceNetwork, load
+from training.checkpoint import has_checkpoint, load_checkpoint
 
 CONFIG = {
     "image_size": 128,
@@ -17,6 +21,20 @@ CONFIG = {
     "half_side": 0.6,
     "hidden": 64,
 }
+
+
+def load_network(source: str | Path, device: str | torch.device = "cpu") -> SurfaceNetwork:
+    """The network that ``source`` names: "starter", a checkpoint of ``training.surface``, or a folder of weights.
+
+    Raises UserError for missing or broken weights.
+    """
+    if source == "starter":
+        return load(STARTER_WEIGHTS / "surface", device)
+    if not has_checkpoint(Path(source)):
+        return load(source, device)
+    network = SurfaceNetwork(**CONFIG)
+    network.load_state_dict(load_checkpoint(Path(source)).averaged)
+    return network.requires_grad_(False).eval().to(device)
 
 
 def save(network: SurfaceNetwork, folder: Path, quantize: bool) -> None:

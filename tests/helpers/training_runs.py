@@ -15,12 +15,17 @@ from backend.views.zero123.joint_attention import use_joint_attention
 from backend.views.zero123.model import Zero123
 from objects.pack import TexturedObject
 from training.cameras import VIEWS
-from training.config import JointViewsConfig, load_config
+from training.config import JointViewsConfig, SurfaceConfig, load_config
 
 CONFIG = Path(__file__).parents[2] / "training" / "config" / "joint_views.toml"
+SURFACE_CONFIG = CONFIG.with_name("surface.toml")
 SHORT_RUN = (
     "scenes_per_step=2 scenes_per_chunk=1 initial_scenes=1 buffer_scenes=1 scene_reuse=100.0 steps=6 warmup_steps=2 "
     "object_share=1.0"
+)
+SHORT_SURFACE_RUN = (
+    "scenes_per_step=2 scenes_per_chunk=1 initial_scenes=1 buffer_scenes=2 scene_reuse=4.0 steps=5 warmup_steps=2 "
+    "object_share=1.0 plan_share=1.0 generated_share=1.0 generation_steps=1 many_views=[10,11] many_views_share=0.5"
 )
 CUBE = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32)
 CUBE_FACES = np.array(
@@ -31,7 +36,11 @@ SCHEDULE = {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2", "
 
 
 def short_run() -> JointViewsConfig:
-    return load_config(CONFIG, SHORT_RUN.split())
+    return load_config(JointViewsConfig, CONFIG, SHORT_RUN.split())
+
+
+def short_surface_run() -> SurfaceConfig:
+    return load_config(SurfaceConfig, SURFACE_CONFIG, SHORT_SURFACE_RUN.split())
 
 
 def joint_model() -> Zero123:

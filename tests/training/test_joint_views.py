@@ -136,7 +136,7 @@ def test_the_learning_rate_warms_up_again_where_the_optimizer_is_new():
 
 def test_a_configuration_names_every_field_and_no_other():
     with pytest.raises(ValueError, match=r"has \{'speed'\}"):
-        load_config(CONFIG, ["speed=3"])
+        load_config(JointViewsConfig, CONFIG, ["speed=3"])
 
 
 @pytest.mark.parametrize("bits", [None, 8, 6])
