@@ -19,7 +19,7 @@ class JointViewsConfig:
     run: str
     """Name of the run; all random numbers follow from it and the step."""
     initial_weights: str
-    """"starter", or a folder of view weights."""
+    """"starter", "untrained", or a folder of view weights."""
     transformer_layers: int
     """Transformer blocks in each of the UNet's transformers; those that the initial weights lack start as identity."""
     steps: int
@@ -103,9 +103,36 @@ class SurfaceConfig:
     """Most scenes in memory, over all GPUs."""
 
 
+@dataclass(frozen=True)
+class VaeConfig:
+    """A run of ``training.vae``; the values of record are in ``config/vae.toml`` and ``config/decoder.toml``."""
+
+    run: str
+    """Name of the run; all random numbers follow from it."""
+    initial_weights: str
+    """"starter" or "untrained"."""
+    train_encoder: bool
+    steps: int
+    warmup_steps: int
+    images_per_step: int
+    """Over all GPUs."""
+    learning_rate: float
+    kl_weight: float
+    """Of the posterior's divergence from a standard normal distribution, where the encoder is trained."""
+    latent_noise: float
+    """Largest standard deviation of the noise added to latents: generated ones have some."""
+    mask_weight: float
+    scenes: str
+    """The configuration of ``training.joint_views`` whose scenes are used, beside this one."""
+    buffer_scenes: int
+    """Scenes in memory, over all GPUs; training starts with half of them."""
+    scene_reuse: float
+    """How often a picture is sampled before a new one replaces it, on average."""
+
+
 TrainingConfig = JointViewsConfig | SurfaceConfig
 _CONFIG_TYPES = JointViewsConfig, SurfaceConfig
-_Config = TypeVar("_Config", JointViewsConfig, SurfaceConfig)
+_Config = TypeVar("_Config", JointViewsConfig, SurfaceConfig, VaeConfig)
 
 
 def load_config(config_type: type[_Config], path: str | Path, overrides: Sequence[str] = ()) -> _Config:
@@ -128,7 +155,7 @@ def config_from_dict(values: dict[str, Any]) -> TrainingConfig:
     raise ValueError(f"no training run is configured by {', '.join(sorted(values))}")
 
 
-def _field_names(config_type: type[TrainingConfig]) -> set[str]:
+def _field_names(config_type: type[TrainingConfig] | type[VaeConfig]) -> set[str]:
     return {field.name for field in dataclasses.fields(config_type)}
 
 

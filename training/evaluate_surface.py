@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("network", help='checkpoint, folder of weights, or "starter"')
     parser.add_argument("--objects", type=Path, nargs="*", default=[])
     parser.add_argument("--views", type=Path, help="joint view model (checkpoint or folder); none: only true views")
-    parser.add_argument("--decoder", type=Path, help="folder of training.decoder whose VAE the view model gets")
+    parser.add_argument("--vae", type=Path, help="folder of training.vae whose VAE the view model gets")
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     begin = time.monotonic()
@@ -55,7 +55,7 @@ def main() -> None:
         network = load_network(args.network, device)
         generator = None
         if args.views:
-            generator = ViewGenerator(load_view_model(args.views, args.decoder, device), STEPS, GUIDANCE)
+            generator = ViewGenerator(load_view_model(args.views, args.vae, device), STEPS, GUIDANCE)
         groups = procedural_groups(network.image_size, network.half_side, workers, device)
         if args.objects:
             groups.append(object_group(ObjectLibrary.from_packs(args.objects, device, test=True), network.image_size))

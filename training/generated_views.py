@@ -8,21 +8,21 @@ import torch
 
 from backend.views.zero123.model import Zero123
 from training.checkpoint import has_checkpoint
-from training.decoder import load_vae
 from training.group_norm import fuse
 from training.joint_model import load_joint_model
 from training.joint_sampling import generate_joint_views
+from training.vae_model import load_vae
 
 
-def load_view_model(source: Path, decoder: Path | None, device: torch.device | str) -> Zero123:
+def load_view_model(source: Path, vae: Path | None, device: torch.device | str) -> Zero123:
     """The joint view model in a checkpoint of ``training.joint_views`` or in a folder of weights, in bfloat16 on a GPU.
 
-    ``decoder`` is a folder that ``training.decoder`` wrote: its VAE replaces the model's. Raises UserError for missing
+    ``vae`` is a folder that ``training.vae`` wrote: its VAE replaces the model's. Raises UserError for missing
     or broken weights.
     """
     model = (load_joint_model if has_checkpoint(source) else Zero123.load)(source)
-    if decoder is not None:
-        model.vae = load_vae(decoder)
+    if vae is not None:
+        model.vae = load_vae(vae)
     model.to(device)
     if model.device.type == "cuda":
         model.bfloat16()

@@ -11,7 +11,7 @@ from torch import nn
 from backend.views.zero123.conditioning import ELEVATION_UNIT, clip_pixel_values
 from backend.views.zero123.model import Zero123
 from training.config import JointViewsConfig
-from training.pool import as_input
+from training.images import as_input
 
 
 class JointDenoiser(nn.Module):

@@ -14,12 +14,16 @@ from training.cameras import VIEWS
 from training.checkpoint import load_checkpoint
 from training.config import JointViewsConfig
 from training.joint_diffusion import JointDenoiser
+from training.view_model import build
 
 
 def initial_model(config: JointViewsConfig) -> Zero123:
     """The view model that a run starts from, on the CPU."""
     weights = config.initial_weights
-    model = Zero123.load(STARTER_WEIGHTS / "view" if weights == "starter" else weights)
+    if weights == "untrained":
+        model = build()
+    else:
+        model = Zero123.load(STARTER_WEIGHTS / "view" if weights == "starter" else weights)
     model = deepen(model, config.transformer_layers)
     use_joint_attention(model.unet, VIEWS)
     return model

@@ -10,7 +10,7 @@ import torch
 from backend.views.zero123.joint_sampler import sample_jointly
 from backend.views.zero123.masks import masks_of_decoded
 from backend.views.zero123.model import Zero123
-from training.pool import as_input
+from training.images import as_input
 
 SCENES = 24
 """Scenes sampled together."""

@@ -10,10 +10,11 @@ import torch
 
 from training.cameras import camera_matrices, sample_cameras
 from training.config import JointViewsConfig, derive_seed
+from training.images import as_input
 from training.input_augmentation import change_lens, change_tones, degrade_cutouts, reframe
 from training.mesh_rasterizer import render_meshes
 from training.object_library import ObjectLibrary
-from training.pool import as_input, placed_scenes
+from training.procedural_scenes import normalized_scenes
 from training.scene_buffer import SceneBuffer
 
 Angles = tuple[np.ndarray, np.ndarray]
@@ -38,7 +39,7 @@ class JointScenes:
         processes that make procedural scenes, forked now."""
         self._procedural = iter(())
         if library is None or config.object_share < 1:
-            stream = placed_scenes(seed, workers, device, config.scenes_per_chunk)
+            stream = normalized_scenes(seed, workers, device, config.scenes_per_chunk)
             self._procedural = itertools.chain([next(stream)], stream)  # the first starts the workers
         self._config, self._library, self._size, self._device = config, library, size, device
         self._rng = np.random.default_rng(seed)

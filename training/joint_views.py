@@ -30,6 +30,7 @@ from training.mixed_precision import MasterWeights, lr_factor
 from training.object_library import ObjectLibrary
 from training.run_log import RunLog
 from training.scene_buffer import SceneBuffer
+from training.vae_model import load_vae
 
 LOG_EVERY = 100
 CHECK_CLOCK_EVERY = 20
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument(
         "--objects", type=Path, nargs="*", default=[], help="object packs; none: only procedural scenes"
     )
+    parser.add_argument("--vae", type=Path, help="folder of training.vae; none: the VAE of the initial weights")
     parser.add_argument("--minutes", type=float, help="stop after this long, all included, and write the checkpoint")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change the configuration")
     args = parser.parse_args()
@@ -51,6 +53,8 @@ def main() -> None:
     config = load_config(JointViewsConfig, args.config, args.set)
     checkpoint = load_checkpoint(args.out) if has_checkpoint(args.out) else None
     model = initial_model(config)
+    if args.vae:
+        model.vae = load_vae(args.vae)
     model.train().requires_grad_(True)
     model.vae.requires_grad_(False)
     library = None

@@ -1,6 +1,8 @@
 """Put trained weights, stored as int8, where the extension ships them: ``backend/weights/starter``.
 
-python -m training.ship --views DIR --surface DIR
+    python -m training.ship --views OUT --vae DIR --surface OUT
+
+What is not named stays as it is
 """
 
 from __future__ import annotations
@@ -13,28 +15,28 @@ from pathlib import Path
 from backend.paths import STARTER_WEIGHTS
 from backend.views.zero123.model import Zero123
 from training import surface_model, view_model
-from training.checkpoint import has_checkpoint
-from training.decoder import load_vae
 from training.joint_model import load_joint_model
+from training.vae_model import load_vae
 
 LIMIT = 26 * 2**20
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--views", type=Path, help="checkpoint of training.joint_views, or folder of training.views")
-    parser.add_argument("--decoder", type=Path, help="folder that training.decoder wrote")
+    parser.add_argument("--views", type=Path, help="checkpoint of training.joint_views")
+    parser.add_argument("--vae", type=Path, help="folder of training.vae")
     parser.add_argument("--surface", help="checkpoint of training.surface, or folder of weights")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         shutil.copytree(STARTER_WEIGHTS, place, dirs_exist_ok=True)
         if args.views:
-            joint = has_checkpoint(args.views)
-            model = load_joint_model(args.views) if joint else Zero123.load(args.views)
-            if args.decoder:
-                model.vae = load_vae(args.decoder)
-            view_model.save(model, place / "view", quantize=True, joint=joint)
+            parts = set(view_model.PARTS) - {"vae"}
+            view_model.save(load_joint_model(args.views), place / "view", quantize=True, parts=parts)
+        if args.vae:
+            model = Zero123.load(place / "view")
+            model.vae = load_vae(args.vae)
+            view_model.save(model, place / "view", quantize=True, parts={"vae"})
         if args.surface:
             surface_model.save(surface_model.load_network(args.surface), place / "surface", quantize=True)
         size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())

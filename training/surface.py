@@ -48,7 +48,7 @@ def main() -> None:
         "--objects", type=Path, nargs="*", default=[], help="object packs; none: only procedural scenes"
     )
     parser.add_argument("--views", type=Path, help="joint view model (checkpoint or folder); none: only true views")
-    parser.add_argument("--decoder", type=Path, help="folder of training.decoder whose VAE the view model gets")
+    parser.add_argument("--vae", type=Path, help="folder of training.vae whose VAE the view model gets")
     parser.add_argument("--minutes", type=float, help="stop after this long, all included, and write the checkpoint")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change the configuration")
     args = parser.parse_args()
@@ -63,7 +63,7 @@ def main() -> None:
         )
     generator = None
     if args.views:
-        model = load_view_model(args.views, args.decoder, group.device)
+        model = load_view_model(args.views, args.vae, group.device)
         generator = ViewGenerator(model, config.generation_steps, config.guidance_scale)
     network = initial_network(config)
     step = checkpoint.step if checkpoint else 0

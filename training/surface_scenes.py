@@ -14,7 +14,7 @@ from training.config import SurfaceConfig, derive_seed
 from training.generated_views import ViewGenerator
 from training.mesh_rasterizer import render_meshes
 from training.object_library import ObjectLibrary
-from training.pool import placed_scenes
+from training.procedural_scenes import normalized_scenes
 from training.solid_meshes import SolidMeshes
 from training.supervision import mesh_supervision, procedural_supervision
 
@@ -45,7 +45,7 @@ class SurfaceScenes:
         forked now."""
         self._procedural = iter(())
         if library is None or config.object_share < 1:
-            stream = placed_scenes(seed, workers, device, config.scenes_per_chunk)
+            stream = normalized_scenes(seed, workers, device, config.scenes_per_chunk)
             self._procedural = itertools.chain([next(stream)], stream)  # the first starts the workers
         self._config, self._library, self._generator, self._device = config, library, generator, device
         self._size, self._half_side = size, half_side

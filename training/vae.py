@@ -1,72 +1,118 @@
-"""Train the starter view model's VAE on true pictures."""
+"""Train the VAE of the starter view model: colors, and the object's mask as a fourth channel.
+
+    torchrun --nproc-per-node 4 -m training.vae training/config/vae.toml --out DIR --objects PACK ...
+
+``config/vae.toml`` trains all of an untrained VAE, ``config/decoder.toml`` only the decoder of the shipped one, so that
+every latent stays as it is. ``DIR`` receives the VAE and ``log.jsonl``. This takes a minute or two: it is not resumed.
+"""
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import math
+import os
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from torch.nn import functional as F
+from diffusers import AutoencoderKL
 
+from backend.paths import STARTER_WEIGHTS
 from backend.views.zero123.model import Zero123
-from training.pool import as_input
-from training.twin import HalfTwin, all_agree
+from training.cameras import VIEWS
+from training.config import JointViewsConfig, VaeConfig, derive_seed, load_config
+from training.distributed import ProcessGroup, init_distributed, mean_over_ranks, process_group
+from training.joint_scenes import scenes_for_run
+from training.mixed_precision import MasterWeights, lr_factor
+from training.object_library import ObjectLibrary
+from training.run_log import RunLog
+from training.scene_buffer import SceneBuffer
+from training.vae_loss import reconstruction_loss
+from training.vae_model import save_vae, scale_latents, with_mask
+from training.view_model import build
 
-BATCH = 128
-"""Pictures a step on each GPU."""
-
-
-def detail(x: torch.Tensor) -> torch.Tensor:
-    """Differences of neighboring pixels, down and across, at two scales."""
-    half = F.avg_pool2d(x, 2)
-    return torch.cat([each.flatten(1) for part in (x, half) for each in (part.diff(dim=2), part.diff(dim=3))], 1)
-
-
-def color(error: torch.Tensor) -> torch.Tensor:
-    """How far hues are off, and areas as a whole.
-
-    Without this a VAE settles where one axis of color (green to magenta) is given up: edges are worth more.
-    """
-    return 2 * (error - error.mean(1, keepdim=True)).abs().mean() + 4 * F.avg_pool2d(error, 8).abs().mean()
+LOG_EVERY = 100
+LATENTS_MEASURED = 256
+"""Pictures whose latents are scaled to a standard deviation of 1."""
 
 
-def train_vae(model: Zero123, shown: torch.Tensor, minutes: float, rank: int, world: int) -> None:
-    """Train the VAE on pictures (N, S, S, 3) uint8 in GPU memory, then scale its latents to unit variance."""
-    vae, begin, going = model.vae, time.time(), True
-    twin = HalfTwin(vae)
-    optimizer = torch.optim.AdamW(vae.parameters(), 1e-3, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
-    step = 0
-    while going:
-        done = min((time.time() - begin) / (60 * minutes), 1.0)
-        optimizer.param_groups[0]["lr"] = 1e-3 * min(1, step / 100) * min(1.0, 2.5 * (1 - done) + 0.01)
-        index = torch.randint(0, len(shown), (BATCH,), device=shown.device)
-        pictures = as_input(shown[index]).contiguous(memory_format=torch.channels_last)
-        latents = twin.copy.encode(pictures.bfloat16()).latent_dist
-        rebuilt = twin.copy.decode(latents.sample(), return_dict=False)[0]
-        error = rebuilt.float() - pictures
-        loss = (
-            error.abs().mean()
-            + 2 * error.square().mean()
-            + detail(error).abs().mean()
-            + color(error)
-            + 2e-5 * latents.kl().float().mean() / 4096
-        )
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path, help="TOML file with the fields of training.config.VaeConfig")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--objects", type=Path, nargs="*", default=[], help="object packs")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change the configuration")
+    args = parser.parse_args()
+    config = load_config(VaeConfig, args.config, args.set)
+    group = process_group()
+    scene_config = load_config(JointViewsConfig, args.config.parent / config.scenes)
+    scene_config = dataclasses.replace(scene_config, run=config.run)
+    model = build() if config.initial_weights == "untrained" else Zero123.load(STARTER_WEIGHTS / "view")
+    library = ObjectLibrary.from_packs(args.objects, group.device) if args.objects else None
+    workers = max(1, (os.cpu_count() or 2) // group.world_size - 2)
+    scenes = scenes_for_run(scene_config, library, model.image_size, 0, group.rank, workers, group.device)
+    init_distributed(group)
+    torch.manual_seed(derive_seed(config.run, 0, group.rank, "training"))
+    vae = with_mask(model.vae).to(group.device)
+    train(vae, config, lambda: scenes.render_chunk()[0], RunLog(args.out, group.is_main), group)
+    if group.is_main:
+        save_vae(vae, args.out)
+    if group.world_size > 1:
+        dist.destroy_process_group()
+
+
+def train(
+    vae: AutoencoderKL, config: VaeConfig, render: Callable[[], torch.Tensor], log: RunLog, group: ProcessGroup
+) -> None:
+    """Train ``vae`` in place. ``render`` makes new pictures (N, V, S, S, 4) uint8, color on white and coverage."""
+    vae.requires_grad_(config.train_encoder)
+    for part in (vae.decoder, vae.post_quant_conv):
+        assert part is not None
+        part.requires_grad_(True)
+    images = config.images_per_step // group.world_size
+    parameters = [parameter for parameter in vae.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    weights = MasterWeights(vae, group)
+    first = render()
+    chunk = len(first)
+    buffer = SceneBuffer(max(1, config.buffer_scenes // group.world_size // chunk) * chunk)
+    buffer.insert({"pictures": first})
+    while len(buffer) < buffer.capacity // 2:
+        buffer.insert({"pictures": render()})
+    insert_every = max(1, round(chunk * VIEWS * config.scene_reuse / images))
+    begin = time.monotonic()
+    for step in range(1, config.steps + 1):
+        optimizer.param_groups[0]["lr"] = config.learning_rate * lr_factor(step, config.steps, config.warmup_steps)
+        stored = buffer.sample_batch(images)["pictures"]
+        view = torch.randint(0, stored.shape[1], (images,), device=group.device)
+        pictures = stored[torch.arange(images, device=group.device), view].permute(0, 3, 1, 2).float() / 127.5 - 1
+        with torch.set_grad_enabled(config.train_encoder):
+            colors = pictures[:, :3].to(weights.dtype).contiguous(memory_format=torch.channels_last)
+            posterior = weights.compute.encode(colors).latent_dist
+        latents = posterior.sample() if config.train_encoder else posterior.mode()
+        noise = config.latent_noise * torch.rand(images, 1, 1, 1, device=group.device)
+        latents = latents + (noise * torch.randn_like(latents)).to(latents.dtype)
+        decoded = weights.compute.decode(latents, return_dict=False)[0].float()
+        loss = reconstruction_loss(decoded, pictures, config.mask_weight)
+        if config.train_encoder:
+            loss = loss + config.kl_weight * posterior.kl().float().mean() / latents[0].numel()
         loss.backward()
-        twin.step(optimizer, world)
-        step += 1
-        if rank == 0 and step % 200 == 0:
-            decibel = -10 * math.log10(error.square().mean().item() / 4)
-            print(f"vae step {step} loss {loss.item():.4f} psnr {decibel:.2f}", flush=True)
-        if step % 50 == 0:
-            going = all_agree(time.time() < begin + 60 * minutes, shown.device)
-    with torch.no_grad():
-        latents = model.encode(as_input(shown[:256]))
-        deviation = latents.std()
-        if dist.is_initialized():
-            dist.broadcast(deviation, 0)
-        vae.quant_conv.weight[:4] /= deviation
-        vae.quant_conv.bias[:4] /= deviation
-        vae.post_quant_conv.weight *= deviation
-    if rank == 0:
-        print(f"vae: {step} steps, latents' deviation was {deviation.item():.3f}", flush=True)
+        weights.step(optimizer)
+        if step % insert_every == 0:
+            buffer.insert({"pictures": render()})
+        if step % LOG_EVERY == 0 or step == config.steps:
+            psnr = -10 * math.log10((decoded - pictures)[:, :3].square().mean().item() / 4)
+            wrong = ((decoded[:, 3] > 0) != (pictures[:, 3] > 0)).float().mean().item()
+            log.write(step=step, loss=loss.item(), psnr=psnr, wrong_mask=wrong, minutes=(time.monotonic() - begin) / 60)
+    if config.train_encoder:
+        stored = buffer.sample_batch(LATENTS_MEASURED)["pictures"][:, 0, ..., :3]
+        with torch.no_grad():
+            latents = vae.encode(stored.permute(0, 3, 1, 2).float() / 127.5 - 1).latent_dist.mode()
+        scale_latents(vae, mean_over_ranks(latents.std(), group))
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -51,6 +52,8 @@ TOWER = {
     "patch_size": 16,
     "projection_dim": EMBEDDING,
 }
+PARTS = ("unet", "vae", "image_encoder", "clip_camera_projection", "elevation")
+"""What a folder of view weights consists of."""
 SCHEDULE = {
     "_class_name": "DPMSolverMultistepScheduler",
     "num_train_timesteps": 1000,
@@ -76,24 +79,26 @@ def _write_json(path: Path, value: dict) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def save(model: Zero123, folder: Path, quantize: bool, joint: bool = False) -> None:
-    """Write the folder that ``Zero123.load`` reads; ``quantize`` stores matrices as int8, else as float16.
+def save(model: Zero123, folder: Path, quantize: bool, parts: Collection[str] = PARTS) -> None:
+    """Write ``parts`` of the folder that ``backend.views.loading`` reads as a joint view model.
 
-    ``joint``: the folder says that all views are sampled together.
+    ``quantize`` stores matrices as int8, else as float16.
     """
-    parts = {
+    modules = {
         "unet": (model.unet, "diffusion_pytorch_model.safetensors", _unet_config(model)),
         "vae": (model.vae, "diffusion_pytorch_model.safetensors", _vae_config(model)),
         "image_encoder": (model.image_encoder, "model.safetensors", TOWER),
         "clip_camera_projection": (model.projection, "diffusion_pytorch_model.safetensors", None),
     }
-    for name, (module, file, config) in parts.items():
-        write_tensors(folder / name / file, _halved(module), quantize)
-        if config:
-            _write_json(folder / name / "config.json", config)
-    write_tensors(folder / "elevation.safetensors", _halved(model.elevation_head), False)
-    kind = {"kind": "joint", "view_plan": VIEW_PLAN} if joint else {}
-    _write_json(folder / "view.json", {**kind, "elevation_head": ELEVATION_WIDTHS})
+    for name, (module, file, config) in modules.items():
+        if name in parts:
+            write_tensors(folder / name / file, _halved(module), quantize)
+            if config:
+                _write_json(folder / name / "config.json", config)
+    if "elevation" in parts:
+        write_tensors(folder / "elevation.safetensors", _halved(model.elevation_head), False)
+    settings = {"kind": "joint", "view_plan": VIEW_PLAN, "elevation_head": ELEVATION_WIDTHS}
+    _write_json(folder / "view.json", settings)
     _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULE)
 
 

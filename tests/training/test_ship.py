@@ -8,8 +8,17 @@ import pytest
 import torch
 
 from backend import camera
+from backend.views.joint import JointViewModel
+from backend.views.loading import load_view_model
 from backend.views.zero123.model import Zero123
+from tests.helpers.training_runs import CONFIG
 from training import ship, surface_model, view_model
+from training.checkpoint import save_checkpoint
+from training.config import JointViewsConfig, load_config
+from training.joint_diffusion import JointDenoiser
+from training.joint_model import initial_model
+from training.joint_views import trained_tensors
+from training.vae_model import save_vae, with_mask
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +30,7 @@ def starter():
 def test_an_untrained_view_model_survives_its_folder(starter, tmp_path):
     torch.set_num_threads(1)
     view_model.save(starter, tmp_path, quantize=False)
+    assert isinstance(load_view_model(tmp_path, torch.device("cpu"), torch.float32), JointViewModel)
     again = Zero123.load(tmp_path)
     kept = again.state_dict()
     assert set(kept) == set(starter.state_dict())
@@ -44,35 +54,41 @@ def test_an_untrained_view_model_survives_its_folder(starter, tmp_path):
 
 @pytest.fixture
 def shop(starter, tmp_path, monkeypatch):
-    """Folders as the two trainings leave them, and an empty place to ship to."""
-    torch.manual_seed(0)
-    view_model.save(starter, tmp_path / "views", quantize=False)
+    """What the three trainings leave, and an empty folder to ship to."""
+    config = load_config(JointViewsConfig, CONFIG, ['initial_weights="untrained"'])
+    torch.manual_seed(1)
+    denoiser = JointDenoiser(initial_model(config))
+    save_checkpoint(tmp_path / "views", 1, config, trained_tensors(denoiser))
+    save_vae(with_mask(starter.vae), tmp_path / "vae")
     (tmp_path / "surface").mkdir()
     network = surface_model.SurfaceNetwork(**surface_model.CONFIG)
     surface_model.save(network, tmp_path / "surface", quantize=False)
     (tmp_path / "starter").mkdir()
     monkeypatch.setattr(ship, "STARTER_WEIGHTS", tmp_path / "starter")
-    monkeypatch.setattr(
-        sys, "argv", ["ship", "--views", str(tmp_path / "views"), "--surface", str(tmp_path / "surface")]
-    )
-    return tmp_path
+    view_model.save(starter, tmp_path / "starter" / "view", quantize=True)
+    arguments = [f"--{part}={tmp_path / part}" for part in ("views", "vae", "surface")]
+    monkeypatch.setattr(sys, "argv", ["ship", *arguments])
+    return tmp_path, denoiser
 
 
 def test_what_is_shipped_loads_and_is_small_enough(shop, capsys):
+    folder, denoiser = shop
     ship.main()
-    size = sum(path.stat().st_size for path in (shop / "starter").rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in (folder / "starter").rglob("*") if path.is_file())
     assert 5 * 2**20 < size <= ship.LIMIT == 26 * 2**20
     assert f"{size / 2**20:.2f} MiB" in capsys.readouterr().out
-    first = Zero123.load(shop / "starter" / "view").unet.conv_in.weight
-    wanted = Zero123.load(shop / "views").unet.conv_in.weight
-    torch.testing.assert_close(first, wanted, atol=wanted.abs().max().item() / 200, rtol=0)
+    shipped, wanted = Zero123.load(folder / "starter" / "view"), denoiser.unet.conv_in.weight
+    torch.testing.assert_close(shipped.unet.conv_in.weight, wanted, atol=wanted.abs().max().item() / 200, rtol=0)
+    assert shipped.vae.config["out_channels"] == 4
 
 
 def test_too_much_to_ship_is_refused(shop):
-    (shop / "starter" / "forgotten.safetensors").write_bytes(bytes(ship.LIMIT))
+    folder, _ = shop
+    (folder / "starter" / "forgotten.safetensors").write_bytes(bytes(ship.LIMIT))
+    before = {path: path.read_bytes() for path in (folder / "starter").rglob("*") if path.is_file()}
     with pytest.raises(SystemExit, match="nothing was shipped"):
         ship.main()
-    assert [path.name for path in (shop / "starter").iterdir()] == ["forgotten.safetensors"]
+    assert {path: path.read_bytes() for path in (folder / "starter").rglob("*") if path.is_file()} == before
 
 
 def test_the_weights_in_the_tree_fit_the_limit():

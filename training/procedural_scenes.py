@@ -1,4 +1,4 @@
-"""Scenes and their pictures in GPU memory, drawn, placed and rendered as training goes on: no disk, no loader."""
+"""An endless stream of random procedural scenes, normalized for their input cameras: no disk, no loader."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from backend.camera import camera_to_world
 from procedural import sampling
 from procedural.normalization import bounding_radius, normalize_scene
 from procedural.schema import IDENTITY_TRANSFORM, pad_rows
@@ -19,15 +18,15 @@ from procedural.triton_renderer import Scenes
 CHUNK = 64
 
 
-def draw(seed: int) -> tuple[np.ndarray, float, float, np.ndarray]:
-    """One random scene before it is placed: rows (P, 32), yaw in radians, elevation in degrees, light (4,)."""
+def sample_scene(seed: int) -> tuple[np.ndarray, float, float, np.ndarray]:
+    """One random scene before it is normalized: rows (P, 32), yaw in radians, elevation in degrees, light (4,)."""
     rng = np.random.default_rng((20261122, seed))
     rows = sampling.sample(sampling.sample_family(rng), seed)
     return rows, *sampling.sample_pose_and_light(rng)
 
 
-def _sample_chunk(start: int, count: int) -> tuple[np.ndarray, ...]:
-    sampled = [draw(start + i) for i in range(count)]
+def _sample_scenes(start: int, count: int) -> tuple[np.ndarray, ...]:
+    sampled = [sample_scene(start + i) for i in range(count)]
     rows = pad_rows([scene for scene, *_ in sampled])
     counts = np.array([len(scene) for scene, *_ in sampled], np.int32)
     radius = np.array([bounding_radius(scene) for scene, *_ in sampled], np.float32)
@@ -35,16 +34,16 @@ def _sample_chunk(start: int, count: int) -> tuple[np.ndarray, ...]:
     return rows, counts, radius, yaw, elevation, np.stack([scene[3] for scene in sampled])
 
 
-def placed_scenes(start: int, workers: int, device, count: int = CHUNK) -> Iterator[tuple[Scenes, torch.Tensor]]:
-    """An endless stream of ``count`` placed scenes with their input elevations (count,) in degrees, from seed
+def normalized_scenes(start: int, workers: int, device, count: int = CHUNK) -> Iterator[tuple[Scenes, torch.Tensor]]:
+    """An endless stream of ``count`` normalized scenes with their input elevations (count,) in degrees, from seed
     ``start``; ``workers`` processes are forked when the first is asked for."""
     with multiprocessing.get_context("fork").Pool(workers) as processes:
         ahead = collections.deque(
-            processes.apply_async(_sample_chunk, (start + k * count, count)) for k in range(8 * workers)
+            processes.apply_async(_sample_scenes, (start + k * count, count)) for k in range(8 * workers)
         )
         for seed in itertools.count(start + len(ahead) * count, count):
             rows, counts, radius, yaw, elevation, light = ahead.popleft().get()
-            ahead.append(processes.apply_async(_sample_chunk, (seed, count)))
+            ahead.append(processes.apply_async(_sample_scenes, (seed, count)))
             whole = np.tile(np.array(IDENTITY_TRANSFORM, np.float32), (count, 1))
             scenes = Scenes(rows, counts, whole, light, device)
             tensors = [torch.from_numpy(values).to(device) for values in (radius, yaw, elevation)]
@@ -54,23 +53,3 @@ def placed_scenes(start: int, workers: int, device, count: int = CHUNK) -> Itera
                 scenes, object_to_world, tensors[2] = scenes[kept], object_to_world[kept], tensors[2][kept]
             scenes.object_to_world = object_to_world.contiguous()
             yield scenes, tensors[2]
-
-
-def cameras(elevations: torch.Tensor, azimuths: torch.Tensor) -> torch.Tensor:
-    """Angles (...,) in degrees -> (..., 4, 4) on the same device."""
-    return torch.from_numpy(camera_to_world(90 - elevations.cpu().numpy(), azimuths.cpu().numpy())).to(
-        elevations.device
-    )
-
-
-def render(scenes: Scenes, elevations: torch.Tensor, azimuths: torch.Tensor, size: int) -> torch.Tensor:
-    """Every scene from its own V cameras, angles (B, V) -> (B, V, size, size, 4) uint8."""
-    batch, number = elevations.shape
-    owner = torch.arange(batch, device=elevations.device).repeat_interleave(number)
-    pictures = scenes.render(cameras(elevations, azimuths).reshape(-1, 4, 4), owner, size)
-    return pictures.view(batch, number, size, size, 4)
-
-
-def as_input(pictures: torch.Tensor) -> torch.Tensor:
-    """uint8 (B, S, S, 3) -> (B, 3, S, S) float32 in -1..1."""
-    return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
