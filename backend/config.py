@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from .options import QUALITY_PRESETS, REFERENCE_PRESET, Options
 
+ROUGHNESS = 0.8
+"""Of the material, 0..1; the image does not tell it."""
 JOINT_GUIDANCE_SCALE = 2.0
 """Best of those measured (docs/experiments.md), for any number of steps."""
 

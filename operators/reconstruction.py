@@ -23,6 +23,10 @@ def described(options: dict) -> dict:
     return {key: Path(value).name if isinstance(value, str) else value for key, value in options.items()}
 
 
+_STROKES = ("TRANSFORM_OT_", "MESH_OT_", "CURVE_OT_", "PAINT_OT_", "SCULPT_OT_")
+"""Beginnings of the names of modal operators that change the scene as long as they run."""
+
+
 class ReconstructionTask(BackendTask):
     """From a request to the backend to the moment its result stands in a scene."""
 
@@ -36,19 +40,20 @@ class ReconstructionTask(BackendTask):
         name: str,
         provenance: dict,
         request: Callable[[Backend], int],
-        target: str | None = None,
+        target: bpy.types.Object | None = None,
         camera: bool = False,
     ):
         """``request`` asks a backend for a result in ``folder``.
 
-        ``provenance`` (texts and numbers) is for the object's custom property. ``target`` names the object that gets a
+        ``provenance`` (texts and numbers) is for the object's custom property. ``target`` is the object that gets a
         new mesh; None makes a new object, called ``name``. ``camera`` asks for a matching camera.
         """
         super().__init__(request)
         self.folder, self.name, self.provenance = folder, name, provenance
-        self.target, self.camera = target, camera
+        self.camera = camera
         self.added = False
         """Whether the result stands in a scene."""
+        self._target_uid = target.session_uid if target is not None else None
         self._scene_uid = context.scene.session_uid
         self._window = context.window.as_pointer() if context.window else 0
 
@@ -57,47 +62,70 @@ class ReconstructionTask(BackendTask):
         """Ended well, but not in a scene, because another file was opened meanwhile."""
         return self.finished and self.error is None and not self.added
 
+    def poll(self) -> None:
+        super().poll()
+        if self.succeeded:
+            self.finished = not self._is_inconvenient()
+
     def deliver(self) -> None:
         """Add the result to the scene in an undo step of its own, if the file in which the job began is still open."""
-        if self._scene_uid not in (open_scene.session_uid for open_scene in bpy.data.scenes):
+        window_and_scene = self._window_and_scene()
+        if window_and_scene is None:
             return
-        if self.target is not None and self._target_object() is None:
+        if self._target_uid is not None and self._target() is None:
             raise UserError(
-                ErrorCode.OBJECT_GONE, f"“{self.target}” no longer exists: undo its deletion, then remesh it again."
+                ErrorCode.OBJECT_GONE, f"“{self.name}” no longer exists: undo its deletion, then remesh it again."
             )
+        operators = bpy.ops.image_to_mesh
+        place = operators.add_result if self._target_uid is None else operators.replace_mesh
         try:
-            with bpy.context.temp_override(**self._override()):
-                bpy.ops.image_to_mesh.add_result("EXEC_DEFAULT", True)
+            with bpy.context.temp_override(**window_and_scene):
+                place("EXEC_DEFAULT", True)
         except RuntimeError:
             if self.error is None:  # else the operator has said why
                 raise
 
     def clean_up(self) -> None:
         """Delete what there is of a new object that failed; the files of an earlier one stay."""
-        if not self.succeeded and self.target is None:
+        if not self.succeeded and self._target_uid is None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def add_to_scene(self, context: bpy.types.Context) -> None:
         """Put the result into the scene, or into the object that it is for. Raises UserError."""
-        obj = self._target_object()
+        obj = self._target()
         if obj is None:
             scene.add_object(context, self.folder, self.name, self.provenance, self.camera)
         else:
             scene.replace_mesh(obj, self.folder, self.provenance)
         self.added = True
 
-    def _target_object(self) -> bpy.types.Object | None:
-        """The object that gets a new mesh. One of the same name in another file is not meant."""
-        obj = bpy.data.objects.get(self.target) if self.target is not None else None
+    def _target(self) -> bpy.types.Object | None:
+        """The object that gets a new mesh, whatever it is called by now."""
+        obj = next((obj for obj in bpy.data.objects if obj.session_uid == self._target_uid), None)
         is_meant = obj is not None and obj.type == "MESH" and job_folder(obj) == self.folder
         return obj if is_meant else None
 
-    def _override(self) -> dict:
-        """The window in which the job was started, or another one; nothing where there are no windows."""
+    def _is_inconvenient(self) -> bool:
+        """Whether the artist is in the middle of a movement or stroke, whose undo step a result must not tear apart, or
+        of another mode on the very object that gets a new mesh."""
+        target = self._target()
+        if target is not None and target.mode != "OBJECT":
+            self.text = "Waiting for Object Mode"
+            return True
+        windows = bpy.context.window_manager.windows
+        return any(operator.bl_idname.startswith(_STROKES) for window in windows for operator in window.modal_operators)
+
+    def _window_and_scene(self) -> dict | None:
+        """What the context needs to be for the scene in which the job began: its window, another one that shows the
+        scene, or the scene alone. None: the scene is not in the open file."""
+        meant = next((candidate for candidate in bpy.data.scenes if candidate.session_uid == self._scene_uid), None)
+        if meant is None:
+            return None
         windows = list(bpy.context.window_manager.windows)
-        if bpy.app.background or not windows:
-            return {}
-        return {"window": next((window for window in windows if window.as_pointer() == self._window), windows[0])}
+        windows.sort(key=lambda window: (window.scene != meant, window.as_pointer() != self._window))
+        if windows and windows[0].scene == meant:
+            return {} if bpy.app.background else {"window": windows[0]}
+        return {"window": windows[0] if windows else None, "scene": meant, "view_layer": meant.view_layers[0]}
 
 
 class ReconstructionOperator:

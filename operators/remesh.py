@@ -40,7 +40,7 @@ class IMAGE_TO_MESH_OT_remesh(ReconstructionOperator, bpy.types.Operator):
             return backend.remesh(folder, options)
 
         return ReconstructionTask(
-            context, folder, obj.name, provenance(obj) | {"options": described(options)}, request, target=obj.name
+            context, folder, obj.name, provenance(obj) | {"options": described(options)}, request, target=obj
         )
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
+from ..config import ROUGHNESS
 from ..types import TexturedMesh
 from .job_folder import REPORT_FILE
 from .outputs import GLB_GENERATOR, PREVIEW, png_mark
@@ -18,7 +19,6 @@ from .outputs import GLB_GENERATOR, PREVIEW, png_mark
 Y_UP = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], np.float32)
 """World (Z up) to glTF (Y up): (x, y, z) -> (x, z, -y), a rotation without reflection."""
 NAME = "Image to Mesh"
-ROUGHNESS = 0.8
 
 
 def write_result(folder: Path, textured: TexturedMesh, preview: np.ndarray, report: dict) -> dict[str, str]:

@@ -90,7 +90,7 @@ in_every_blender = pytest.mark.parametrize(
 
 
 @in_every_blender
-@pytest.mark.parametrize("script", ["add_object", "register", "image_input", "prune", "installation"])
+@pytest.mark.parametrize("script", ["add_object", "placement", "register", "image_input", "prune", "installation"])
 def test_without_backend(host, script, package, tmp_path):
     passes(host, script, tmp_path, package, tmp_path)
 
