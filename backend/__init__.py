@@ -9,6 +9,9 @@ __all__ = ["ImageToMesh"]
 def __getattr__(name):
     """``ImageToMesh``, imported at first use: Blender imports modules of this package and has no PyTorch."""
     if name == "ImageToMesh":
+        from .library_variables import set_library_variables
+
+        set_library_variables()
         from .api import ImageToMesh
 
         return ImageToMesh

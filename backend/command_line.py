@@ -20,6 +20,7 @@ from .accelerator import ACCELERATORS
 from .bootstrap import prepare_child, run_inside, unmet_requirements
 from .errors import ErrorCode, UserError, printable, to_user_error
 from .input_files import check_image_file
+from .library_variables import set_library_variables
 from .paths import data_folder
 from .progress import TerminalProgress
 from .weights import commands as weights
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str]) -> int:
         _catch_signals()
         prepare_child()
         flags.check(flags)
+        set_library_variables()
         status = run_inside("backend", arguments) if flags.needs_environment and unmet_requirements() else None
         status = flags.run(flags) if status is None else status
         sys.stdout.flush()

@@ -159,7 +159,7 @@ def _install_mask_model(file: Path, base: Path | None) -> None:
         with exclusive_weights(lambda: time.sleep(0.5), base):
             if not (weights_folder(base) / entry.name).exists():
                 origin = "the environment's installation"
-                with atomic_install(entry.name, entry.kind, origin, entry.terms, base) as folder:
+                with atomic_install(entry.name, entry.kind, origin, entry.terms, [], base) as folder:
                     file.replace(folder / file.name)
     file.unlink(missing_ok=True)
 

@@ -6,6 +6,7 @@ torch and the networks are imported by the first method that needs them, so that
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -47,8 +48,8 @@ class Methods:
         views = params.get("views", {})
         if not isinstance(views, dict) or not all(isinstance(path, str) for path in views.values()):
             raise _bad_params("views", "an object of image files by side")
-        given = {side: Path(path) for side, path in views.items()}
-        return self._run("generate", params, listener, Path(_text(params, "image")), views=given)
+        given = {side: _path(views, side) for side in views}
+        return self._run("generate", params, listener, _path(params, "image"), views=given)
 
     def _text_to_mesh(self, params: dict, listener: ProgressListener) -> dict:
         return self._run("text_to_mesh", params, listener, _text(params, "prompt"))
@@ -58,7 +59,9 @@ class Methods:
 
     def _run(self, name: str, params: dict, listener: ProgressListener, *source: Any, **extra: Any) -> dict:
         """Call one of the pipeline's methods, which all write into a job folder."""
-        folder = Path(_text(params, "folder"))
+        folder = _path(params, "folder")
+        if not folder.is_absolute():
+            raise _bad_params("folder", "an absolute path")
         options = params.get("options", {})
         if not isinstance(options, dict):
             raise _bad_params("options", "an object")
@@ -84,7 +87,7 @@ def _fetch_weights(params: dict, listener: ProgressListener) -> dict:
 
 
 def _add_weights(params: dict, listener: ProgressListener) -> dict:
-    path = Path(_text(params, "path"))
+    path = _path(params, "path")
     name = None if params.get("name") is None else _text(params, "name")
     listener(ProgressEvent("find", 0.0, "Starting"))
     from .weights.install import add  # imports torch
@@ -105,6 +108,17 @@ def _text(params: dict, name: str) -> str:
     if not isinstance(value, str):
         raise _bad_params(name, "text")
     return value
+
+
+def _path(params: dict, name: str) -> Path:
+    text = _text(params, name)
+    try:
+        encoded = os.fsencode(text)
+    except UnicodeEncodeError:
+        encoded = b""
+    if not text.strip() or not encoded or b"\0" in encoded:
+        raise _bad_params(name, "a path")
+    return Path(text)
 
 
 def _bad_params(name: str, kind: str) -> UserError:

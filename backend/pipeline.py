@@ -19,10 +19,10 @@ from .config import ElevationMethod, ReconstructionConfig, TextureSource, resolv
 from .device import choose_device, choose_dtype
 from .elevation_estimation import epipolar, loftr, reference, sift
 from .elevation_estimation.matches import Matches
-from .errors import ErrorCode, UserError
+from .errors import ErrorCode, UserError, printable
 from .io import export
 from .io.image import load_image
-from .io.job_folder import FIELD_FILE, atomic_folder, load_state, save_state, write_contact_sheet
+from .io.job_folder import FIELD_FILE, atomic_folder, damaged_state, load_state, save_state, write_contact_sheet
 from .io.outputs import GENERATED_IMAGE, png_mark
 from .options import Options
 from .preprocessing import foreground
@@ -120,8 +120,11 @@ class Pipeline:
             with tracker.stage("load", "Loading the saved result"):
                 device = choose_device(options.device)
                 tensors, views, cutout, report = load_state(folder)
+                try:
+                    earlier = Options.from_dict(report["options"])
+                except UserError as error:
+                    raise damaged_state(folder) from error
                 field = surface.field_from_tensors(tensors, folder / FIELD_FILE, device)
-                earlier = Options.from_dict(report["options"])
                 options = replace(earlier, faces=options.faces, texture_size=options.texture_size)
                 config = resolve_options(options, report["device"])
             textured, measurements = _extract_and_texture(field, views, cutout, config, tracker)
@@ -217,7 +220,13 @@ class Pipeline:
         config = resolve_options(options, choose_device(options.device).type)
         result = self.reconstruct(image, options.weights, config, tracker, write_preview, given)
         save_state(target, result.field.tensors(), result.views, result.cutout)
-        report = {**origin, "picture": path.name, "given": sorted(views), **result.report, "options": options.to_dict()}
+        report = {
+            **origin,
+            "picture": printable(path.name),
+            "given": sorted(views),
+            **result.report,
+            "options": options.to_dict(),
+        }
         return _export(target, result.textured, report, tracker), report
 
     def _estimate_elevation(

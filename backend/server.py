@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 from . import protocol
 from .errors import Cancelled, ErrorCode, UserError, to_user_error
+from .library_variables import set_library_variables
 from .methods import Methods
 from .progress import ProgressEvent
 from .protocol import is_id
@@ -50,7 +51,9 @@ def serve(log: str | None) -> None:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.raiseExceptions = False  # a log on a full disk must not stop the work
     signal.signal(signal.SIGTERM, _terminate)
+    set_library_variables()
     try:
         _Server(requests, answers, log).run()
     except _Terminated:

@@ -144,7 +144,7 @@ def _load_pipeline(folder: Path, device: torch.device) -> DiffusionPipeline:
         pipeline = AutoPipelineForText2Image.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=_choose_dtype(index, device), **arguments
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, EOFError) as error:
+    except Exception as error:
         raise UserError(
             ErrorCode.WEIGHTS_BROKEN,
             f"The text-to-image model in {folder} cannot be loaded; it must be a complete diffusers folder with "

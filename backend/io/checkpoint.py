@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from ..errors import ErrorCode, UserError
+from .impostors import describe_impostor
 
 
 class _Ignored:
@@ -123,4 +124,5 @@ def _check_declared_size(content: object, path: Path) -> None:
 
 
 def _broken(path: Path) -> UserError:
-    return UserError(ErrorCode.WEIGHTS_BROKEN, f"{path} is damaged or incomplete: download it again.")
+    problem = describe_impostor(path) or "is damaged or incomplete: download it again"
+    return UserError(ErrorCode.WEIGHTS_BROKEN, f"{path} {problem}.")

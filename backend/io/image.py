@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from ..errors import ErrorCode, UserError
+from ..errors import ErrorCode, UserError, printable
+from ..input_files import check_image_file
 
 MIN_INPUT_SIDE = 16
 MAX_INPUT_SIDE = 8192
@@ -30,7 +31,7 @@ def load_image(source: Path | str | Image.Image | np.ndarray) -> np.ndarray:
     """
     name = "The image"
     if isinstance(source, (str, Path)):
-        name = Path(source).name
+        name = printable(Path(source).name)
         image = _read(Path(source))
     elif isinstance(source, np.ndarray):
         image = _prepare(_from_array(source), name)
@@ -47,26 +48,26 @@ def load_image(source: Path | str | Image.Image | np.ndarray) -> np.ndarray:
 
 def _read(path: Path) -> Image.Image:
     """The image file as ``_prepare`` returns it."""
+    check_image_file(path)
+    name = printable(path.name)
     Image.init()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # sizes are checked in _prepare
             with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
-                return _prepare(image, path.name)
-    except FileNotFoundError as error:
-        raise UserError(ErrorCode.BAD_IMAGE, f"There is no file {path}: check the path.") from error
-    except (IsADirectoryError, PermissionError) as error:
-        raise UserError(
-            ErrorCode.BAD_IMAGE, f"{path} cannot be read: choose an image file that you have permission to open."
-        ) from error
+                return _prepare(image, name)
     except Image.DecompressionBombError as error:
-        raise _too_large(path.name) from error
+        raise _too_large(name) from error
     except UnidentifiedImageError as error:
-        raise UserError(ErrorCode.BAD_IMAGE, f"{path.name} is not an image that can be read: {_HINT}.") from error
+        raise UserError(
+            ErrorCode.BAD_IMAGE, f"{printable(path.name)} is not an image that can be read: {_HINT}."
+        ) from error
     except (UserError, MemoryError):
         raise
     except Exception as error:  # a damaged file can make Pillow's decoders raise anything
-        raise UserError(ErrorCode.BAD_IMAGE, f"{path.name} is damaged or truncated ({error}): {_HINT}.") from error
+        raise UserError(
+            ErrorCode.BAD_IMAGE, f"{printable(path.name)} is damaged or truncated ({error}): {_HINT}."
+        ) from error
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

@@ -23,6 +23,7 @@ from .tensors import read_tensors, write_tensors
 FIELD_FILE = "field.safetensors"
 VIEWS_FILE = "views.npz"
 REPORT_FILE = "report.json"
+DEVICES = ("cpu", "cuda", "mps")
 
 
 @contextlib.contextmanager
@@ -67,23 +68,52 @@ def save_state(folder: Path, field_tensors: Mapping[str, torch.Tensor], views: V
 
 
 def load_state(folder: Path) -> tuple[dict[str, torch.Tensor], Views, Cutout, dict]:
-    """What ``save_state`` wrote and the job's report. Raises UserError (``no_state``)."""
+    """What ``save_state`` wrote and the job's report, all checked. Raises UserError (``no_state``)."""
     try:
         with np.load(folder / VIEWS_FILE) as arrays:
             views = Views(
                 _from_8_bit(arrays["images"]),
                 _from_8_bit(arrays["masks"]),
                 arrays["camera_to_world"],
-                tuple(arrays["names"].tolist()),
+                tuple(map(str, arrays["names"].tolist())),
             )
             cutout = Cutout(_from_8_bit(arrays["cutout"]), str(arrays["method"]), tuple(arrays["canvas"].tolist()))
         report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
+        _check_state(views, cutout, report)
         field_tensors = read_tensors(folder / FIELD_FILE)
-    except (OSError, ValueError, KeyError, EOFError, UserError) as error:
-        raise UserError(
-            ErrorCode.NO_STATE, f"The earlier result in {folder} is missing or damaged: generate the object again."
-        ) from error
+    except Exception as error:  # damage shows as whatever the first wrong byte happens to mean
+        raise damaged_state(folder) from error
     return field_tensors, views, cutout, report
+
+
+def damaged_state(folder: Path) -> UserError:
+    """The error for a job folder whose files are not what ``save_state`` wrote."""
+    return UserError(
+        ErrorCode.NO_STATE, f"The earlier result in {folder} is missing or damaged: generate the object again."
+    )
+
+
+def _check_state(views: Views, cutout: Cutout, report: dict) -> None:
+    """Raises whatever the first wrong value leads to."""
+    count, size = views.images.shape[:2]
+    expected = {
+        "images": (views.images.shape, (count, size, size, 3)),
+        "masks": (views.masks.shape, (count, size, size)),
+        "cameras": (views.camera_to_world.shape, (count, 4, 4)),
+        "names": (len(views.names), count),
+        "cutout": (cutout.image.shape, (len(cutout.image), len(cutout.image), 4)),
+    }
+    wrong = [name for name, (actual, right) in expected.items() if actual != right]
+    rotations = views.camera_to_world[:, :3, :3]
+    if not np.allclose(rotations.transpose(0, 2, 1) @ rotations, np.eye(3), atol=1e-2):
+        wrong.append("rotations")
+    left, top, side = cutout.canvas
+    numbers = left, top, side, report["elevation"]["degrees"], *views.camera_to_world.ravel().tolist()
+    is_sound = not wrong and min(count, size, len(cutout.image)) > 0 and side > 0 and all(map(math.isfinite, numbers))
+    if not is_sound or abs(report["elevation"]["degrees"]) > 90 or report["device"] not in DEVICES:
+        raise ValueError(f"wrong: {wrong}")
+    if not isinstance(report["options"], dict):
+        raise TypeError("options")
 
 
 def write_contact_sheet(path: Path, views: Views) -> None:
@@ -100,4 +130,6 @@ def _to_8_bit(values: np.ndarray) -> np.ndarray:
 
 
 def _from_8_bit(values: np.ndarray) -> np.ndarray:
+    if values.dtype != np.uint8:
+        raise ValueError(f"8 bits a channel are expected, not {values.dtype}")
     return values.astype(np.float32) / 255

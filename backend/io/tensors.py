@@ -13,8 +13,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ..errors import ErrorCode, UserError
+from ..errors import ErrorCode, UserError, printable
 from ..paths import weights_remedy
+from .impostors import describe_impostor
 
 _SCALE = ".scale"
 _SMALLEST_SCALE = 2.0**-24
@@ -31,15 +32,26 @@ def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
         raise UserError(ErrorCode.WEIGHTS_MISSING, f"The weight file {path} is missing: {weights_remedy(path)}.")
     try:
         tensors = load_file(path)
-    except (SafetensorError, ValueError, EOFError) as error:
+    except (SafetensorError, ValueError, EOFError, RecursionError) as error:
+        problem = describe_impostor(path) or f"is damaged: {weights_remedy(path)}"
+        raise UserError(ErrorCode.WEIGHTS_BROKEN, f"The weight file {path} {problem}.") from error
+    invalid = next((name for name in sorted(tensors) if not _is_finite(tensors[name])), None)
+    if invalid is not None:
         raise UserError(
-            ErrorCode.WEIGHTS_BROKEN, f"The weight file {path} is damaged: {weights_remedy(path)}."
-        ) from error
+            ErrorCode.WEIGHTS_BROKEN,
+            f"The weight file {path} has NaN or infinite values ({printable(invalid)[:80]}): {weights_remedy(path)}.",
+        )
     quantized = [name for name in tensors if name + _SCALE in tensors and tensors[name].dtype == torch.int8]
     for name in quantized:
         scale = tensors.pop(name + _SCALE).float()
         tensors[name] = tensors[name].float().mul_(scale.view(-1, *[1] * (tensors[name].dim() - 1)))
     return tensors
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    if not tensor.is_floating_point():
+        return True
+    return bool(torch.isfinite(tensor.float() if tensor.element_size() == 1 else tensor).all())
 
 
 def write_tensors(path: Path | str, tensors: dict[str, torch.Tensor], quantize: bool) -> None:

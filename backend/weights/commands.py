@@ -11,7 +11,7 @@ import textwrap
 from pathlib import Path
 
 from ..errors import ErrorCode, UserError
-from ..paths import weights_folder
+from ..paths import STARTER_WEIGHTS, weights_folder
 from ..progress import ProgressListener, ProgressTracker, TerminalProgress
 from . import registry
 from .catalog import KINDS, load_catalog
@@ -66,7 +66,7 @@ def run(flags: argparse.Namespace) -> int:
             convert(flags.path, flags.folder, flags.half, listener)
             print(flags.folder)
         case "remove":
-            print(f"{registry.remove(flags.name) / 1e9:.2f} GB freed")
+            print(f"{_format_size(registry.remove(flags.name))} freed")
         case "verify":
             return _verify(flags.name, listener)
     return 0
@@ -75,6 +75,8 @@ def run(flags: argparse.Namespace) -> int:
 def _list() -> None:
     catalog, installed = load_catalog(), installed_weights()
     print(f"in {weights_folder()}\n")
+    size = sum(path.stat().st_size for path in STARTER_WEIGHTS.rglob("*") if path.is_file())
+    _print_weights("starter", "bundle", size, "bundled", "All that a mesh needs; small and fast", "CC0-1.0")
     for name, entry in catalog.items():
         weights = installed.get(name)
         size = weights.bytes if weights else entry.bytes
@@ -85,6 +87,9 @@ def _list() -> None:
         if name not in catalog:
             purpose = f"from {weights.source}"
             _print_weights(name, weights.kind, weights.bytes, "installed", purpose, weights.license)
+    for weights in installed.values():
+        for note in weights.notes:
+            print(f"{weights.name}: {note}")
 
 
 def _print_weights(name: str, kind: str, size: int | None, state: str, purpose: str, license: str) -> None:
@@ -94,7 +99,12 @@ def _print_weights(name: str, kind: str, size: int | None, state: str, purpose: 
 
 
 def _format_size(count: int | None) -> str:
-    return "" if count is None else f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    if count is None:
+        return ""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "KB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} bytes"
 
 
 def _fetch(name: str, listener: ProgressListener) -> None:
@@ -130,4 +140,6 @@ def _verify(name: str | None, listener: ProgressListener) -> int:
 def _print_result(folder: Path) -> None:
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST]
     size = sum(path.stat().st_size for path in files)
-    print(f"{folder.name}: {len(files)} files, {size / 1e9:.2f} GB in {folder}")
+    print(f"{folder.name}: {len(files)} files, {_format_size(size)} in {folder}")
+    for note in installed_weights()[folder.name].notes:
+        print(f"note: {note}")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
@@ -65,25 +66,34 @@ def list_files(repo: str, patterns: Sequence[str]) -> list[HubFile]:
         info = HfApi().model_info(repo, files_metadata=True)
     except UNREACHABLE as error:
         return _list_cached_files(repo, patterns, error)
-    except (HfHubHTTPError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (HfHubHTTPError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _hub_error(repo, error) from error
     commit = _checked_commit(repo, info.sha)
-    files = []
-    for sibling in info.siblings or []:
-        name = sibling.rfilename
-        if any(fnmatch(name, pattern) for pattern in patterns):
-            safe_join(weights_folder() / DOWNLOADS, name)
-            cached = try_to_load_from_cache(repo, name, revision=commit)
-            digest = sibling.lfs.sha256 if sibling.lfs else None
-            files.append(
-                HubFile(name, sibling.size or 0, digest, commit, Path(cached) if isinstance(cached, str) else None)
-            )
+    try:
+        listed = [_listed_file(repo, commit, sibling, patterns) for sibling in info.siblings or []]
+    except (TypeError, AttributeError, ValueError) as error:  # an answer may hold anything
+        raise _hub_error(repo, error) from error
+    files = [file for file in listed if file is not None]
     if not files:
         raise UserError(
             ErrorCode.WEIGHTS_MISSING,
             f"The repository {repo} has none of the required files ({', '.join(patterns)}): check its name.",
         )
     return files
+
+
+def _listed_file(repo: str, commit: str, sibling: Any, patterns: Sequence[str]) -> HubFile | None:
+    """One file of a hub's answer; None for one that is not wanted. Raises TypeError, ValueError and UserError."""
+    name, size, digest = sibling.rfilename, sibling.size or 0, sibling.lfs.sha256 if sibling.lfs else None
+    if not isinstance(name, str) or type(size) is not int or size < 0:
+        raise TypeError("name or size")
+    if not any(fnmatch(name, pattern) for pattern in patterns):
+        return None
+    if digest is not None and not (isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest)):
+        raise ValueError("sha256")
+    safe_join(weights_folder() / DOWNLOADS, name)
+    cached = try_to_load_from_cache(repo, name, revision=commit)
+    return HubFile(name, size, digest, commit, Path(cached) if isinstance(cached, str) else None)
 
 
 def _checked_commit(repo: str, commit: str | None) -> str:
@@ -186,7 +196,7 @@ def _download(repo: str, file: HubFile, path: Path, on_bytes: Callable[[int], No
             f"The connection to the model hub was lost while downloading {file.name} of {repo}: fetch it again; it "
             "continues where it stopped.",
         ) from error
-    except (HfHubHTTPError, ValueError) as error:
+    except (HfHubHTTPError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise _hub_error(repo, error) from error
     except OSError as error:
         if error.errno is not None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ErrorCode, UserError
+from ..input_files import check_weights_path
 from ..io.checkpoint import read_checkpoint
+from ..io.impostors import describe_impostor
 from ..surface.one2345 import loading as one2345
 from ..views.zero123 import convert as zero123
 from ..views.zero123.loading import projection_folder
@@ -47,14 +49,21 @@ def detect_format(path: Path) -> Format:
     """
     if path.is_dir():
         return _detect_folder_format(path)
-    if not path.is_file():
-        raise UserError(ErrorCode.WEIGHTS_MISSING, f"There is no file or folder {path}: check the path.")
+    check_weights_path(path)
+    if impostor := describe_impostor(path):
+        raise UserError(ErrorCode.WEIGHTS_BROKEN, f"{path} {impostor}.")
     if path.suffix == ".onnx":
         return MASK
     content = read_checkpoint(path)
     state = content.get("state_dict", content)
     keys = {str(key) for key in (state if isinstance(state, dict) else content)}
     if zero123.has_zero123_keys(keys):
+        if not any("cc_projection" in key for key in keys):
+            raise UserError(
+                ErrorCode.WEIGHTS_UNKNOWN,
+                f"{path} is a Stable Diffusion checkpoint, but not one of Zero123 (it has no cc_projection): get one "
+                "of “weights list”, or for Text to Mesh a Stable Diffusion folder in diffusers' layout.",
+            )
         return VIEW_CHECKPOINT
     if all(key in keys for key in _LOFTR_KEYS):
         return MATCHER

@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import ErrorCode, UserError
@@ -21,8 +21,8 @@ from ..views.zero123.loading import STEMS, VARIANTS
 from . import download
 from .catalog import CatalogEntry, load_catalog
 from .download import HubFile
-from .formats import Format, detect_format
-from .registry import atomic_install, check_disk_space, check_name, exclusive_weights, installed_weights
+from .formats import VIEW_CHECKPOINT, Format, detect_format
+from .registry import atomic_install, check_disk_space, check_name, exclusive_weights, installed_weights, sha256
 from .resolve import PUBLIC_SURFACE_WEIGHTS
 from .writers import WriteTask
 
@@ -52,6 +52,8 @@ class InstallRequest:
     """View checkpoints: whether to round to 16 bits."""
     may_hardlink: bool = False
     """Whether the source's files may be hard linked instead of copied."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the user."""
 
 
 def resolve_dependencies(name: str) -> list[CatalogEntry]:
@@ -135,17 +137,29 @@ def add(path: Path, name: str | None, half: bool, listener: ProgressListener) ->
     entry = load_catalog().get(name)
     if entry is not None and entry.kind != detected.kind:
         raise UserError(ErrorCode.BAD_NAME, f"“{name}” is reserved for other weights: choose another name for {path}.")
-    if detected.kind == "matcher" and name != "loftr":
+    required = {"matcher": "loftr", "surface": PUBLIC_SURFACE_WEIGHTS}.get(detected.kind, name)
+    if name != required:
         raise UserError(
-            ErrorCode.BAD_NAME, f"{path} contains LoFTR weights, which must have the name “loftr”: use that."
+            ErrorCode.BAD_NAME,
+            f"{path} contains weights that are found only by the name “{required}”: install them without --name.",
         )
     stable = bool(_STABLE_ZERO123.search(name) or _STABLE_ZERO123.search(path.name))
+    license, notes = entry.terms if entry else "not known", []
+    if entry is not None and (expected := entry.sha256.get(path.name)):
+        with tracker.stage("find", f"Comparing {path.name} with the published file"):
+            is_published = sha256(path) == expected
+        if not is_published:
+            license = "not known: this is not the published file"
+            notes.append(f"{path.name} is not the published file of that name (its sha256 differs).")
+    if half and detected is not VIEW_CHECKPOINT:
+        notes.append("--half was ignored: it is for an original Zero123 checkpoint only.")
     request = InstallRequest(
         source=path,
         format=detected,
         name=name,
         origin=str(path),
-        license=entry.terms if entry else "not known",
+        license=license,
+        notes=notes,
         uses_source_elevation=entry.uses_source_elevation if entry else stable,
         half=half,
     )
@@ -200,7 +214,7 @@ def _fetch_entry(entry: CatalogEntry, tracker: ProgressTracker) -> Path:
 
 
 def _install(request: InstallRequest, tracker: ProgressTracker) -> Path:
-    with atomic_install(request.name, request.format.kind, request.origin, request.license) as folder:
+    with atomic_install(request.name, request.format.kind, request.origin, request.license, request.notes) as folder:
         _write(request, folder, tracker)
     return weights_folder() / request.name
 
@@ -231,10 +245,14 @@ def _write(request: InstallRequest, folder: Path, tracker: ProgressTracker) -> N
                 uses_source_elevation=request.uses_source_elevation,
                 half=request.half,
                 may_hardlink=request.may_hardlink,
+                notes=request.notes,
             )
         )
     with tracker.stage("check", "Checking"):
-        request.format.check(folder)
+        try:
+            request.format.check(folder)
+        except UserError as error:  # the user knows the source, and this folder is gone at the end
+            raise UserError(error.code, str(error).replace(str(folder), str(source))) from error
         tracker.update(1.0)
     gc.collect()  # Windows renames no folder while a file in it is mapped
 

@@ -42,6 +42,8 @@ class InstalledWeights:
     """Where they came from, for people."""
     license: str
     bytes: int
+    notes: tuple[str, ...]
+    """Sentences for the user on what is special about them."""
     files: dict[str, dict]
     """Path below ``folder`` -> ``bytes`` and ``sha256``."""
 
@@ -65,7 +67,10 @@ def installed_weights(home: Path | None = None) -> dict[str, InstalledWeights]:
             size = sum(int(file["bytes"]) for file in files.values())
             kind, source, license = (str(manifest[key]) for key in ("kind", "source", "license"))
             if not folder.name.startswith("."):
-                installed[folder.name] = InstalledWeights(folder.name, folder, kind, source, license, size, files)
+                notes = tuple(map(str, manifest.get("notes", ())))
+                installed[folder.name] = InstalledWeights(
+                    folder.name, folder, kind, source, license, size, notes, files
+                )
     return installed
 
 
@@ -111,11 +116,13 @@ def exclusive_weights(wait: Callable[[], object], home: Path | None = None) -> I
 
 
 @contextlib.contextmanager
-def atomic_install(name: str, kind: str, source: str, license: str, home: Path | None = None) -> Iterator[Path]:
+def atomic_install(
+    name: str, kind: str, source: str, license: str, notes: list[str], home: Path | None = None
+) -> Iterator[Path]:
     """A new, empty folder to write weights into; they are installed as ``name`` when the block succeeds, else deleted.
 
-    The caller holds ``exclusive_weights``. ``home``: as in ``installed_weights``. Raises UserError (those of
-    ``check_name``).
+    ``notes``: sentences for the user, to which the block may add. ``home``: as in ``installed_weights``. The caller
+    holds ``exclusive_weights``. Raises UserError (those of ``check_name``).
     """
     check_name(name, home)
     partial = weights_folder(home) / PARTIAL / name
@@ -130,7 +137,7 @@ def atomic_install(name: str, kind: str, source: str, license: str, home: Path |
             for path in sorted(partial.rglob("*"))
             if path.is_file()
         }
-        manifest = {"kind": kind, "source": source, "license": license, "files": files}
+        manifest = {"kind": kind, "source": source, "license": license, "notes": notes, "files": files}
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         partial.rename(weights_folder(home) / name)
     finally:

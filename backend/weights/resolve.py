@@ -23,6 +23,12 @@ def locate_weights(name: str) -> Path:
         folder = expand_user(name)
         if not folder.is_dir() and is_valid_name(name):
             folder = weights_folder() / name
+    if folder.is_file():
+        raise UserError(
+            ErrorCode.WEIGHTS_MISSING,
+            f"{folder} is a file: install it with “python3 -m backend weights add {folder}”, then give the name "
+            "that it gets.",
+        )
     if not folder.is_dir():
         raise UserError(
             ErrorCode.WEIGHTS_MISSING, f"No weights named “{name}” are installed: {weights_remedy(folder)}."

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -48,6 +48,8 @@ class WriteTask:
     """View checkpoints: whether to round to 16 bits."""
     may_hardlink: bool = False
     """Whether the source's files may be hard linked instead of copied: nobody will change them."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the user on what was installed, to which a writer adds."""
 
 
 def write_view_folder(task: WriteTask) -> None:
@@ -83,7 +85,13 @@ def write_view_folder(task: WriteTask) -> None:
 def write_view_checkpoint(task: WriteTask) -> None:
     """An original Zero123 checkpoint, converted. Raises UserError."""
     folder = task.folder / "view"
-    zero123.convert(task.source, folder, task.uses_source_elevation, task.half, task.on_progress, task.reserve)
+    has_ema = zero123.convert(
+        task.source, folder, task.uses_source_elevation, task.half, task.on_progress, task.reserve
+    )
+    if not has_ema:
+        task.notes.append(
+            "This checkpoint has no averaged (EMA) weights: the raw ones are used, whose views are worse."
+        )
 
 
 def write_surface_folder(task: WriteTask) -> None:

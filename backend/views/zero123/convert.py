@@ -66,8 +66,10 @@ def convert(
     half: bool = False,
     on_progress: OnProgress = ignore_progress,
     reserve: Callable[[int], object] = ignore_progress,
-) -> None:
+) -> bool:
     """Write ``folder`` (new) from the checkpoint ``source``; the tensors' values stay, or are rounded to 16 bits.
+
+    Returns whether the checkpoint has averaged weights, which are used where it does.
 
     ``uses_source_elevation`` marks the weights of Stable Zero123, whose fourth pose number differs. ``reserve`` is
     called with the bytes to be written before any is. Raises UserError (those of ``read_checkpoint``,
@@ -95,6 +97,11 @@ def convert(
         stem = "model" if component == "image_encoder" else "diffusion_pytorch_model"
         write_tensors(folder / component / f"{stem}.safetensors", tensors, quantize=False)
     _write_configs(folder, modules, uses_source_elevation)
+    return _has_ema(state)
+
+
+def _has_ema(state: dict) -> bool:
+    return sum(key.startswith(ldm.EMA) for key in state) > _MIN_EMA_KEYS
 
 
 def _plan(
@@ -104,7 +111,7 @@ def _plan(
 
     Raises UserError (``weights_mismatch``) where a key or a shape does not fit.
     """
-    has_ema = sum(key.startswith(ldm.EMA) for key in state) > _MIN_EMA_KEYS
+    has_ema = _has_ema(state)
     mappings = {
         "unet": ldm.unet_key,
         "vae": ldm.vae_key,

@@ -1,0 +1,37 @@
+"""Environment variables without which libraries fail while they are imported. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from .errors import UserError
+from .paths import data_folder
+
+_TORCH_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+
+
+def set_library_variables() -> None:
+    """Before PyTorch is imported: a cache folder of our own, and a home for a user who has none.
+
+    PyTorch's default is a folder of the system's temporary one named after the user: another user may have made it, and
+    the user may have no name.
+    """
+    try:
+        home = data_folder()
+    except UserError:
+        home = Path(tempfile.gettempdir(), "image-to-mesh-nobody")
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(home)
+    if _TORCH_CACHE in os.environ:
+        return
+    folder = home / "cache" / "torch"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        usable = os.access(folder, os.W_OK)
+    except OSError:
+        usable = False
+    os.environ[_TORCH_CACHE] = str(folder) if usable else tempfile.mkdtemp(prefix="image-to-mesh-torch-")
