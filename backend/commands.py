@@ -24,7 +24,7 @@ from .io.outputs import (
 )
 from .options import Options
 from .pipeline import Pipeline
-from .progress import TerminalProgress, never_cancelled
+from .progress import TerminalProgress
 from .version import VERSION
 from .views.given import parse_views
 from .weights.resolve import locate_weights
@@ -50,7 +50,7 @@ def mesh(image: Path, output: Path | None, force: bool, options: Options, views:
             ErrorCode.BAD_OUTPUT, f"The preview would replace the image {preview}: choose another name with -o."
         )
     _run(
-        lambda folder: Pipeline().generate(image, folder, options, TerminalProgress(), never_cancelled, given),
+        lambda folder: Pipeline().generate(image, folder, options, TerminalProgress(), given),
         {"mesh.glb": (target, MESH), "preview.png": (preview, PREVIEW)},
         force,
         options,
@@ -65,7 +65,7 @@ def text(prompt: str, output: Path | None, force: bool, options: Options) -> Non
     name = "-".join(re.findall(r"\w+", prompt))[:60] or "mesh"
     target = resolve_output(output or Path(f"{name}.glb"))
     _run(
-        lambda folder: Pipeline().text_to_mesh(prompt, folder, options, TerminalProgress(), never_cancelled),
+        lambda folder: Pipeline().text_to_mesh(prompt, folder, options, TerminalProgress()),
         {
             "mesh.glb": (target, MESH),
             "preview.png": (_preview_path(target, []), PREVIEW),

@@ -44,7 +44,6 @@ class ErrorCode(StrEnum):
     DOWNLOAD_FAILED = "download_failed"
     ENVIRONMENT_BROKEN = "environment_broken"
     FACES_TOO_FEW = "faces_too_few"
-    FIELD_BROKEN = "field_broken"
     INTERNAL = "internal"
     LICENSE_NOT_ACCEPTED = "license_not_accepted"
     NEEDS_ELEVATION = "needs_elevation"

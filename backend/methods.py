@@ -15,7 +15,7 @@ from typing import Any
 from .errors import ErrorCode, UserError
 from .options import Options
 from .paths import PARTIAL
-from .progress import ProgressEvent, ProgressListener, never_cancelled
+from .progress import ProgressEvent, ProgressListener
 
 
 class Methods:
@@ -73,7 +73,7 @@ class Methods:
             self._pipeline = Pipeline()
         self._partial = folder / PARTIAL
         try:
-            return getattr(self._pipeline, name)(*source, folder, options, listener, never_cancelled, **extra)
+            return getattr(self._pipeline, name)(*source, folder, options, listener, **extra)
         finally:
             self._partial = None
 

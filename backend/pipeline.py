@@ -68,8 +68,8 @@ class Pipeline:
     """The networks, which stay loaded from job to job, and the jobs that they do.
 
     ``generate``, ``text_to_mesh`` and ``remesh`` return ``{"folder", "files", "report"}``; their ``listener`` receives
-    a ``ProgressEvent`` after every step. They raise UserError, and ``Cancelled`` once ``is_cancelled`` returns True; in
-    either case no file of an unfinished job is left.
+    a ``ProgressEvent`` after every step and may raise ``Cancelled``. They raise UserError and what the listener raises;
+    in either case no file of an unfinished job is left.
     """
 
     def __init__(self):
@@ -82,23 +82,20 @@ class Pipeline:
         folder: Path,
         options: Options,
         listener: ProgressListener,
-        is_cancelled: Callable[[], bool],
         views: Mapping[str, Path] = MappingProxyType({}),
     ) -> dict:
         """An image file, and ``views`` of the same object by the side they show it from (``views.given.parse_side``) ->
         a textured mesh in ``folder``."""
-        tracker = ProgressTracker(GENERATE, listener, is_cancelled)
+        tracker = ProgressTracker(GENERATE, listener)
         with atomic_folder(folder) as target:
             files, report = self._generate(image, target, options, tracker, {}, views)
         return {"folder": str(folder), "files": files, "report": report}
 
-    def text_to_mesh(
-        self, prompt: str, folder: Path, options: Options, listener: ProgressListener, is_cancelled: Callable[[], bool]
-    ) -> dict:
+    def text_to_mesh(self, prompt: str, folder: Path, options: Options, listener: ProgressListener) -> dict:
         """A text prompt -> ``picture.png`` and a textured mesh of what it shows, in ``folder``."""
         if not prompt.strip():
             raise UserError(ErrorCode.BAD_OPTION, "The prompt is empty: describe an object.")
-        tracker = ProgressTracker(TEXT_TO_MESH, listener, is_cancelled)
+        tracker = ProgressTracker(TEXT_TO_MESH, listener)
         with atomic_folder(folder) as target:
             with tracker.stage("text", f"Generating an image of “{textwrap.shorten(prompt, 40, placeholder=' …')}”"):
                 model = text_to_image.locate_model(options.text_model)
@@ -111,11 +108,9 @@ class Pipeline:
             files, report = self._generate(path, target, options, tracker, {"text": prompt, "text_model": model.name})
         return {"folder": str(folder), "files": files, "report": report}
 
-    def remesh(
-        self, folder: Path, options: Options, listener: ProgressListener, is_cancelled: Callable[[], bool]
-    ) -> dict:
+    def remesh(self, folder: Path, options: Options, listener: ProgressListener) -> dict:
         """Another number of faces or texture size for the result of an earlier job in ``folder``, which is replaced."""
-        tracker = ProgressTracker(REMESH, listener, is_cancelled)
+        tracker = ProgressTracker(REMESH, listener)
         with atomic_folder(folder) as target:
             with tracker.stage("load", "Loading the saved result"):
                 device = choose_device(options.device)

@@ -1,4 +1,4 @@
-"""How far a long job is, how long each of its stages took, and whether to stop. Standard library only.
+"""How far a long job is and how long each of its stages took. Standard library only.
 
 Functions that do one stage's work take ``on_progress: OnProgress`` and report the fraction of their own work. Whoever
 knows the order of the stages (the pipeline, the installer, the weights) owns a ``ProgressTracker``, which turns these
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from .errors import Cancelled, printable
+from .errors import printable
 
 OnProgress = Callable[[float], None]
 """Called with the fraction (0..1) of a function's own work that is done; may raise ``Cancelled``."""
@@ -52,26 +52,15 @@ def ignore_progress(*_: object) -> None:
     """An ``OnProgress`` or ``ProgressListener`` that does nothing."""
 
 
-def never_cancelled() -> bool:
-    """For a ``ProgressTracker`` whose job nobody can cancel."""
-    return False
-
-
 class ProgressTracker:
     """The stages of one job, each with its share of the whole."""
 
-    def __init__(
-        self,
-        shares: Mapping[str, float],
-        listener: ProgressListener = ignore_progress,
-        is_cancelled: Callable[[], bool] = never_cancelled,
-    ):
+    def __init__(self, shares: Mapping[str, float], listener: ProgressListener = ignore_progress):
         """``shares``: stage -> its usual share of the time, in order; they need not add up to 1."""
         self.seconds: dict[str, float] = {}
         """Seconds of each finished stage."""
         self._shares = dict(shares)
         self._listener = listener
-        self._is_cancelled = is_cancelled
         self._stage = ""
         self._text = ""
         self._fraction = 0.0
@@ -86,9 +75,7 @@ class ProgressTracker:
         self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
 
     def update(self, fraction: float, preview: Path | None = None, detail: str = "") -> None:
-        """``fraction`` (0..1) of the running stage is done. Raises ``Cancelled`` when the job is to stop."""
-        if self._is_cancelled():
-            raise Cancelled
+        """``fraction`` (0..1) of the running stage is done. Passes on what the listener raises (``Cancelled``)."""
         names = list(self._shares)
         before = sum(self._shares[name] for name in names[: names.index(self._stage)])
         reached = (before + fraction * self._shares[self._stage]) / sum(self._shares.values())

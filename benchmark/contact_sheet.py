@@ -16,7 +16,7 @@ from backend import camera
 from backend.errors import UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
-from backend.progress import ignore_progress, never_cancelled
+from backend.progress import ignore_progress
 from backend.rendering import raycasting
 from backend.types import TexturedMesh
 from procedural.scene import load_held_out
@@ -48,7 +48,7 @@ def make_contact_sheet(options: Options) -> Image.Image:
             folder.mkdir()
             GroundTruth(scene).write_input_image(folder / "input.png")
             try:
-                pipeline.generate(folder / "input.png", folder, options, ignore_progress, never_cancelled)
+                pipeline.generate(folder / "input.png", folder, options, ignore_progress)
             except UserError as error:
                 print(f"{scene.name}: {error}", file=sys.stderr, flush=True)
                 continue

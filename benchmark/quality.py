@@ -15,7 +15,7 @@ from backend.device import choose_device
 from backend.errors import UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
-from backend.progress import ignore_progress, never_cancelled
+from backend.progress import ignore_progress
 from backend.types import Cutout, SurfaceModel
 from backend.weights.resolve import locate_weights
 from procedural.scene import load_held_out
@@ -73,7 +73,7 @@ def evaluate_scene(
     image = truth.write_input_image(folder / "input.png")
     methods = {}
     try:
-        job = pipeline.generate(folder / "input.png", folder, options, ignore_progress, never_cancelled)["report"]
+        job = pipeline.generate(folder / "input.png", folder, options, ignore_progress)["report"]
     except UserError as error:
         assumed_pose = truth.pose
         result["failed"] = str(error)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backend.options import Options
 from backend.pipeline import Pipeline
-from backend.progress import ignore_progress, never_cancelled
+from backend.progress import ignore_progress
 from procedural.scene import load_held_out
 
 from .ground_truth import INPUT_SIZE, GroundTruth
@@ -33,7 +33,7 @@ def measure_speed(options: Options, images: Sequence[Path] = ()) -> dict:
         folder = Path(temporary)
         for number, image in enumerate(images or _write_held_out_images(folder)):
             started = time.perf_counter()
-            job = pipeline.generate(image, folder / str(number), options, ignore_progress, never_cancelled)
+            job = pipeline.generate(image, folder / str(number), options, ignore_progress)
             total = time.perf_counter() - started
             runs.append(job["report"]["seconds"] | {"total": round(total, 3)})
             print(f"{image.name}: {total:.1f} s", file=sys.stderr, flush=True)

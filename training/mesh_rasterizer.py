@@ -49,6 +49,20 @@ class MeshBatch:
 
 
 @triton.jit
+def _barycentric(corners, px, py):
+    """Of the triangle at ``corners`` (one, or one for each sample): the samples' barycentric coordinates on the screen,
+    the inverse depths of its three corners, and twice its signed area."""
+    ax, ay, depth_a = tl.load(corners), tl.load(corners + 1), tl.load(corners + 2)
+    bx, by, depth_b = tl.load(corners + 3), tl.load(corners + 4), tl.load(corners + 5)
+    cx, cy, depth_c = tl.load(corners + 6), tl.load(corners + 7), tl.load(corners + 8)
+    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    inverse = 1.0 / tl.where(tl.abs(area) < 1e-9, 1e-9, area)
+    u = ((bx - px) * (cy - py) - (by - py) * (cx - px)) * inverse
+    v = ((cx - px) * (ay - py) - (cy - py) * (ax - px)) * inverse
+    return u, v, 1 - u - v, depth_a, depth_b, depth_c, area
+
+
+@triton.jit
 def _nearest_triangle(triangles, boxes, count, stride, left, top, side, px, py, BLOCK: tl.constexpr):
     """Index of the nearest triangle that covers each sample (-1 where none does) and its inverse depth there."""
     nearest = px * 0
@@ -70,16 +84,8 @@ def _nearest_triangle(triangles, boxes, count, stride, left, top, side, px, py, 
                     & (tl.load(boxes + 3 * stride + face) >= top)
                     & (tl.load(boxes + stride + face) <= top + side)
                 ):
-                    corner = triangles + face * 9
-                    ax, ay, aw = tl.load(corner), tl.load(corner + 1), tl.load(corner + 2)
-                    bx, by, bw = tl.load(corner + 3), tl.load(corner + 4), tl.load(corner + 5)
-                    cx, cy, cw = tl.load(corner + 6), tl.load(corner + 7), tl.load(corner + 8)
-                    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-                    inverse = 1.0 / tl.where(tl.abs(area) < 1e-9, 1e-9, area)
-                    u = ((bx - px) * (cy - py) - (by - py) * (cx - px)) * inverse
-                    v = ((cx - px) * (ay - py) - (cy - py) * (ax - px)) * inverse
-                    w = 1 - u - v
-                    depth = u * aw + v * bw + w * cw
+                    u, v, w, depth_a, depth_b, depth_c, _ = _barycentric(triangles + face * 9, px, py)
+                    depth = u * depth_a + v * depth_b + w * depth_c
                     hit = (u >= 0) & (v >= 0) & (w >= 0) & (depth > nearest)
                     nearest = tl.where(hit, depth, nearest)
                     owner = tl.where(hit, face, owner)
@@ -132,17 +138,9 @@ def _shade_kernel(
     )  # fmt: skip
     hit = owner >= 0
     face = tl.where(hit, owner, 0)
-    corner = triangles + face * 9
-    ax, ay, aw = tl.load(corner), tl.load(corner + 1), tl.load(corner + 2)
-    bx, by, bw = tl.load(corner + 3), tl.load(corner + 4), tl.load(corner + 5)
-    cx, cy, cw = tl.load(corner + 6), tl.load(corner + 7), tl.load(corner + 8)
-    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-    inverse = 1.0 / tl.where(tl.abs(area) < 1e-9, 1e-9, area)
-    u = ((bx - px) * (cy - py) - (by - py) * (cx - px)) * inverse
-    v = ((cx - px) * (ay - py) - (cy - py) * (ax - px)) * inverse
-    share = 1 / tl.where(hit, nearest, 1.0)
-    a, b = u * aw * share, v * bw * share
-    c = (1 - u - v) * cw * share
+    u, v, w, depth_a, depth_b, depth_c, area = _barycentric(triangles + face * 9, px, py)
+    depth = 1 / tl.where(hit, nearest, 1.0)
+    a, b, c = u * depth_a * depth, v * depth_b * depth, w * depth_c * depth
 
     texture_u = _interpolate(uvs + (scene * stride + face) * 6, 2, a, b, c, hit)
     texture_v = _interpolate(uvs + (scene * stride + face) * 6 + 1, 2, a, b, c, hit)

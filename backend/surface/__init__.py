@@ -33,7 +33,7 @@ def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceModel
 def field_from_tensors(tensors: dict[str, torch.Tensor], path: Path | str, device: str | torch.device = "cpu") -> Field:
     """The field, from either network, that ``tensors`` describe; ``path``, where they were stored, is named in errors.
 
-    Raises UserError ``field_broken``.
+    Raises UserError ``broken_field``.
     """
     rebuild = one2345.from_tensors if "one2345.volume" in tensors else field.from_tensors
     try:

@@ -76,7 +76,7 @@ class VolumeField:
 
 
 def from_tensors(tensors: dict[str, torch.Tensor], path: Path | str, device: str | torch.device = "cpu") -> VolumeField:
-    """The field that ``VolumeField.tensors`` described. Raises UserError ``field_broken``, which names ``path``."""
+    """The field that ``VolumeField.tensors`` described. Raises UserError ``broken_field``, which names ``path``."""
     try:
         volume, half_side = tensors.pop("volume").float(), float(tensors.pop("half_side"))
         constraint = SilhouetteConstraint.from_tensors(tensors)
@@ -85,6 +85,6 @@ def from_tensors(tensors: dict[str, torch.Tensor], path: Path | str, device: str
         decoder.load_state_dict(layers)
     except (KeyError, RuntimeError, IndexError) as error:
         raise UserError(
-            ErrorCode.FIELD_BROKEN, f"{path} does not contain a field of this version: generate the mesh again."
+            ErrorCode.BROKEN_FIELD, f"{path} does not contain a field of this version: generate the mesh again."
         ) from error
     return VolumeField(volume.to(device), decoder.requires_grad_(False).eval().to(device), half_side, constraint)

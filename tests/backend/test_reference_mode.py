@@ -28,7 +28,7 @@ def test_reference_mode_does_a_whole_job(weights, tmp_path):
     options = Options(weights=str(weights), reference_mode=True, texture_size=256, faces=2000, device="cpu")
     told = []
     job = Pipeline().generate(
-        tmp_path / "picture.png", tmp_path / "job", options, lambda event: told.append(event.fraction), lambda: False
+        tmp_path / "picture.png", tmp_path / "job", options, lambda event: told.append(event.fraction)
     )
     report = job["report"]
     assert told == sorted(told) and len(told) > 76 + 2 * 49

@@ -100,7 +100,7 @@ class One2345Field:
 def from_tensors(
     tensors: dict[str, torch.Tensor], path: Path | str, device: str | torch.device = "cpu"
 ) -> One2345Field:
-    """The field that ``One2345Field.tensors`` described. Raises UserError ``field_broken``, which names ``path``."""
+    """The field that ``One2345Field.tensors`` described. Raises UserError ``broken_field``, which names ``path``."""
     try:
         network = One2345.from_state_dict(
             {name.removeprefix("network."): tensor for name, tensor in tensors.items() if name.startswith("network.")}
@@ -112,7 +112,7 @@ def from_tensors(
             raise ValueError("volume and mask do not match")
     except (KeyError, RuntimeError, ValueError) as error:
         raise UserError(
-            ErrorCode.FIELD_BROKEN, f"{path} does not contain a field of this version: generate the mesh again."
+            ErrorCode.BROKEN_FIELD, f"{path} does not contain a field of this version: generate the mesh again."
         ) from error
     network = network.requires_grad_(False).to(device)
     images = images.to(device).float() / 255

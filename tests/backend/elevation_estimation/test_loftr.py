@@ -16,6 +16,7 @@ from backend.elevation_estimation.matches import VIEW_PAIRS
 from backend.errors import UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
+from backend.progress import ignore_progress
 from tests.helpers.paths import TEST_DATA
 
 DATA = TEST_DATA / "zero123"
@@ -94,9 +95,7 @@ def test_pipeline_uses_loftr_where_it_is_installed(loftr_weights, weights, small
         lambda module, *_: asked.append(1) if type(module).__name__ == "LoFTR" else None
     )
     try:
-        report = Pipeline().generate(tmp_path / "p.png", tmp_path / "job", options, lambda *_: None, lambda: False)[
-            "report"
-        ]
+        report = Pipeline().generate(tmp_path / "p.png", tmp_path / "job", options, ignore_progress)["report"]
     finally:
         hook.remove()
     assert len(asked) == len(VIEW_PAIRS)

@@ -19,16 +19,7 @@ from backend.surface.silhouette_constraint import SilhouetteConstraint
 from backend.types import Views
 from benchmark.ground_truth import GroundTruth, composite_on_white
 from procedural.scene import load_held_out
-
-CONFIG = {
-    "image_size": 32,
-    "features": 8,
-    "depths": 2,
-    "channels": [8, 16],
-    "resolution": 16,
-    "half_side": 0.6,
-    "hidden": 32,
-}
+from tests.helpers.tiny import SURFACE
 
 
 def ring_cameras(polar: float) -> np.ndarray:
@@ -41,7 +32,7 @@ def ring_cameras(polar: float) -> np.ndarray:
 def network():
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    return SurfaceNetwork(**CONFIG).requires_grad_(False).eval()
+    return SurfaceNetwork(**SURFACE).requires_grad_(False).eval()
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +91,7 @@ def test_aggregation_samples_where_the_cameras_project(network, views):
 
 @pytest.mark.parametrize("index", [(3, 8, 5), (9, 4, 12), (8, 8, 8)])
 def test_dot_in_every_view_is_located(network, index):
-    side, cameras = CONFIG["resolution"], ring_cameras(70)
+    side, cameras = SURFACE["resolution"], ring_cameras(70)
     point = network.voxel_centers("cpu").view(side, side, side, 3)[index].numpy()
     steps = np.arange(128) + 0.5
     masks = np.zeros((9, 128, 128), np.float32)
@@ -162,11 +153,11 @@ def test_field_takes_any_number_of_points(field, count):
 
 def test_field_interpolates_between_voxel_centers(network, field):
     """At a voxel's center the perceptron's input is that voxel alone, x slowest."""
-    side = CONFIG["resolution"]
+    side = SURFACE["resolution"]
     centers = network.voxel_centers("cpu")
     inputs = torch.cat([field.volume.flatten(1).T, centers / 0.6], 1)
     expected = network.decoder.layers(inputs)[:, 0] * 0.1
-    assert inputs.shape == (side**3, CONFIG["channels"][0] + 3)
+    assert inputs.shape == (side**3, SURFACE["channels"][0] + 3)
     unconstrained = VolumeField(field.volume, field.decoder, field.half_side)
     np.testing.assert_allclose(unconstrained.distance(centers.numpy()), expected, atol=1e-5)
 
@@ -190,12 +181,12 @@ def test_field_file_without_a_field_is_refused(field, tmp_path):
         save_file({name: tensor for name, tensor in field.tensors().items() if name != missing}, path)
         with pytest.raises(UserError) as caught:
             field_from_tensors(read_tensors(path), path)
-        assert caught.value.code == "field_broken", missing
+        assert caught.value.code == "broken_field", missing
     for volume in (torch.zeros(5, 4, 4, 4), torch.tensor(1.0)):
         save_file({**field.tensors(), "volume": volume}, path)
         with pytest.raises(UserError) as caught:
             field_from_tensors(read_tensors(path), path)
-        assert caught.value.code == "field_broken"
+        assert caught.value.code == "broken_field"
     save_file(field.tensors(), path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError) as caught:
@@ -205,7 +196,7 @@ def test_field_file_without_a_field_is_refused(field, tmp_path):
 
 def write_folder(network, folder):
     write_tensors(folder / "model.safetensors", network.state_dict(), quantize=False)
-    (folder / "config.json").write_text(json.dumps(CONFIG))
+    (folder / "config.json").write_text(json.dumps(SURFACE))
     return folder
 
 
@@ -238,7 +229,7 @@ def damage_binary_config(folder):
 
 
 def damage_other_sizes(folder):
-    (folder / "config.json").write_text(json.dumps({**CONFIG, "hidden": 16}))
+    (folder / "config.json").write_text(json.dumps({**SURFACE, "hidden": 16}))
 
 
 def damage_unknown_keys(folder):
@@ -250,11 +241,11 @@ def damage_a_list(folder):
 
 
 def damage_one_level(folder):
-    (folder / "config.json").write_text(json.dumps({**CONFIG, "channels": [8]}))
+    (folder / "config.json").write_text(json.dumps({**SURFACE, "channels": [8]}))
 
 
 def damage_a_negative_width(folder):
-    (folder / "config.json").write_text(json.dumps({**CONFIG, "features": -8}))
+    (folder / "config.json").write_text(json.dumps({**SURFACE, "features": -8}))
 
 
 DAMAGES = [value for name, value in list(globals().items()) if name.startswith("damage_")]

@@ -124,7 +124,7 @@ def test_damaged_field_is_refused(field, tmp_path):
         write_tensors(path, damaged, quantize=False)
         with pytest.raises(UserError) as caught:
             surface.field_from_tensors(read_tensors(path), path)
-        assert caught.value.code == "field_broken"
+        assert caught.value.code == "broken_field"
 
 
 def test_source_views_are_selected_by_name():

@@ -21,6 +21,7 @@ from backend.io.image import load_image
 from backend.options import Options
 from backend.pipeline import Pipeline
 from backend.preprocessing.foreground import cut_out
+from backend.progress import ignore_progress
 from backend.views.independent import ViewSampler
 from backend.views.zero123 import convert as conversion
 from backend.views.zero123.convert import convert
@@ -138,7 +139,7 @@ def test_stable_zero123_needs_the_elevation_and_the_job_passes_it_on(weights, tm
     Image.fromarray(np.dstack([alpha // 2] * 3 + [alpha]).astype(np.uint8)).save(path)
     options = {"weights": str(folder), "device": "cpu", "faces": 500, "texture_size": 256}
     pipeline = Pipeline()
-    job = path, tmp_path / "job", Options(**options), lambda *_: None, lambda: False
+    job = path, tmp_path / "job", Options(**options), ignore_progress
     with pytest.raises(UserError, match="elevation"):
         pipeline.generate(*job)
 
