@@ -1,7 +1,7 @@
 """The commands, their flags, and how they end.
 
 Only the standard library is imported at the top: where torch and the others are missing, the backend's own environment
-is made first and this program runs again inside it. So commands import what they need when they run.
+is made first and this program runs again inside it. So ``commands`` is imported when one of its commands runs.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .input_files import check_image_file
 from .library_variables import set_library_variables
 from .paths import data_folder
 from .progress import TerminalProgress
+from .server import serve
 from .weights import commands as weights
 
 _log = logging.getLogger(__name__)
@@ -128,18 +129,18 @@ def _parser() -> argparse.ArgumentParser:
         "horizon: 135,20=IMAGE; up to three",
     )
     options.add_flags(mesh)
-    mesh.set_defaults(run=_mesh, check=_check_mesh, needs_environment=True)
+    mesh.set_defaults(run=_run_command, check=_check_mesh, needs_environment=True)
 
     text = commands.add_parser("text", help="generate an image from a text prompt, and turn it into a mesh")
     text.add_argument("prompt", metavar="PROMPT", help="one object, such as “a blue teapot”")
     text.add_argument("-o", "--output", metavar="OUT.glb", help="default: named after the prompt")
     text.add_argument("--force", action="store_true", help=_FORCE_HELP)
     options.add_flags(text)
-    text.set_defaults(run=_text, check=_check_text, needs_environment=True)
+    text.set_defaults(run=_run_command, check=_check_text, needs_environment=True)
 
-    serve = commands.add_parser("serve", help="answer requests on stdin and stdout (what Blender talks to)")
-    serve.add_argument("--log", help="the file that stderr goes to, named in error messages")
-    serve.set_defaults(run=_serve)
+    server = commands.add_parser("serve", help="answer requests on stdin and stdout (what Blender talks to)")
+    server.add_argument("--log", help="the file that stderr goes to, named in error messages")
+    server.set_defaults(run=_serve)
 
     setup = commands.add_parser("setup", help="create the backend's own Python environment, or mend it")
     setup.add_argument("--accelerator", choices=ACCELERATORS, help="default: what this computer has")
@@ -149,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     weights.add_parser(commands)
 
     doctor = commands.add_parser("doctor", help="show what is installed and whether it works")
-    doctor.set_defaults(run=_doctor, needs_environment=True)
+    doctor.set_defaults(run=_run_command, needs_environment=True)
     return parser
 
 
@@ -191,25 +192,23 @@ def _check_output(flags: argparse.Namespace) -> None:
         raise UserError(ErrorCode.BAD_OUTPUT, "The name of the output is empty: name the result NAME.glb.")
 
 
-def _mesh(flags: argparse.Namespace) -> int:
-    from .commands import mesh
+def _run_command(flags: argparse.Namespace) -> int:
+    """The commands that need the environment."""
+    from . import commands  # imports torch, which takes seconds
 
+    if flags.command == "doctor":
+        commands.doctor()
+        return 0
     output = Path(flags.output) if flags.output is not None else None
-    mesh(check_image_file(flags.image), output, flags.force, options.from_flags(flags), flags.view)
-    return 0
-
-
-def _text(flags: argparse.Namespace) -> int:
-    from .commands import text
-
-    output = Path(flags.output) if flags.output is not None else None
-    text(flags.prompt, output, flags.force, options.from_flags(flags))
+    if flags.command == "mesh":
+        image = check_image_file(flags.image)
+        commands.mesh(image, output, flags.force, options.from_flags(flags), flags.view)
+    else:
+        commands.text(flags.prompt, output, flags.force, options.from_flags(flags))
     return 0
 
 
 def _serve(flags: argparse.Namespace) -> int:
-    from .server import serve
-
     serve(flags.log)
     return 0
 
@@ -219,9 +218,3 @@ def _setup(flags: argparse.Namespace) -> int:
         environment.remove()
     print(environment.mend(TerminalProgress(), accelerator=flags.accelerator))
     return 0
-
-
-def _doctor(flags: argparse.Namespace) -> int:
-    from .commands import doctor
-
-    return doctor()

@@ -76,8 +76,8 @@ def text(prompt: str, output: Path | None, force: bool, options: Options) -> Non
     )
 
 
-def doctor() -> int:
-    """Print what is installed; 0 when an image could be turned into a mesh now. Raises UserError."""
+def doctor() -> None:
+    """Print what is installed. Raises UserError where no image could be turned into a mesh now."""
     print(f"Image to Mesh {VERSION}, Python {platform.python_version()}: {sys.executable}")
     versions = importlib.metadata.packages_distributions()
     for name in _SHOWN_MODULES:
@@ -85,7 +85,6 @@ def doctor() -> int:
         print(f"  {owner} {importlib.metadata.version(owner)}")
     print(f"device: {choose_device('auto')}")
     print(f"weights: {locate_weights('starter')}")
-    return 0
 
 
 def _run(job: Callable[[Path], dict], outputs: dict[str, tuple[Path, str]], force: bool, options: Options) -> None:

@@ -16,6 +16,7 @@ from .errors import ErrorCode, UserError
 from .options import Options
 from .paths import PARTIAL
 from .progress import ProgressEvent, ProgressListener
+from .weights import registry
 
 
 class Methods:
@@ -98,9 +99,7 @@ def _add_weights(params: dict, listener: ProgressListener) -> dict:
 def _remove_weights(params: dict, listener: ProgressListener) -> dict:
     name = _text(params, "name")
     listener(ProgressEvent("remove", 0.0, f"Removing {name}"))
-    from .weights.registry import remove
-
-    return {"bytes": remove(name)}
+    return {"bytes": registry.remove(name)}
 
 
 def _text(params: dict, name: str) -> str:

@@ -1,10 +1,10 @@
-"""Make the test environment and run all checks: ``python3 tests/run.py [--bpy 4.2,5.0] [PYTEST ARGUMENTS]``.
+"""Create the test environment and run all checks: ``python3 tests/run.py [--bpy 4.2,5.0] [PYTEST ARGUMENTS]``.
 
 The checks are Ruff, basedpyright and pytest, which runs in several processes (one: ``-n 0``). The backend's environment
-is made first if it is missing; what only the tests need goes into a small environment on top of it, and each Blender
-version that exists as a package (bpy) into one of its own: those need exactly Python 3.11 and are left out where it is
-missing. All are stored in the user's cache folder. The variable BLENDER names installed Blenders to test in as well,
-separated as in PATH.
+is created first if it is missing. What only the tests need is installed into a small environment on top of it, and each
+bpy package (Blender as a Python package) into one of its own, which needs exactly Python 3.11: without it these tests
+are skipped. All environments are stored in the user's cache folder. The variable BLENDER names installed Blenders to
+test in as well, separated as in PATH.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 
 if not (3, 11) <= sys.version_info[:2] <= (3, 14):
-    sys.exit(f"Python 3.11 to 3.14 is needed; this is {sys.version.split()[0]}.")
+    sys.exit(f"error: The tests need Python 3.11 to 3.14, but this is {sys.version.split()[0]}: use another one.")
 
 import argparse
 import hashlib
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def _test_python() -> Path:
-    """The python of an environment that sees the backend's packages and what only the tests need."""
+    """The Python of an environment with the backend's packages and those that only the tests need."""
     backend = environment.ensure(TerminalProgress())
     requirements = (ROOT / "tests" / "requirements.txt").read_text().splitlines()
     python = _environment("tests", backend, [line for line in requirements if not line.startswith("#")], 1000)
@@ -78,10 +78,10 @@ def _test_python() -> Path:
 
 
 def _blender_pythons(versions: list[str]) -> list[Path]:
-    """A python with bpy for each version, or none where there is no Python that bpy works with."""
+    """A Python with bpy for each version; none where there is no Python that bpy works with."""
     base = _python_for_bpy()
     if base is None and versions:
-        print(f"No Python {BPY_PYTHON} was found, so nothing is tested in the bpy packages.", flush=True)
+        print(f"There is no Python {BPY_PYTHON}, so the tests in the bpy packages are skipped.", flush=True)
         return []
     return [_environment(f"bpy-{version}", base, [f"bpy=={BPY[version]}", "numpy<2"], 1500) for version in versions]
 
@@ -95,26 +95,26 @@ def _python_for_bpy() -> str | None:
 
 
 def _environment(name: str, base: Path | str, requirements: list[str], megabytes: int = 100) -> Path:
-    """The python of a venv of ``base`` with ``requirements``, made if missing; others of them make another venv."""
+    """The Python of a venv of ``base`` with ``requirements``, created if missing; other ones get another venv."""
     digest = hashlib.sha256(" ".join([str(base), *requirements]).encode()).hexdigest()[:8]
     folder = _cache_folder() / f"{name}-{digest}"
     if folder.exists():
         return python_of(folder)
     start = time.monotonic()
-    print(f"Making a test environment: {' '.join(requirements)}", flush=True)
+    print(f"Creating a test environment with {', '.join(requirements)}", flush=True)
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(partial.parent).free < megabytes * 1e6:
-        raise UserError(ErrorCode.DISK_FULL, f"{megabytes} MB of free disk are needed in {partial.parent}.")
+        raise UserError(ErrorCode.DISK_FULL, f"{partial.parent} has too little free disk space: free {megabytes} MB.")
     subprocess.run([base, "-I", "-m", "venv", "--without-pip", partial], check=True)
     pip = [python_of(partial), "-I", PIP, "install", "--disable-pip-version-check", "--quiet", "--only-binary", ":all:"]
     if subprocess.run([*pip, *requirements]).returncode:
         raise UserError(
-            ErrorCode.SETUP_FAILED, f"{name} could not be installed for the tests: see pip's messages above."
+            ErrorCode.SETUP_FAILED, f"The test environment {name} could not be created: see pip's messages above."
         )
     partial.rename(folder)
-    print(f"  made in {time.monotonic() - start:.0f} s: {folder}", flush=True)
+    print(f"  created in {time.monotonic() - start:.0f} s: {folder}", flush=True)
     return python_of(folder)
 
 

@@ -47,7 +47,7 @@ IMPORTED_LATE = {
     "backend.preprocessing.rembg": "onnxruntime reads a variable when it is imported",
     "backend.text_to_image": "few jobs need diffusers' pipelines, which take seconds",
     "backend.weights.commands": "listing and removing weights needs no PyTorch",
-    "benchmark.__main__": "its help is fast, and every command imports only what it needs",
+    "benchmark.__main__": "its help is fast, and it goes on in the environment first",
     "benchmark.run_info": "resource does not exist on Windows",
 }
 """The only modules with imports inside functions, and why."""

@@ -54,21 +54,12 @@ def run(flags: argparse.Namespace) -> int:
     match flags.action:
         case "list":
             _list()
-        case "fetch":
-            _fetch(flags.name, listener)
-        case "add":
-            from .install import add  # imports torch, which takes seconds
-
-            _print_result(add(flags.path, flags.name, flags.half, listener))
-        case "convert":
-            from .install import convert  # imports torch
-
-            convert(flags.path, flags.folder, flags.half, listener)
-            print(flags.folder)
         case "remove":
             print(f"{_format_size(registry.remove(flags.name))} freed")
         case "verify":
             return _verify(flags.name, listener)
+        case _:
+            _install(flags, listener)
     return 0
 
 
@@ -107,14 +98,22 @@ def _format_size(count: int | None) -> str:
     return f"{count} bytes"
 
 
-def _fetch(name: str, listener: ProgressListener) -> None:
-    from .install import fetch, resolve_dependencies  # imports torch
+def _install(flags: argparse.Namespace, listener: ProgressListener) -> None:
+    """The actions that need the backend's environment."""
+    from . import install  # imports torch, which takes seconds
 
-    for entry in resolve_dependencies(name):
-        print(f"{entry.name}: {_format_size(entry.bytes)} from {entry.repo}", file=sys.stderr)
-        print(f"  license: {entry.terms}", file=sys.stderr)
-    for folder in fetch(name, listener):
-        _print_result(folder)
+    match flags.action:
+        case "fetch":
+            for entry in install.resolve_dependencies(flags.name):
+                print(f"{entry.name}: {_format_size(entry.bytes)} from {entry.repo}", file=sys.stderr)
+                print(f"  license: {entry.terms}", file=sys.stderr)
+            for folder in install.fetch(flags.name, listener):
+                _print_result(folder)
+        case "add":
+            _print_result(install.add(flags.path, flags.name, flags.half, listener))
+        case "convert":
+            install.convert(flags.path, flags.folder, flags.half, listener)
+            print(flags.folder)
 
 
 def _verify(name: str | None, listener: ProgressListener) -> int:

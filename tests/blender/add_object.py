@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 import numpy as np
+from bpy_extras.object_utils import world_to_camera_view
 from common import arguments, check_object, counts, install, module, run, write_job_folder
 
 
@@ -56,8 +57,6 @@ def test() -> None:
 
 def check_camera(report, obj, camera) -> None:
     """A corner of the box is where the image's camera projected it, in pixels of the image."""
-    from bpy_extras.object_utils import world_to_camera_view
-
     image = report["camera"]
     bpy.context.scene.render.resolution_x, bpy.context.scene.render.resolution_y = image["width"], image["height"]
     for corner in ((-0.3, -0.1, -0.25), (0.5, 0.3, -0.05)):  # in the backend's world: opposite corners of the box

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors.torch import save_file
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -141,8 +142,6 @@ def write_diffusers(folder: Path, parts: dict[str, nn.Module], family: str = "cl
         renamed = {name.replace("proj.", "projection."): tensor for name, tensor in projection.items()}
         torch.save(renamed, home / "diffusion_pytorch_model.bin")
     else:
-        from safetensors.torch import save_file
-
         save_file(projection, home / "diffusion_pytorch_model.safetensors")
     (home / "config.json").write_text("{}")
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "Zero123Pipeline", "unet": ["diffusers", "x"]}))
