@@ -1,4 +1,4 @@
-"""What the tasks show of themselves: panels drawn anew, the status bar."""
+"""What the tasks show of themselves: panels redrawn, the status bar."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PANEL_REGIONS = {"VIEW_3D": "UI", "IMAGE_EDITOR": "UI", "PREFERENCES": "WINDOW"
 
 
 def redraw_panels() -> None:
-    """Draw our panels anew, and nothing else: the viewport beside a sidebar may be expensive to draw."""
+    """Redraw our panels, and nothing else: the viewport beside a sidebar may be expensive to draw."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             for region in area.regions:

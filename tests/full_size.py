@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.helpers.checkpoints import (  # noqa: E402
-    full_size_view_parts,
+    full_size_view_modules,
     original_state,
     write_diffusers,
     write_lightning,
@@ -32,17 +32,17 @@ from tests.helpers.checkpoints import (  # noqa: E402
 )
 
 
-def lightning(parts: dict[str, nn.Module], place: Path) -> Path:
+def lightning(modules: dict[str, nn.Module], target: Path) -> Path:
     """As published: float32, raw and averaged."""
-    return write_lightning(place / "zero123-xl.ckpt", original_state(parts, shift=1e-4))
+    return write_lightning(target / "zero123-xl.ckpt", original_state(modules, shift=1e-4))
 
 
-def folder_of_safetensors(parts: dict[str, nn.Module], place: Path) -> Path:
-    return write_diffusers(place / "zero123-diffusers", {name: part.half() for name, part in parts.items()})
+def folder_of_safetensors(modules: dict[str, nn.Module], target: Path) -> Path:
+    return write_diffusers(target / "zero123-diffusers", {name: module.half() for name, module in modules.items()})
 
 
-def folder_of_pickles(parts: dict[str, nn.Module], place: Path) -> Path:
-    return write_diffusers(place / "zero123-pickles", parts, "cc_projection")
+def folder_of_pickles(modules: dict[str, nn.Module], target: Path) -> Path:
+    return write_diffusers(target / "zero123-pickles", modules, "cc_projection")
 
 
 LAYOUTS = {write.__name__: write for write in (lightning, folder_of_pickles, folder_of_safetensors)}
@@ -59,15 +59,15 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     run("backend", ["weights", "add", write_surface_checkpoint(args.folder / "ckpt_215000.pth")])
     with torch.device(args.device):  # a GPU draws random numbers faster
-        parts = {name: part.cpu() for name, part in full_size_view_parts().items()}
-    count = sum(each.numel() for part in parts.values() for each in part.parameters())
+        modules = {name: module.cpu() for name, module in full_size_view_modules().items()}
+    count = sum(each.numel() for module in modules.values() for each in module.parameters())
     print(f"{count / 1e9:.2f} billion numbers", flush=True)
     options = ["--device", args.device, "--quality", args.quality]
     for layout in args.layout or LAYOUTS:
-        place = args.folder / layout
-        place.mkdir()
-        run("backend", ["weights", "add", LAYOUTS[layout](parts, place), "--name", layout])
-        shutil.rmtree(place)
+        target = args.folder / layout
+        target.mkdir()
+        run("backend", ["weights", "add", LAYOUTS[layout](modules, target), "--name", layout])
+        shutil.rmtree(target)
         speed = ["speed", ROOT / "examples" / "mug.png", "--weights", layout, *options]
         run("benchmark", speed)
         if layout == "lightning":

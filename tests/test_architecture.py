@@ -71,7 +71,7 @@ class Import(NamedTuple):
 def read_imports(path: Path) -> list[Import]:
     """What a file imports; modules of ours by their full names."""
     package = list(path.relative_to(ROOT).parts[:-1])
-    found = []
+    imports = []
 
     def visit(node: ast.AST, runs_at_once: bool) -> None:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -79,17 +79,17 @@ def read_imports(path: Path) -> list[Import]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             runs_at_once = False
         if isinstance(node, ast.Import):
-            found.extend(Import(alias.name, node.lineno, runs_at_once) for alias in node.names)
+            imports.extend(Import(alias.name, node.lineno, runs_at_once) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*above, *([node.module] if node.module else [])])
             names = [f"{module}.{alias.name}".lstrip(".") for alias in node.names]
-            found.extend(Import(name if name in MODULES else module, node.lineno, runs_at_once) for name in names)
+            imports.extend(Import(name if name in MODULES else module, node.lineno, runs_at_once) for name in names)
         for child in ast.iter_child_nodes(node):
             visit(child, runs_at_once)
 
     visit(ast.parse(path.read_text(encoding="utf-8")), True)
-    return found
+    return imports
 
 
 IMPORTS = {name: read_imports(path) for name, path in MODULES.items()}

@@ -18,7 +18,7 @@ RANDOM_ELEVATIONS = -30.0, 85.0
 def plan_cameras(elevations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The plan of views for joint generation: input elevations (B,) -> elevations and azimuths (B, VIEWS) in degrees.
 
-    Both rings of the independent plan, but a view from above takes the place of the one that repeats the input. Order:
+    Both rings of the independent plan, but a view from above replaces the one that repeats the input. Order:
     input, above, the rest of the first ring, the second ring.
     """
     first, lower, upper = (np.array([offset for _, *offset in ring]) for ring in (FIRST_RING, LOWER_RING, UPPER_RING))

@@ -37,7 +37,7 @@ def _sums(
     x, dy, scale, shift, out, pixels, C, CP: tl.constexpr, R: tl.constexpr, BACK: tl.constexpr, ACT: tl.constexpr
 ):
     """Sums over a share of a picture's pixels, per channel: of x and x^2, or of dz and dz x."""
-    picture, part, parts = tl.program_id(0), tl.program_id(1), tl.num_programs(1)
+    picture, block, blocks = tl.program_id(0), tl.program_id(1), tl.num_programs(1)
     channel = tl.arange(0, CP)
     inside = channel < C
     first = tl.zeros([CP], tl.float32)
@@ -45,19 +45,19 @@ def _sums(
     if BACK:
         a = tl.load(scale + picture * C + channel, mask=inside, other=0)
         b = tl.load(shift + picture * C + channel, mask=inside, other=0)
-    for start in range(part * R, pixels, parts * R):
+    for start in range(block * R, pixels, blocks * R):
         row = start + tl.arange(0, R)
-        place = (picture * pixels + row)[:, None].to(tl.int64) * C + channel[None, :]
+        offset = (picture * pixels + row)[:, None].to(tl.int64) * C + channel[None, :]
         here = (row < pixels)[:, None] & inside[None, :]
-        value = tl.load(x + place, mask=here, other=0).to(tl.float32)
+        value = tl.load(x + offset, mask=here, other=0).to(tl.float32)
         if BACK:
-            dz = tl.load(dy + place, mask=here, other=0).to(tl.float32) * _slope(value * a[None, :] + b[None, :], ACT)
+            dz = tl.load(dy + offset, mask=here, other=0).to(tl.float32) * _slope(value * a[None, :] + b[None, :], ACT)
             first += tl.sum(dz, 0)
             second += tl.sum(dz * value, 0)
         else:
             first += tl.sum(value, 0)
             second += tl.sum(value * value, 0)
-    into = out + (picture * parts + part) * 2 * C + channel
+    into = out + (picture * blocks + block) * 2 * C + channel
     tl.store(into, first, mask=inside)
     tl.store(into + C, second, mask=inside)
 
@@ -67,22 +67,22 @@ def _apply(
     x, dy, scale, shift, p, q, out, pixels, C, CP: tl.constexpr, R: tl.constexpr, BACK: tl.constexpr, ACT: tl.constexpr
 ):
     """The activated normalization, or the gradient of its input."""
-    picture, part = tl.program_id(0), tl.program_id(1)
+    picture, block = tl.program_id(0), tl.program_id(1)
     channel = tl.arange(0, CP)
     inside = channel < C
-    row = part * R + tl.arange(0, R)
-    place = (picture * pixels + row)[:, None].to(tl.int64) * C + channel[None, :]
+    row = block * R + tl.arange(0, R)
+    offset = (picture * pixels + row)[:, None].to(tl.int64) * C + channel[None, :]
     here = (row < pixels)[:, None] & inside[None, :]
-    value = tl.load(x + place, mask=here, other=0).to(tl.float32)
+    value = tl.load(x + offset, mask=here, other=0).to(tl.float32)
     a = tl.load(scale + picture * C + channel, mask=inside, other=0)[None, :]
     z = value * a + tl.load(shift + picture * C + channel, mask=inside, other=0)[None, :]
     if BACK:
-        dz = tl.load(dy + place, mask=here, other=0).to(tl.float32) * _slope(z, ACT)
+        dz = tl.load(dy + offset, mask=here, other=0).to(tl.float32) * _slope(z, ACT)
         result = a * dz + value * tl.load(p + picture * C + channel, mask=inside, other=0)[None, :]
         result += tl.load(q + picture * C + channel, mask=inside, other=0)[None, :]
     else:
         result = _activated(z, ACT)
-    tl.store(out + place, result, mask=here)
+    tl.store(out + offset, result, mask=here)
 
 
 def _launch_sums(x, dy, scale, shift, activate: bool) -> torch.Tensor:
@@ -156,18 +156,18 @@ class GroupNormSiLU(nn.GroupNorm):
 
 def fuse(module: nn.Module) -> None:
     """Let every block inside ``module`` (diffusers' and our own) normalize and activate in one step, in place."""
-    for part in module.modules():
-        if isinstance(part, nn.GroupNorm):
-            part.__class__ = GroupNormSiLU
-    for part in module.modules():
-        if isinstance(part, ResnetBlock2D):
-            part.norm1.activate = part.norm2.activate = True
-            if part.time_emb_proj is not None:  # the block's activation serves its time embedding too
-                part.time_emb_proj = nn.Sequential(part.nonlinearity, part.time_emb_proj)
-            part.nonlinearity = nn.Identity()
-        elif hasattr(part, "conv_norm_out"):
-            part.conv_norm_out.activate, part.conv_act = True, nn.Identity()
-        elif isinstance(part, nn.Sequential):
-            for place, (norm, activation) in enumerate(pairwise(part), 1):
+    for child in module.modules():
+        if isinstance(child, nn.GroupNorm):
+            child.__class__ = GroupNormSiLU
+    for child in module.modules():
+        if isinstance(child, ResnetBlock2D):
+            child.norm1.activate = child.norm2.activate = True
+            if child.time_emb_proj is not None:  # the block's activation serves its time embedding too
+                child.time_emb_proj = nn.Sequential(child.nonlinearity, child.time_emb_proj)
+            child.nonlinearity = nn.Identity()
+        elif hasattr(child, "conv_norm_out"):
+            child.conv_norm_out.activate, child.conv_act = True, nn.Identity()
+        elif isinstance(child, nn.Sequential):
+            for index, (norm, activation) in enumerate(pairwise(child), 1):
                 if isinstance(norm, nn.GroupNorm) and isinstance(activation, nn.SiLU):
-                    norm.activate, part[place] = True, nn.Identity()
+                    norm.activate, child[index] = True, nn.Identity()

@@ -159,7 +159,7 @@ def trained_tensors(denoiser: JointDenoiser) -> dict[str, torch.Tensor]:
     return {
         name: tensor
         for name, tensor in denoiser.state_dict().items()
-        if tensor.is_floating_point() and not any(part in name for part in unused)
+        if tensor.is_floating_point() and not any(module in name for module in unused)
     }
 
 

@@ -26,12 +26,12 @@ def test_reference_mode_does_a_whole_job(weights, tmp_path):
     rgba = np.stack([rows // 3, columns // 3, rows // 4, inside * 255], -1).astype(np.uint8)
     Image.fromarray(rgba).save(tmp_path / "picture.png")
     options = Options(weights=str(weights), reference_mode=True, texture_size=256, faces=2000, device="cpu")
-    told = []
+    fractions = []
     job = Pipeline().generate(
-        tmp_path / "picture.png", tmp_path / "job", options, lambda event: told.append(event.fraction)
+        tmp_path / "picture.png", tmp_path / "job", options, lambda event: fractions.append(event.fraction)
     )
     report = job["report"]
-    assert told == sorted(told) and len(told) > 76 + 2 * 49
+    assert fractions == sorted(fractions) and len(fractions) > 76 + 2 * 49
     assert report["views"] == 41 and report["mesh"]["watertight"] and report["mesh"]["faces"] == 2000
     elevation = report["elevation"]
     assert elevation["source"] in ("matched", "default") and elevation["degrees"] == int(elevation["degrees"])
@@ -58,9 +58,9 @@ def test_mesh_lies_on_the_references_grid(tmp_path):
 
     steps = torch.linspace(-1, 1, 48)
     values = field.distances(torch.cartesian_prod(steps, steps, steps)).view(48, 48, 48)
-    wanted = field.frame.to_world(isosurface(-values.numpy())[0] / 47 * 2 - 1)
-    wanted = wanted[np.abs(wanted).max(1) < field.half_side - 0.1]
-    apart = cKDTree(shape.vertices).query(wanted)[0]
-    assert len(wanted) > 1000 and np.median(apart) < 1e-5 and np.quantile(apart, 0.9) < 1e-3
+    expected = field.frame.to_world(isosurface(-values.numpy())[0] / 47 * 2 - 1)
+    expected = expected[np.abs(expected).max(1) < field.half_side - 0.1]
+    distance = cKDTree(shape.vertices).query(expected)[0]
+    assert len(expected) > 1000 and np.median(distance) < 1e-5 and np.quantile(distance, 0.9) < 1e-3
     ours = meshing.extract(field, 47, 20_000)
-    assert np.median(cKDTree(ours.vertices).query(wanted)[0]) > 1e-3
+    assert np.median(cKDTree(ours.vertices).query(expected)[0]) > 1e-3

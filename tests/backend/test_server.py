@@ -121,7 +121,7 @@ def test_generate_writes_a_result(backend, weights, image_path, tmp_path):
     fractions = [event.fraction for event in events]
     assert fractions == sorted(fractions) and fractions[0] == 0 and 0.9 < fractions[-1] <= 1
     assert len({event.stage for event in events}) >= 6
-    wanted = [
+    expected = [
         "confidence.png",
         "field.safetensors",
         "mesh.glb",
@@ -130,7 +130,7 @@ def test_generate_writes_a_result(backend, weights, image_path, tmp_path):
         "report.json",
         "texture.png",
     ]
-    assert set(wanted) <= set(_files(folder)) and PARTIAL not in _files(folder)
+    assert set(expected) <= set(_files(folder)) and PARTIAL not in _files(folder)
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report["mesh"]["watertight"] and report["mesh"]["manifold"] and report["mesh"]["faces"] == 500
     assert report["elevation"]["source"] in ("matched", "predicted", "default")

@@ -22,12 +22,12 @@ from backend.surface.one2345.network import One2345
 from tests.helpers.paths import TEST_DATA
 
 LIST = json.loads(gzip.decompress((TEST_DATA / "zero123" / "checkpoint_names.json.gz").read_bytes()))
-"""``names`` (part -> today's name -> original name, with what changes), ``original`` and ``diffusers`` (full sizes)."""
+"""``names`` (module -> today's name -> original name, with changes), ``original`` and ``diffusers`` (full sizes)."""
 AVERAGE_SHIFT = 0.25
 """What the averaged UNet weights have more than the raw ones here."""
 
 
-def view_parts() -> dict[str, nn.Module]:
+def view_modules() -> dict[str, nn.Module]:
     """A view model of the public structure in narrow."""
     torch.manual_seed(0)
     widths = (32, 64, 96, 96)  # they grow where those of the real one grow
@@ -39,10 +39,10 @@ def view_parts() -> dict[str, nn.Module]:
         patch_size=14,
         projection_dim=64,
     )
-    return _view_parts(widths, widths, vision)
+    return _view_modules(widths, widths, vision)
 
 
-def full_size_view_parts() -> dict[str, nn.Module]:
+def full_size_view_modules() -> dict[str, nn.Module]:
     """A view model of the public structure in full, 1.25 billion numbers."""
     torch.manual_seed(0)
     vision = CLIPVisionConfig(
@@ -53,10 +53,10 @@ def full_size_view_parts() -> dict[str, nn.Module]:
         patch_size=14,
         projection_dim=768,
     )
-    return _view_parts((320, 640, 1280, 1280), (128, 256, 512, 512), vision)
+    return _view_modules((320, 640, 1280, 1280), (128, 256, 512, 512), vision)
 
 
-def _view_parts(
+def _view_modules(
     unet_widths: tuple[int, ...], vae_widths: tuple[int, ...], vision: CLIPVisionConfig
 ) -> dict[str, nn.Module]:
     width = vision.projection_dim
@@ -74,17 +74,17 @@ def _view_parts(
     }
 
 
-def original_state(parts: dict[str, nn.Module], shift: float = AVERAGE_SHIFT) -> dict[str, torch.Tensor]:
+def original_state(modules: dict[str, nn.Module], shift: float = AVERAGE_SHIFT) -> dict[str, torch.Tensor]:
     """The ``state_dict`` of the original checkpoint: fewer names than the 1,938 where layers are fewer. The averaged
     UNet has ``shift`` more in every number: at full size the default would drive 16 bits to infinity."""
     state = {}
-    for part, module in parts.items():
+    for component, module in modules.items():
         rows = {}
         for name, tensor in module.state_dict().items():
             if name.endswith("position_ids"):
                 continue
             tensor = tensor.detach().clone()
-            old = LIST["names"][part][name]
+            old = LIST["names"][component][name]
             if isinstance(old, dict):
                 state[old["raw"]], state[old["ema"]] = tensor, tensor + shift
             elif isinstance(old, str):
@@ -127,18 +127,18 @@ def write_lightning(path: Path, state: dict[str, torch.Tensor]) -> Path:
     return path
 
 
-def write_diffusers(folder: Path, parts: dict[str, nn.Module], family: str = "clip_camera_projection") -> Path:
+def write_diffusers(folder: Path, modules: dict[str, nn.Module], family: str = "clip_camera_projection") -> Path:
     """A folder as the public ones are: ``clip_camera_projection`` with safetensors, ``cc_projection`` with pickles."""
     for name in ("unet", "vae"):
-        parts[name].save_pretrained(folder / name, safe_serialization=family != "cc_projection")
-    parts["image_encoder"].save_pretrained(folder / "image_encoder")
+        modules[name].save_pretrained(folder / name, safe_serialization=family != "cc_projection")
+    modules["image_encoder"].save_pretrained(folder / "image_encoder")
     home = folder / family
     home.mkdir()
-    projection = parts["clip_camera_projection"].state_dict()
+    projection = modules["clip_camera_projection"].state_dict()
     if family == "cc_projection":
         encoder = folder / "image_encoder"
         (encoder / "model.safetensors").unlink()
-        torch.save(parts["image_encoder"].state_dict(), encoder / "pytorch_model.bin")
+        torch.save(modules["image_encoder"].state_dict(), encoder / "pytorch_model.bin")
         renamed = {name.replace("proj.", "projection."): tensor for name, tensor in projection.items()}
         torch.save(renamed, home / "diffusion_pytorch_model.bin")
     else:
@@ -149,7 +149,7 @@ def write_diffusers(folder: Path, parts: dict[str, nn.Module], family: str = "cl
 
 
 def write_surface_checkpoint(path: Path, moments: int = 10) -> Path:
-    """As ``ckpt_215000.pth``: a dict of each network's state, with what the training kept besides (bytes)."""
+    """As ``ckpt_215000.pth``: a dict of each network's state, beside ``moments`` bytes of the optimizer's."""
     torch.manual_seed(0)
     state = One2345().state_dict()
     content = {}

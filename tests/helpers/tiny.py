@@ -96,10 +96,10 @@ def _write_surface(folder: Path) -> None:
     decoder = network.decoder.layers
     optimizer = torch.optim.Adam(decoder.parameters(), 0.01)
     for _ in range(300):  # ... and the decoder knows a ball by heart
-        places = torch.rand(2048, 3) * 2 - 1
-        wanted = places.norm(dim=1) * SURFACE["half_side"] - RADIUS
-        answer = decoder(torch.cat([torch.zeros(2048, SURFACE["channels"][0]), places], 1))
-        loss = (answer[:, 0] * DISTANCE_UNIT - wanted).abs().mean()
+        points = torch.rand(2048, 3) * 2 - 1
+        expected = points.norm(dim=1) * SURFACE["half_side"] - RADIUS
+        prediction = decoder(torch.cat([torch.zeros(2048, SURFACE["channels"][0]), points], 1))
+        loss = (prediction[:, 0] * DISTANCE_UNIT - expected).abs().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -108,12 +108,12 @@ def _write_surface(folder: Path) -> None:
 
 
 def write_text_model(folder: Path) -> Path:
-    """Make a Stable Diffusion in diffusers' layout that paints a disc, whatever it is told; returns its folder."""
+    """Make a Stable Diffusion in diffusers' layout that generates a disc for any prompt; returns its folder."""
     torch.manual_seed(0)
     vae = _vae()
-    places = torch.stack(torch.meshgrid(*[torch.arange(64) / 32 - 1] * 2, indexing="ij"))
-    inside = places.square().sum(0) < 0.6**2
-    disc = torch.where(inside, torch.stack([places[0], places[1], -places[0]]), 1)[None]
+    points = torch.stack(torch.meshgrid(*[torch.arange(64) / 32 - 1] * 2, indexing="ij"))
+    inside = points.square().sum(0) < 0.6**2
+    disc = torch.where(inside, torch.stack([points[0], points[1], -points[0]]), 1)[None]
     optimizer = torch.optim.Adam(vae.decoder.parameters(), 0.01)
     nn.init.zeros_(vae.post_quant_conv.weight)  # the latents say nothing ...
     nn.init.zeros_(vae.post_quant_conv.bias)

@@ -64,10 +64,10 @@ def tolerance(model) -> float:
     return 1e-5 if model.device.type == "cpu" else 5e-5
 
 
-def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
+def relative(actual: torch.Tensor, expected: torch.Tensor) -> float:
     """Root mean square error relative to the expected values'."""
-    assert found.shape == expected.shape
-    return ((found - expected).square().mean() / expected.square().mean()).sqrt().item()
+    assert actual.shape == expected.shape
+    return ((actual - expected).square().mean() / expected.square().mean()).sqrt().item()
 
 
 def test_sizes_follow_the_configs(model):
@@ -113,8 +113,8 @@ def test_one_unet_call(model, known, tolerance, branch, share):
     latents, t = known["unet_in_latents"], known["unet_in_t"]
     tokens = known["context_stage1_b"][[0, 2]] * share
     with torch.inference_mode():
-        found = model.denoise(latents, t, known["cond_latent"].expand_as(latents) * share, tokens)
-    assert relative(found, known[f"unet_out_{branch}"]) < tolerance
+        actual = model.denoise(latents, t, known["cond_latent"].expand_as(latents) * share, tokens)
+    assert relative(actual, known[f"unet_out_{branch}"]) < tolerance
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -156,12 +156,12 @@ def test_steps_of_the_original_sampler(model, asked, plan):
 
 def test_the_fast_solver_converges(model, known):
     """Second order: twice the steps, a quarter of the error; a first-order solver would differ by a third here."""
-    found = []
+    actual = []
     for steps in (8, 16):
         scheduler = fast_scheduler(model.schedule, steps)
         assert scheduler.timesteps[0] == 999
         with torch.inference_mode():
             token = known["context_stage1_a"][:1]
             args = (model, scheduler, known["a_xT"], known["cond_latent"], token, 1.0, None, iter([]), lambda: None)
-            found.append(denoise(*args))
-    assert relative(*found) < 0.08
+            actual.append(denoise(*args))
+    assert relative(*actual) < 0.08

@@ -37,12 +37,12 @@ def test_the_fused_normalization_is_pytorchs(monkeypatch):
                 torch.nn.init.normal_(parameter, 1.0, 0.3)
         fused = copy.deepcopy(plain)
         group_norm.fuse(fused)
-        found, wanted = (model(*given) for model in (fused, plain))
-        found, wanted = (each if isinstance(each, torch.Tensor) else each.sample for each in (found, wanted))
-        assert (found - wanted).abs().max() < 1e-5 * wanted.abs().max()
-        direction = torch.randn_like(wanted)
-        for answer in (found, wanted):
-            answer.backward(direction)
+        actual, expected = (model(*given) for model in (fused, plain))
+        actual, expected = (each if isinstance(each, torch.Tensor) else each.sample for each in (actual, expected))
+        assert (actual - expected).abs().max() < 1e-5 * expected.abs().max()
+        direction = torch.randn_like(expected)
+        for output in (actual, expected):
+            output.backward(direction)
         pairs = zip(fused.parameters(), plain.parameters(), strict=True)
         pairs = [(ours.grad.flatten(), theirs.grad.flatten()) for ours, theirs in pairs if theirs.grad is not None]
         ours, theirs = (torch.cat(each) for each in zip(*pairs, strict=True))

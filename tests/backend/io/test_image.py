@@ -48,8 +48,8 @@ def test_other_modes_show_the_same_picture(tmp_path, mode):
     image = Image.fromarray(_gradient()).convert(mode)
     path = tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png")
     image.save(path)
-    wanted = np.asarray(image.convert("RGB"), np.float32) / 255
-    assert np.abs(load_image(path)[..., :3] - wanted).max() < 0.02
+    expected = np.asarray(image.convert("RGB"), np.float32) / 255
+    assert np.abs(load_image(path)[..., :3] - expected).max() < 0.02
 
 
 def test_palette_with_a_transparent_entry(tmp_path):

@@ -62,8 +62,8 @@ def test_forty_views_have_their_cameras(model, cutout):
     assert {name for name in views.names if name.isdigit()} == set("01234567")
     assert fractions == sorted(fractions) and fractions[-1] == pytest.approx(1)
     for name, move in (("input", (0, 0)), ("2", (0, 180)), ("5", (30, 120)), ("5_1", (40, 120)), ("3_2", (0, 260))):
-        wanted = camera.camera_to_world(70 + move[0], move[1])
-        assert np.allclose(views.camera_to_world[views.names.index(name)], wanted, atol=1e-5), name
+        expected = camera.camera_to_world(70 + move[0], move[1])
+        assert np.allclose(views.camera_to_world[views.names.index(name)], expected, atol=1e-5), name
 
 
 def test_eight_views_have_no_neighbors(model, cutout):

@@ -17,7 +17,7 @@ import pytest
 from huggingface_hub import constants, hf_hub_download
 
 from backend.__main__ import main
-from tests.helpers.checkpoints import view_parts, write_diffusers, write_surface_checkpoint
+from tests.helpers.checkpoints import view_modules, write_diffusers, write_surface_checkpoint
 from tests.helpers.paths import ROOT
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"
@@ -180,7 +180,7 @@ def test_hash_that_the_hub_states_is_checked_too(hub, weights, tmp_path):
 
 
 def test_view_model_is_fetched_with_what_it_needs_and_in_one_precision(hub, weights, tmp_path):
-    modules = view_parts()
+    modules = view_modules()
     source = write_diffusers(tmp_path / "source", modules)
     for name, stem in (("unet", "diffusion_pytorch_model"), ("image_encoder", "model")):
         plain = source / name / f"{stem}.safetensors"

@@ -28,7 +28,7 @@ from backend.weights.registry import installed_weights
 from backend.weights.resolve import resolve_components
 from tests.helpers.checkpoints import (
     original_state,
-    view_parts,
+    view_modules,
     write_diffusers,
     write_lightning,
     write_surface_checkpoint,
@@ -45,7 +45,7 @@ def home(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(scope="module")
 def view():
-    return view_parts()
+    return view_modules()
 
 
 def quiet(event: ProgressEvent) -> None:

@@ -16,7 +16,7 @@ from backend.paths import weights_folder
 from backend.weights.install import add
 from tests.helpers.checkpoints import (
     original_state,
-    view_parts,
+    view_modules,
     write_diffusers,
     write_lightning,
     write_surface_checkpoint,
@@ -30,7 +30,7 @@ def whole(tmp_path_factory) -> dict[str, Path]:
     """A good file or folder of every kind."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("whole")
-    modules = view_parts()
+    modules = view_modules()
     state = {
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in original_state(modules).items()

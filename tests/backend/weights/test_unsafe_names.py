@@ -17,7 +17,7 @@ from backend.paths import weights_folder
 from backend.progress import ignore_progress
 from backend.weights import download, registry
 from backend.weights.install import add
-from tests.helpers.checkpoints import original_state, view_parts, write_lightning, write_surface_checkpoint
+from tests.helpers.checkpoints import original_state, view_modules, write_lightning, write_surface_checkpoint
 
 OUTSIDE = ["../../../stolen", "..", "a/../../../stolen", "/stolen", "C:\\stolen", "..\\..\\stolen", "stolen\0", ""]
 
@@ -137,7 +137,9 @@ def test_installed_files_have_the_usual_permissions(tmp_path):
     file.chmod(0o600)
     folders = [
         add(file, None, False, ignore_progress),
-        add(write_lightning(tmp_path / "zero123-xl.ckpt", original_state(view_parts())), None, False, ignore_progress),
+        add(
+            write_lightning(tmp_path / "zero123-xl.ckpt", original_state(view_modules())), None, False, ignore_progress
+        ),
         add(write_pipeline(tmp_path / "model"), None, False, ignore_progress),
     ]
     (tmp_path / "new").touch()

@@ -26,7 +26,7 @@ from backend.views.independent import ViewSampler
 from backend.views.zero123 import convert as conversion
 from backend.views.zero123.convert import convert
 from backend.views.zero123.model import Zero123
-from tests.helpers.checkpoints import AVERAGE_SHIFT, LIST, original_state, view_parts, write_lightning
+from tests.helpers.checkpoints import AVERAGE_SHIFT, LIST, original_state, view_modules, write_lightning
 
 STEMS = {"image_encoder": "model"}
 
@@ -34,7 +34,7 @@ STEMS = {"image_encoder": "model"}
 @pytest.fixture(scope="module")
 def modules():
     torch.set_num_threads(1)
-    return view_parts()
+    return view_modules()
 
 
 @pytest.fixture(scope="module")

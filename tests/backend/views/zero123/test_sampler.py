@@ -125,8 +125,8 @@ def test_cameras_of_the_view_plan(model):
         views = sampler.to_views(Elevation(90.0 - float(polar), 1.0, "given"))
         assert sorted(views.names[1:]) == sorted(Path(name).stem for name in expected["ids"])
         for name, pose in zip(expected["ids"], expected["c2w_3x4"], strict=True):
-            found = turn @ views.camera_to_world[views.names.index(Path(name).stem)]
-            assert np.abs(found[:3] - np.array(pose)).max() < 1e-6
+            actual = turn @ views.camera_to_world[views.names.index(Path(name).stem)]
+            assert np.abs(actual[:3] - np.array(pose)).max() < 1e-6
 
 
 def test_only_our_own_folders_bring_a_schedule(folder):
@@ -194,7 +194,7 @@ def _wider(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "place", "code"),
+    ("damage", "subfolder", "code"),
     [
         (shutil.rmtree, "", "weights_missing"),
         (shutil.rmtree, "clip_camera_projection", "weights_missing"),
@@ -207,8 +207,8 @@ def _wider(path: Path) -> None:
         (_wider, "unet/config.json", "weights_mismatch"),
     ],
 )
-def test_a_damaged_folder_is_one_clear_sentence(folder, damage, place, code):
-    damage(folder / place)
+def test_a_damaged_folder_is_one_clear_sentence(folder, damage, subfolder, code):
+    damage(folder / subfolder)
     with pytest.raises(UserError) as error:
         Zero123.load(folder)
     assert error.value.code == code
