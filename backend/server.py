@@ -52,19 +52,16 @@ def serve(log: str | None) -> None:
     os.dup2(2, 1)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.raiseExceptions = False  # a log on a full disk must not stop the work
-    signal.signal(signal.SIGTERM, _terminate)
+    server = _Server(requests, answers, log)
+    signal.signal(signal.SIGTERM, server.terminate)
     set_library_variables()
     try:
-        _Server(requests, answers, log).run()
+        server.run()
     except _Terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)  # the exit status says what happened
     logging.shutdown()
     os._exit(0)  # Python's own end tears torch down for seconds, while the client waits
-
-
-def _terminate(*_) -> None:
-    raise _Terminated
 
 
 class _Server:
@@ -76,6 +73,7 @@ class _Server:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._unfinished: dict[int, _Job] = {}
         self._running: int | None = None
+        self._terminated = False
         self._methods = Methods()
 
     def run(self) -> None:
@@ -88,6 +86,11 @@ class _Server:
             self._answer(job)
         self._outgoing.put(None)
         writer.join()  # if nobody reads the answers, the reader thread ends the process
+
+    def terminate(self, *_) -> None:
+        """Handle SIGTERM, on the main thread."""
+        self._terminated = True
+        raise _Terminated
 
     def _read(self) -> None:
         """The reader thread: jobs are queued, cancels take effect at once, the end of stdin ends everything."""
@@ -155,6 +158,8 @@ class _Server:
         except Exception as error:
             _log.exception("request %s failed", job.id)
             answer = protocol.failure(job.id, to_user_error(error, self._log_path))
+        if self._terminated:  # raised inside a library that made an error of its own of it
+            raise _Terminated
         self._running = None
         self._finish(job.id, answer)
 

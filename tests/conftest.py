@@ -12,6 +12,7 @@ os.environ["TRITON_INTERPRET"] = "1"  # before anything imports Triton: the kern
 import pytest
 import torch
 from filelock import FileLock
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.helpers import tiny
 
@@ -38,11 +39,24 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need Blender, and start with the slow ones: none is left alone at the end."""
+    """Mark the tests that need Blender. These are first, then the files with slow tests: short ones fill up the end."""
     for item in items:
         if item.path.parent.name == "blender":
             item.add_marker("blender")
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.get_closest_marker("blender") is None, item.path not in slow))
+
+
+class FileScheduling(LoadScopeScheduling):
+    """Whole files go to the test processes: what a file's tests share is made once. Tests in Blender go one by one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith("tests/blender/") else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log) -> FileScheduling:
+    return FileScheduling(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")

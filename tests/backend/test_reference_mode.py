@@ -7,15 +7,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.spatial import cKDTree
 
-from backend import camera, meshing, surface
+from backend import camera, surface
 from backend.io.job_folder import load_state
-from backend.meshing.extraction import isosurface
 from backend.options import Options
 from backend.pipeline import PREVIEW_TILE, Pipeline
-from backend.surface.one2345.loading import convert
-from tests.backend.surface.one2345.test_loading import checkpoint, tiny_views
 
 
 @pytest.mark.slow
@@ -45,22 +41,3 @@ def test_reference_mode_does_a_whole_job(weights, tmp_path):
     second_ring = camera.second_ring(90 - elevation["degrees"])
     assert views.names[1:9] == tuple(name for name, *_ in (*camera.FIRST_RING, *second_ring))
     assert views.names[9:13] == ("0_0", "0_1", "0_2", "0_3")
-
-
-def test_mesh_lies_on_the_references_grid(tmp_path):
-    """Where nothing is decimated, its vertices are those that the original would find on 48^3 points."""
-    torch.set_num_threads(1)
-    torch.save(checkpoint(), tmp_path / "ckpt_215000.pth")
-    convert(tmp_path / "ckpt_215000.pth", tmp_path / "surface")
-    field = surface.load(tmp_path / "surface").reconstruct(tiny_views())
-    shape = meshing.extract(field, 47, 20_000, reference_grid=field.grid_to_world)
-    assert meshing.measure(shape)["watertight"]
-
-    steps = torch.linspace(-1, 1, 48)
-    values = field.distances(torch.cartesian_prod(steps, steps, steps)).view(48, 48, 48)
-    expected = field.frame.to_world(isosurface(-values.numpy())[0] / 47 * 2 - 1)
-    expected = expected[np.abs(expected).max(1) < field.half_side - 0.1]
-    distance = cKDTree(shape.vertices).query(expected)[0]
-    assert len(expected) > 1000 and np.median(distance) < 1e-5 and np.quantile(distance, 0.9) < 1e-3
-    ours = meshing.extract(field, 47, 20_000)
-    assert np.median(cKDTree(ours.vertices).query(expected)[0]) > 1e-3

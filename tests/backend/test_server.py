@@ -27,8 +27,6 @@ from tests.helpers.paths import ROOT
 if sys.platform == "linux":
     import resource
 
-pytestmark = pytest.mark.xdist_group("server")
-"""Its fixtures are slow to make, so that one process runs it."""
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's process tools")
 

@@ -26,8 +26,6 @@ from tests.helpers.one2345 import (
 )
 from tests.helpers.one2345_losses import annealing, losses
 
-pytestmark = pytest.mark.xdist_group("one2345")
-"""Its fixtures are slow to make, so that one process runs it."""
 TOLERANCES = {
     "color.rgb": 2e-4,
     "color.rgb_feats.first24": 2e-4,

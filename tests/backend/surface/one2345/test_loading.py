@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import cKDTree
 
 from backend import camera, meshing, surface
 from backend.errors import UserError
 from backend.io.tensors import read_tensors, write_tensors
+from backend.meshing.extraction import isosurface
 from backend.surface.one2345.loading import NETWORKS, convert, load, recognize
 from backend.surface.one2345.model import select_source_views
 from backend.surface.one2345.network import One2345
@@ -97,6 +99,21 @@ def test_checkpoint_yields_a_mesh(field):
     assert ((colors >= 0) & (colors <= 1)).all()
     assert colors.std() > 0.01
     assert np.abs(field.distance(mesh.vertices)).mean() < 0.02
+
+
+def test_mesh_lies_on_the_references_grid(field):
+    """Where nothing is decimated, its vertices are those that the original would find on 48^3 points."""
+    shape = meshing.extract(field, 47, 20_000, reference_grid=field.grid_to_world)
+    assert meshing.measure(shape)["watertight"]
+
+    steps = torch.linspace(-1, 1, 48)
+    values = field.distances(torch.cartesian_prod(steps, steps, steps)).view(48, 48, 48)
+    expected = field.frame.to_world(isosurface(-values.numpy())[0] / 47 * 2 - 1)
+    expected = expected[np.abs(expected).max(1) < field.half_side - 0.1]
+    distance = cKDTree(shape.vertices).query(expected)[0]
+    assert len(expected) > 1000 and np.median(distance) < 1e-5 and np.quantile(distance, 0.9) < 1e-3
+    ours = meshing.extract(field, 47, 20_000)
+    assert np.median(cKDTree(ours.vertices).query(expected)[0]) > 1e-3
 
 
 def test_field_round_trips_through_its_file(field, tmp_path):
