@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import logging
 import os
 import signal
@@ -44,7 +45,7 @@ class _Stopped(BaseException):
 def main(arguments: Sequence[str]) -> int:
     """Run one command; the exit status: 0 success, 1 with one sentence on what the user can do, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):  # a test's own stream
+        if isinstance(stream, io.TextIOWrapper):  # not a test's own stream
             stream.reconfigure(errors="backslashreplace")  # whatever the terminal's encoding
     log = None
     try:
