@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", help='checkpoint, folder of weights, or "starter"')
     parser.add_argument("--objects", type=Path, nargs="*", default=[])
-    parser.add_argument("--views", type=Path, help="joint view model (checkpoint or folder); none: only true views")
+    parser.add_argument("--views", help='joint view model: checkpoint, folder or "starter"; none: only true views')
     parser.add_argument("--vae", type=Path, help="folder of training.vae whose VAE the view model gets")
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -92,7 +92,8 @@ def score_field(field: np.ndarray, half_side: float, truth: SampledSurface) -> d
     prediction = sample_field(field, half_side)
     scores = {}
     if truth.genus is not None:
-        scores["genus_within_1"] = float(prediction is not None and abs(prediction.genus - truth.genus) <= 1)
+        genus = prediction.genus if prediction else None
+        scores["genus_within_1"] = float(genus is not None and abs(genus - truth.genus) <= 1)
     if prediction is None:
         return dict.fromkeys((*THRESHOLDS, "normal_consistency"), 0.0) | scores
     side = np.ptp(truth.points, axis=0).max()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from backend.paths import STARTER_WEIGHTS
 from backend.views.zero123.model import Zero123
 from training.checkpoint import has_checkpoint
 from training.group_norm import fuse
@@ -14,12 +15,14 @@ from training.joint_sampling import generate_joint_views
 from training.vae_model import load_vae
 
 
-def load_view_model(source: Path, vae: Path | None, device: torch.device | str) -> Zero123:
-    """The joint view model in a checkpoint of ``training.joint_views`` or in a folder of weights, in bfloat16 on a GPU.
+def load_view_model(source: str | Path, vae: Path | None, device: torch.device | str) -> Zero123:
+    """The joint view model that ``source`` names, in bfloat16 on a GPU: "starter", a checkpoint of
+    ``training.joint_views``, or a folder of weights.
 
     ``vae`` is a folder that ``training.vae`` wrote: its VAE replaces the model's. Raises UserError for missing
     or broken weights.
     """
+    source = STARTER_WEIGHTS / "view" if source == "starter" else Path(source)
     model = (load_joint_model if has_checkpoint(source) else Zero123.load)(source)
     if vae is not None:
         model.vae = load_vae(vae)

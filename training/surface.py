@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument(
         "--objects", type=Path, nargs="*", default=[], help="object packs; none: only procedural scenes"
     )
-    parser.add_argument("--views", type=Path, help="joint view model (checkpoint or folder); none: only true views")
+    parser.add_argument("--views", help='joint view model: checkpoint, folder or "starter"; none: only true views')
     parser.add_argument("--vae", type=Path, help="folder of training.vae whose VAE the view model gets")
     parser.add_argument("--minutes", type=float, help="stop after this long, all included, and write the checkpoint")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change the configuration")

@@ -6,17 +6,22 @@ import copy
 import dataclasses
 import json
 import time
+from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import pytest
 import torch
 
+from backend.camera import camera_to_world
+from backend.surface.network import SurfaceNetwork
 from tests.helpers.training_runs import cube, joint_model, short_surface_run
-from training import back_projection, mesh_distance, supervision
+from training import back_projection, field_metrics, mesh_distance, supervision
 from training.back_projection import FusedSurfaceNetwork
-from training.cameras import VIEWS
+from training.cameras import VIEWS, plan_cameras
 from training.checkpoint import has_checkpoint, load_checkpoint
 from training.distributed import process_group
+from training.evaluate_surface import evaluate
+from training.evaluation_groups import Group
 from training.generated_views import ViewGenerator
 from training.object_library import ObjectLibrary
 from training.run_log import RunLog
@@ -108,3 +113,25 @@ def test_generated_views_keep_the_input_and_the_true_depths():
     assert not torch.equal(true["images"][:, 1:], generated["images"][:, 1:])
     for name in ("cameras", "depths", "near_distance"):
         assert torch.equal(true[name], generated[name])
+
+
+def test_evaluation_scores_views_in_the_plans_order(monkeypatch):
+    monkeypatch.setattr(field_metrics, "GRID", 16)
+    torch.manual_seed(0)
+    network = SurfaceNetwork(SIZE, **SHAPE).eval()
+    ball = field_metrics.sample_field(
+        field_metrics.grid_points(HALF_SIDE, "cpu")[0].norm(dim=-1).numpy() - 0.4, HALF_SIDE
+    )
+    assert ball is not None
+    images = torch.randint(0, 255, (1, VIEWS, SIZE, SIZE, 4), dtype=torch.uint8)
+    angles = torch.from_numpy(np.stack(plan_cameras(np.array([20.0])), -1)).float()
+    group = Group("balls", images, angles, [ball])
+    field = next(iter(field_metrics.predict_fields(network, group.images, group.angles)))
+    elevations, azimuths = group.angles[0].unbind(-1)
+    cameras = torch.from_numpy(camera_to_world(90 - elevations.numpy(), azimuths.numpy()))[None]
+    points = field_metrics.grid_points(HALF_SIDE, "cpu")
+    expected = network(group.images.permute(0, 1, 4, 2, 3).float() / 255, cameras, points)[0][0]
+    np.testing.assert_allclose(field, expected.detach(), atol=1e-5)
+    with ThreadPool(1) as workers:
+        scores = evaluate(network, group, group.images, workers)
+    assert set(scores) == {"f05", "f02", "normal_consistency", "genus_within_1"} and 0 <= scores["f05"] <= 1
