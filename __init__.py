@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import properties
-from .operators import backend_location, generate, remesh, results, setup, task_operator, tasks, weights
+from .operators import backend_location, generate, remesh, results, saved_results, setup, task_operator, tasks, weights
 from .panels import image_editor, preferences, preview, sidebar
 from .panels import weights as weights_panel
 
@@ -18,6 +18,7 @@ _MODULES = (
     generate,
     remesh,
     results,
+    saved_results,
     preview,
     weights_panel,
     sidebar,

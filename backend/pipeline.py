@@ -42,6 +42,9 @@ REMESH = {"load": 1, "mesh": 8, "texture": 12, "export": 7}
 PREVIEW_TILE = 320
 """Pixels along a side of each of the preview's eight images."""
 
+THUMBNAIL = (128, 128)
+"""Pixels of the thumbnail: the preview's image from the front, the side and above."""
+
 
 @dataclass(frozen=True)
 class Reconstruction:
@@ -275,6 +278,7 @@ def _export(target: Path, textured: TexturedMesh, report: dict, tracker: Progres
     """Write the result's files and return their names."""
     with tracker.stage("export", "Writing the files"):
         preview = turntable(textured, report["elevation"]["degrees"], PREVIEW_TILE)
+        Image.fromarray(preview[-PREVIEW_TILE:, :PREVIEW_TILE]).resize(THUMBNAIL).save(target / "thumbnail.png")
         return export.write_result(target, textured, preview, report)
 
 

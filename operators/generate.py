@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
 
-from ..backend.client import Backend
 from ..backend.version import VERSION
 from ..properties import option_values
 from . import image_input
 from .job_folders import new_job_folder
-from .reconstruction import ReconstructionOperator, ReconstructionTask, described
+from .job_record import JobRecord, sha256, write_record
+from .reconstruction import ReconstructionOperator, ReconstructionTask
 
 
-def _new_task(
-    context: bpy.types.Context, folder: Path, name: str, source: dict, request: Callable[[Backend], int]
+def new_task(
+    context: bpy.types.Context, record: JobRecord, write_image: Callable[[Path], Path] | None = None
 ) -> ReconstructionTask:
-    """A task for a new object called ``name``; ``source`` says what it is made of."""
-    provenance = {
-        **source,
-        "options": described(option_values(context.scene)),
-        "version": VERSION,
-        "time": time.strftime("%Y-%m-%d %H:%M:%S"),
-    }
-    camera = context.scene.image_to_mesh.camera
-    return ReconstructionTask(context, folder, name, provenance, request, camera=camera)
+    """A task for a new object. ``write_image`` takes the job's folder and returns the image file, where there is one.
+
+    Raises UserError and OSError.
+    """
+    folder = new_job_folder()
+    try:
+        if write_image is not None:
+            path = write_image(folder)
+            record = replace(record, image=str(path), image_sha256=sha256(path))
+        record = replace(record, version=VERSION, time=time.strftime("%Y-%m-%d %H:%M:%S"))
+        write_record(folder, record)
+    except Exception:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return ReconstructionTask(
+        context, folder, record.name, record.provenance(), record.request(folder), camera=record.camera
+    )
 
 
 # Both without UNDO and REGISTER: the result is an undo step of its own (results.py), and redoing from the panel or by
@@ -50,13 +60,9 @@ class IMAGE_TO_MESH_OT_generate(ReconstructionOperator, bpy.types.Operator):
 
     @classmethod
     def new_task(cls, context):
-        image, folder = image_input.active_image(context), new_job_folder()
-        name, options = image_input.object_name(image), option_values(context.scene)
-
-        def request(backend: Backend) -> int:
-            return backend.generate(image_input.image_file(image, folder), folder, options)
-
-        return _new_task(context, folder, name, {"image": name}, request)
+        image, settings = image_input.active_image(context), context.scene.image_to_mesh
+        record = JobRecord(image_input.object_name(image), option_values(context.scene), camera=settings.camera)
+        return new_task(context, record, lambda folder: image_input.image_file(image, folder))
 
 
 class IMAGE_TO_MESH_OT_text_to_mesh(ReconstructionOperator, bpy.types.Operator):
@@ -75,13 +81,10 @@ class IMAGE_TO_MESH_OT_text_to_mesh(ReconstructionOperator, bpy.types.Operator):
 
     @classmethod
     def new_task(cls, context):
-        folder, options = new_job_folder(), option_values(context.scene)
-        prompt = context.scene.image_to_mesh.prompt.strip()
-
-        def request(backend: Backend) -> int:
-            return backend.text_to_mesh(prompt, folder, options)
-
-        return _new_task(context, folder, prompt, {"prompt": prompt}, request)
+        settings = context.scene.image_to_mesh
+        prompt = settings.prompt.strip()
+        record = JobRecord(prompt, option_values(context.scene), prompt=prompt, camera=settings.camera)
+        return new_task(context, record)
 
 
 def _draw_menu(self, context) -> None:

@@ -27,6 +27,13 @@ def active_image(context) -> bpy.types.Image | None:
     return next((image for image in candidates if image is not None and _has_pixels(image)), None)
 
 
+def inputs(context) -> tuple[int, str]:
+    """What the panel would use now, to notice that it is something else: the image's ``session_uid`` (0: none) and the
+    prompt."""
+    image = active_image(context)
+    return image.session_uid if image is not None else 0, context.scene.image_to_mesh.prompt.strip()
+
+
 def object_name(image: bpy.types.Image) -> str:
     """What the object is called: the image's file name without its extension, else the datablock's name."""
     stem = Path(bpy.path.basename(image.filepath)).stem if image.filepath else ""

@@ -11,7 +11,7 @@ import bpy
 
 from ..backend.errors import UserError
 from ..backend.paths import PARTIAL, safe_join
-from .paths import user_folder
+from .paths import preferences, user_folder
 
 PROVENANCE = "image_to_mesh"
 """Custom property of an object of ours: what it was made of and how (a plain dictionary of texts and numbers)."""
@@ -19,8 +19,7 @@ JOB = "job"
 """Its key for the name of the job's folder."""
 _OLD_JOB = "folder"
 """Its key for the path of the job's folder, until version 0.1."""
-RECENT_JOBS = 20
-"""Job folders that are never deleted: the last ones used."""
+_MEGABYTE = 1e6
 
 
 def jobs_folder() -> Path:
@@ -66,13 +65,23 @@ def job_folder(obj: bpy.types.Object) -> Path | None:
         return None
 
 
+def folder_bytes(folder: Path) -> int:
+    """The size of all files in a job's folder."""
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+
+
 def _prune(parent: Path) -> None:
-    """Delete job folders, except the last ones used, those that this file's objects and images refer to, and any in
-    which a job is running, maybe another Blender's."""
+    """Delete the job folders used least recently until the others are within the limit of the preferences; never those
+    that this file's objects and images refer to, nor one in which a job is running, maybe another Blender's."""
     folders = [path for path in parent.iterdir() if path.is_dir() and not path.is_symlink()]
     folders.sort(key=lambda folder: folder.stat().st_mtime)
+    sizes = {folder: folder_bytes(folder) for folder in folders}
     needed = {folder.name for folder in map(job_folder, bpy.data.objects) if folder is not None}
     needed |= {Path(bpy.path.abspath(image.filepath)).parent.name for image in bpy.data.images if image.filepath}
-    for folder in folders[: -RECENT_JOBS + 1]:
+    excess = sum(sizes.values()) - preferences().results_limit * _MEGABYTE
+    for folder in folders:
+        if excess <= 0:
+            return
         if folder.name not in needed and not (folder / PARTIAL).exists():
             shutil.rmtree(folder, ignore_errors=True)
+            excess -= sizes[folder]

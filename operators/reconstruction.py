@@ -10,18 +10,12 @@ import bpy
 
 from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
-from . import scene
+from . import image_input, job_list, scene
 from .backend_task import BackendTask
 from .job_folders import job_folder
 from .reporting import report_error
 from .task_operator import run_task
 from .tasks import task_manager
-
-
-def described(options: dict) -> dict:
-    """Options for an object's custom property: weights that are a folder by its name, since its path is private."""
-    return {key: Path(value).name if isinstance(value, str) else value for key, value in options.items()}
-
 
 _STROKES = ("TRANSFORM_OT_", "MESH_OT_", "CURVE_OT_", "PAINT_OT_", "SCULPT_OT_")
 """Beginnings of the names of modal operators that change the scene as long as they run."""
@@ -49,10 +43,16 @@ class ReconstructionTask(BackendTask):
         new mesh; None makes a new object, called ``name``. ``camera`` asks for a matching camera.
         """
         super().__init__(request)
-        self.folder, self.name, self.provenance = folder, name, provenance
+        self.subject = self.name = name
+        self.folder, self.provenance = folder, provenance
+        self.inputs = image_input.inputs(context)
+        """What the panel had when it began; with anything else there, the error of this task is of no interest."""
+        self.object_uid = 0
+        """The ``session_uid`` of the object in the scene."""
         self.camera = camera
         self.added = False
         """Whether the result stands in a scene."""
+        self._interrupted = False
         self._target_uid = target.session_uid if target is not None else None
         self._scene_uid = context.scene.session_uid
         self._window = context.window.as_pointer() if context.window else 0
@@ -86,18 +86,24 @@ class ReconstructionTask(BackendTask):
                 raise
 
     def clean_up(self) -> None:
-        """Delete what there is of a new object that failed; the files of an earlier one stay."""
-        if not self.succeeded and self._target_uid is None:
+        """Delete what there is of a new object that failed; the files of an earlier one stay, and so does the record of
+        one that was interrupted."""
+        if not self.succeeded and self._target_uid is None and not self._interrupted:
             shutil.rmtree(self.folder, ignore_errors=True)
+        job_list.invalidate()
+
+    def stop(self) -> None:
+        self._interrupted = True
+        super().stop()
 
     def add_to_scene(self, context: bpy.types.Context) -> None:
         """Put the result into the scene, or into the object that it is for. Raises UserError."""
         obj = self._target()
         if obj is None:
-            scene.add_object(context, self.folder, self.name, self.provenance, self.camera)
+            obj = scene.add_object(context, self.folder, self.name, self.provenance, self.camera)
         else:
             scene.replace_mesh(obj, self.folder, self.provenance)
-        self.added = True
+        self.added, self.object_uid = True, obj.session_uid
 
     def _target(self) -> bpy.types.Object | None:
         """The object that gets a new mesh, whatever it is called by now."""
@@ -151,12 +157,12 @@ class ReconstructionOperator:
         raise NotImplementedError
 
     def execute(self, context):
-        return self._run(context, wait=True)
+        return self.run(context, wait=True)
 
     def invoke(self, context, event):
-        return self._run(context, wait=context.window is None or bpy.app.background)
+        return self.run(context, wait=context.window is None or bpy.app.background)
 
-    def _run(self, context, wait: bool):
+    def run(self, context, wait: bool):
         try:
             task = self.new_task(context)
         except Exception as error:

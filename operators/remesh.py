@@ -8,7 +8,8 @@ from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
 from ..properties import option_values
 from .job_folders import job_folder, provenance
-from .reconstruction import ReconstructionOperator, ReconstructionTask, described
+from .job_record import described
+from .reconstruction import ReconstructionOperator, ReconstructionTask
 
 
 class IMAGE_TO_MESH_OT_remesh(ReconstructionOperator, bpy.types.Operator):
@@ -39,9 +40,8 @@ class IMAGE_TO_MESH_OT_remesh(ReconstructionOperator, bpy.types.Operator):
         def request(backend: Backend) -> int:
             return backend.remesh(folder, options)
 
-        return ReconstructionTask(
-            context, folder, obj.name, provenance(obj) | {"options": described(options)}, request, target=obj
-        )
+        about = provenance(obj) | {"options": described(options)}
+        return ReconstructionTask(context, folder, obj.name, about, request, target=obj)
 
 
 register, unregister = bpy.utils.register_classes_factory((IMAGE_TO_MESH_OT_remesh,))

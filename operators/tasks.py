@@ -17,7 +17,7 @@ import bpy
 from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
 from .reporting import log_unexpected, show_error
-from .ui import redraw_panels, set_status
+from .ui import mark_file_changed, redraw_panels, set_status
 
 POLL_INTERVAL = 0.25
 """Seconds between two updates while a task runs."""
@@ -36,6 +36,8 @@ class BackgroundTask:
     """Seconds that its backend process, if it has one, stays when no task of this class runs."""
 
     def __init__(self):
+        self.subject = ""
+        """What it works on, if that is not clear from the label: an image's name, a prompt."""
         self.id = 0
         """Given by the manager."""
         self.fraction = 0.0
@@ -49,6 +51,8 @@ class BackgroundTask:
         self.finished = False
         self.cancelling = False
         self.started = time.monotonic()
+        self.seconds = 0.0
+        """How long it took, once it has ended."""
 
     def start(self, manager: TaskManager) -> None:
         """Begin. Raises UserError."""
@@ -181,6 +185,7 @@ class TaskManager:
             bpy.app.timers.unregister(self._timer)
 
     def _end(self, task: BackgroundTask) -> None:
+        task.seconds = time.monotonic() - task.started
         try:
             if task.error is None:
                 task.deliver()
@@ -194,6 +199,7 @@ class TaskManager:
         self.update()
         self._show()
         if self.is_running():
+            mark_file_changed()
             return POLL_INTERVAL
         return IDLE_INTERVAL if self._backends else None
 
@@ -205,7 +211,11 @@ class TaskManager:
         if shown != self._shown:
             self._shown = shown
             redraw_panels()
-            set_status("   ".join(f"{task.label}: {task.fraction:.0%}  {task.text}" for task in running) or None)
+            set_status("   ".join(_line(task) for task in running) or None)
+
+
+def _line(task: BackgroundTask) -> str:
+    return f"{': '.join(filter(None, (task.label, task.subject)))}: {task.fraction:.0%}  {task.text}"
 
 
 def task_manager() -> TaskManager:

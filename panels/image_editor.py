@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from . import sidebar
+from .results import ResultsPanel
 
 
 class IMAGE_PT_image_to_mesh(sidebar.MainPanel, bpy.types.Panel):
@@ -25,6 +26,16 @@ class IMAGE_PT_image_to_mesh_result(sidebar.ResultPanel, bpy.types.Panel):
     bl_parent_id = "IMAGE_PT_image_to_mesh"
 
 
+class IMAGE_PT_image_to_mesh_results(ResultsPanel, bpy.types.Panel):
+    bl_space_type = "IMAGE_EDITOR"
+    bl_parent_id = "IMAGE_PT_image_to_mesh"
+
+
 register, unregister = bpy.utils.register_classes_factory(
-    (IMAGE_PT_image_to_mesh, IMAGE_PT_image_to_mesh_settings, IMAGE_PT_image_to_mesh_result)
+    (
+        IMAGE_PT_image_to_mesh,
+        IMAGE_PT_image_to_mesh_settings,
+        IMAGE_PT_image_to_mesh_result,
+        IMAGE_PT_image_to_mesh_results,
+    )
 )

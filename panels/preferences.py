@@ -34,9 +34,20 @@ class ImageToMeshPreferences(bpy.types.AddonPreferences):
         update=_on_change,
     )
 
+    results_limit: bpy.props.IntProperty(
+        name="Results Limit",
+        description="Megabytes that saved results may take on disk: when a job starts, the oldest that the open file "
+        "does not use are deleted",
+        default=2000,
+        min=0,
+        soft_min=100,
+        soft_max=100_000,
+    )
+
     def draw(self, context):
         layout = self.layout
         layout.use_property_split = True
+        layout.prop(self, "results_limit", text="Results Limit (MB)")
         layout.prop(self, "home")
         layout.prop(self, "python")
         is_ready, installation = backend_location.is_ready(), task_manager().running(InstallTask)

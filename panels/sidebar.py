@@ -15,6 +15,7 @@ from ..operators.reconstruction import ReconstructionTask
 from ..operators.setup import InstallTask
 from ..operators.tasks import task_manager
 from ..properties import toggle_name
+from .results import ResultsPanel
 from .task import draw_error, draw_progress
 from .weights import draw_weights_task
 
@@ -48,9 +49,15 @@ class MainPanel:
         column = layout.column(align=True)
         column.prop(context.scene.image_to_mesh, "prompt", text="", placeholder="a blue teapot")
         column.operator("image_to_mesh.text_to_mesh", icon="TEXT")
-        if task is not None and task.waits_for_scene:
+        if task is None:
+            return
+        if task.waits_for_scene:
             layout.operator("image_to_mesh.add_result", icon="IMPORT")
-        if task is not None:
+        if task.added:
+            row = layout.row()
+            row.label(text=f"{task.name}: done in {task.seconds:.0f} s", icon="CHECKMARK")
+            row.operator("image_to_mesh.frame_result", icon="ZOOM_SELECTED")
+        if task.inputs == image_input.inputs(context):
             draw_error(context, layout, task.error)
 
     def draw_image(self, context, layout):
@@ -119,6 +126,7 @@ class ResultPanel:
                 row.label(text=label)
                 row.label(text=text)
         layout.operator("image_to_mesh.remesh", icon="MOD_DECIM")
+        layout.operator("image_to_mesh.generate_again", icon="FILE_REFRESH")
 
 
 def _facts(about):
@@ -158,6 +166,16 @@ class VIEW3D_PT_image_to_mesh_result(ResultPanel, bpy.types.Panel):
     bl_parent_id = "VIEW3D_PT_image_to_mesh"
 
 
+class VIEW3D_PT_image_to_mesh_results(ResultsPanel, bpy.types.Panel):
+    bl_space_type = "VIEW_3D"
+    bl_parent_id = "VIEW3D_PT_image_to_mesh"
+
+
 register, unregister = bpy.utils.register_classes_factory(
-    (VIEW3D_PT_image_to_mesh, VIEW3D_PT_image_to_mesh_settings, VIEW3D_PT_image_to_mesh_result)
+    (
+        VIEW3D_PT_image_to_mesh,
+        VIEW3D_PT_image_to_mesh_settings,
+        VIEW3D_PT_image_to_mesh_result,
+        VIEW3D_PT_image_to_mesh_results,
+    )
 )

@@ -15,6 +15,8 @@ _LETTER_WIDTH = 7
 
 def draw_progress(layout, task: BackgroundTask) -> None:
     """A running task."""
+    if task.subject:
+        layout.label(text=task.subject, icon="IMAGE_DATA")
     seconds = int(time.monotonic() - task.started)
     layout.progress(factor=task.fraction, text=f"{task.text}  {seconds // 60}:{seconds % 60:02}")
     icon = preview.icon_of(task.preview)

@@ -22,9 +22,14 @@ def check_pruning(job_folders) -> None:
     folders = [parent / f"2026-01-{day:02} 12-00-00" for day in range(1, 31)]
     for moment, job in enumerate(folders):
         job.mkdir(parents=True)
-        (job / "mesh.npz").write_bytes(b"x")
+        (job / "mesh.npz").write_bytes(bytes(100_000))
         os.utime(job, (1e9 + moment, 1e9 + moment))
     (parent / "no folder.txt").write_text("")
+    preferences = module("operators.paths").preferences()
+    assert preferences.results_limit >= 1000
+    job_folders.new_job_folder().rmdir()
+    assert all(folder.is_dir() for folder in folders), "results within the limit were deleted"
+    preferences.results_limit = 2
 
     of_object, of_image, running = folders[:3]
     obj = bpy.data.objects.new("Object", None)
@@ -40,15 +45,16 @@ def check_pruning(job_folders) -> None:
     new = job_folders.new_job_folder()
     assert new.is_dir() and not list(new.iterdir())
     left = {path for path in parent.iterdir() if path.is_dir()}
-    assert left == {of_object, of_image, running, new, *folders[-19:]}, sorted(path.name for path in left)
+    assert left == {of_object, of_image, running, new, *folders[-17:]}, sorted(path.name for path in left)
 
     bpy.data.objects.remove(obj)
     bpy.data.images.remove(image)
     (running / ".partial").rmdir()
+    preferences.results_limit = 1
     os.utime(running, (1e9, 1e9))
     job_folders.new_job_folder()
     left = {path for path in parent.iterdir() if path.is_dir()}
-    assert not left & {of_object, of_image, running} and new in left and len(left) == job_folders.RECENT_JOBS
+    assert not left & {of_object, of_image, running} and left >= {new, *folders[-10:]} and folders[-11] not in left
 
 
 def check_job_names(job_folders, folder: Path) -> None:

@@ -96,7 +96,7 @@ def test_without_backend(host, script, package, tmp_path):
 
 
 @in_every_blender
-@pytest.mark.parametrize("script", ["generate", "failure", "weights"])
+@pytest.mark.parametrize("script", ["generate", "failure", "saved_results", "weights"])
 def test_with_backend(host, script, package, weights, tmp_path):
     passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
 
@@ -168,9 +168,10 @@ def test_backend_ends_with_blender(package, weights, tmp_path):
 @pytest.mark.skipif(not PROGRAMS, reason="a window needs a Blender program: set BLENDER")
 @pytest.mark.skipif(not os.environ.get("DISPLAY") and sys.platform == "linux", reason="there is no display")
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_in_a_window(program, package, weights, tmp_path):
+@pytest.mark.parametrize("script", ["window", "responsive"])
+def test_in_a_window(program, script, package, weights, tmp_path):
     host = [program, "--factory-startup", "--enable-event-simulate", "--python"]
-    passes(host, "window", tmp_path, package, tmp_path, sys.executable, weights)
+    passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
 
 
 def passes(host: list[str], script: str, folder: Path, *arguments: object) -> str:

@@ -1,0 +1,84 @@
+"""A running job leaves Blender alone: no viewport is drawn, the main thread is free, files are autosaved."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import bpy
+from common import arguments, disc, install, reconstruction, use_backend
+from person import open_tab, run_story, until, viewport
+
+LONGEST_GAP = 0.05
+"""Seconds of the main thread's own time between two turns of the event loop while a job runs."""
+LONGEST_IMPORT = 0.5
+"""Seconds of the main thread's own time to put 8,000 faces with a texture into the scene."""
+
+
+class Watch:
+    """Counts the draws of the 3D View, and measures how long the main thread is kept, from one tick to the next.
+
+    Its own time counts, not the clock's: the machine may be busy with other programs.
+    """
+
+    def __init__(self):
+        self.draws = 0
+        self.gaps: list[float] = []
+        self.import_gap = 0.0
+        self._last = time.thread_time()
+        self._handler = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
+        bpy.app.timers.register(self._tick)
+
+    def stop(self) -> None:
+        bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")
+        bpy.app.timers.unregister(self._tick)
+
+    def _draw(self) -> None:
+        if not reconstruction().finished:
+            self.draws += 1
+
+    def _tick(self) -> float:
+        now = time.thread_time()
+        if not reconstruction().finished:
+            self.gaps.append(now - self._last)
+        elif not self.import_gap:
+            self.import_gap = now - self._last
+        self._last = now
+        return 0.01
+
+
+def story():
+    package, folder, python, weights = arguments()
+    install(package)
+    use_backend(python, weights)
+    settings = bpy.context.scene.image_to_mesh
+    settings.image, settings.faces, settings.texture_size = disc(), 8000, 1024
+    files = bpy.context.preferences.filepaths
+    files.use_auto_save_temporary_files, files.auto_save_time = True, 1
+    files.temporary_directory = str(folder)
+    yield from open_tab()
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=viewport()):
+        assert bpy.ops.image_to_mesh.generate("INVOKE_DEFAULT") == {"FINISHED"}
+    task = reconstruction()
+    yield from until(lambda: task.fraction > 0)
+    watch = Watch()
+    yield 3.0
+    assert not task.finished
+    os.kill(task.backend.hello["pid"], signal.SIGSTOP)  # a job of more than a minute
+    try:
+        yield from until(lambda: list(folder.glob("*autosave*.blend")))
+    finally:
+        os.kill(task.backend.hello["pid"], signal.SIGCONT)
+    yield from until(lambda: task.finished)
+    yield 1.0
+    watch.stop()
+    assert task.added, task.error
+    print(f"{watch.draws} viewport draws, {len(watch.gaps)} ticks, longest {max(watch.gaps):.3f} s")
+    print(f"import {watch.import_gap:.3f} s")
+    assert watch.draws == 0, f"{watch.draws} viewport draws during the job"
+    assert len(watch.gaps) > 100 and max(watch.gaps) < LONGEST_GAP, sorted(watch.gaps)[-5:]
+    assert watch.import_gap < LONGEST_IMPORT, watch.import_gap
+
+
+run_story(story)
