@@ -179,7 +179,7 @@ class SurfaceNetwork(nn.Module):
         """The field of the object in ``views`` (see ``SurfaceModel``), resized to ``image_size``."""
         device = next(self.parameters()).device
         images = torch.from_numpy(np.concatenate([views.images, views.masks[..., None]], -1)).to(device)
-        images = images.permute(0, 3, 1, 2).float()
+        images = images.permute(0, 3, 1, 2).float().contiguous()  # else group norm on a CPU loses four digits
         if images.shape[-1] != self.image_size:
             images = F.interpolate(images, (self.image_size,) * 2, mode="bilinear", antialias=True).clamp(0, 1)
         cameras = torch.from_numpy(views.camera_to_world).to(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from backend import camera
 from backend.views.zero123.conditioning import clip_pixel_values
 from backend.views.zero123.model import Zero123
-from backend.views.zero123.sampler import denoise, fast_scheduler, reference_scheduler
+from backend.views.zero123.sampler import _encode, denoise, fast_scheduler, reference_scheduler
 from tests.helpers.devices import DEVICES
 from tests.helpers.paths import TEST_DATA
 
@@ -100,6 +101,16 @@ def test_condition_is_the_plain_embedding_and_the_unscaled_mean(model):
         output = model.image_encoder(pixel_values=clip_pixel_values(images, 224))
     assert torch.equal(latent, moments.mean)
     assert torch.equal(embedding, output.image_embeds)
+
+
+def test_condition_of_a_job_is_as_exact_as_the_number_format(model, tolerance):
+    """A job's images have their channels last, where group norm on a CPU once lost four digits."""
+    picture = np.asarray(Image.open(DATA / "input_256.png").convert("RGB"), np.float32)[None] / 255
+    with torch.inference_mode():
+        latent, _ = _encode(model, picture)
+        images = torch.from_numpy(picture.transpose(0, 3, 1, 2).copy()).double().to(model.device) * 2 - 1
+        exact = copy.deepcopy(model.vae).double().encode(images).latent_dist.mean
+    assert relative(latent.double(), exact) < tolerance
 
 
 def test_decoding_undoes_the_scale(model):

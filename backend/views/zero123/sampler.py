@@ -132,7 +132,8 @@ def denoise(
 
 
 def _encode(model: Zero123, sources: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    images = torch.as_tensor(sources, dtype=torch.float32).permute(0, 3, 1, 2) * 2 - 1
+    # Contiguous: on a CPU, group norm loses four digits where channels come last.
+    images = (torch.as_tensor(sources, dtype=torch.float32).permute(0, 3, 1, 2) * 2 - 1).contiguous()
     encoded = [model.encode_condition(few.to(model.device)) for few in images.split(DECODE_BATCH_SIZE)]
     return torch.cat([latent for latent, _ in encoded]), torch.cat([embedding for _, embedding in encoded])
 

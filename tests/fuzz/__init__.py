@@ -1,0 +1,1 @@
+"""Damaged and hostile input for every boundary: ``python -m tests.fuzz TARGET --cases 100000``."""
