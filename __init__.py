@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from . import properties
-from .operators import backend_location, generate, remesh, results, saved_results, setup, task_operator, tasks, weights
+from .operators import (
+    backend_location,
+    drop,
+    generate,
+    remesh,
+    results,
+    saved_results,
+    setup,
+    task_operator,
+    tasks,
+    weights,
+)
 from .panels import image_editor, preferences, preview, sidebar
 from .panels import weights as weights_panel
 
@@ -16,6 +27,7 @@ _MODULES = (
     setup,
     weights,
     generate,
+    drop,
     remesh,
     results,
     saved_results,

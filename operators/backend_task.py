@@ -8,8 +8,9 @@ from pathlib import Path
 from ..backend.client import Backend
 from ..backend.protocol import Failure, Progress
 from .backend_location import backend_python
+from .background_task import BackgroundTask
 from .paths import log_file
-from .tasks import BackgroundTask, TaskManager
+from .tasks import TaskManager
 
 
 class BackendTask(BackgroundTask):
@@ -31,7 +32,7 @@ class BackendTask(BackgroundTask):
         self._request = self._send_request(self.backend)
 
     def poll(self) -> None:
-        for event in self.backend.poll():
+        for event in self.backend.poll() if self.backend is not None else ():
             if event.id != self._request:
                 continue
             if isinstance(event, Progress):
@@ -47,4 +48,5 @@ class BackendTask(BackgroundTask):
 
     def cancel(self) -> None:
         super().cancel()
-        self.backend.cancel(self._request)
+        if self.backend is not None:
+            self.backend.cancel(self._request)

@@ -12,7 +12,7 @@ import numpy as np
 from ..backend.errors import ErrorCode, UserError
 from .job_folders import PROVENANCE
 
-_READ_BY_BACKEND = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".tga", ".gif"}
+READ_BY_BACKEND = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".tga", ".gif"}
 """File types sent as they are; the pixels of any other image are written to a PNG."""
 
 
@@ -20,7 +20,7 @@ def active_image(context) -> bpy.types.Image | None:
     """The image that Image to Mesh would take now.
 
     Inside an Image Editor the one shown there; else the one picked in the panel, else one shown in any Image Editor of
-    the window, else the image texture of the active object (never of a result of ours).
+    the window, else the active object's: that of an image empty, or its image texture (never that of a result of ours).
     """
     in_this_editor = context.space_data.image if _is_image_editor(context.area) else None
     candidates = [in_this_editor, context.scene.image_to_mesh.image, *_shown(context), _texture(context.active_object)]
@@ -43,7 +43,7 @@ def object_name(image: bpy.types.Image) -> str:
 def image_file(image: bpy.types.Image, folder: Path) -> Path:
     """The image as a file: its own if that is what Blender shows, else a new PNG in ``folder``. Raises UserError."""
     path = Path(bpy.path.abspath(image.filepath, library=image.library)) if image.filepath else None
-    readable = path is not None and path.suffix.lower() in _READ_BY_BACKEND
+    readable = path is not None and path.suffix.lower() in READ_BY_BACKEND
     if image.source == "FILE" and not image.is_dirty:
         if image.packed_file is not None and readable:
             copy = folder / f"image{path.suffix.lower()}"
@@ -74,7 +74,10 @@ def _shown(context) -> list:
 
 
 def _texture(obj) -> bpy.types.Image | None:
-    """The image texture of an object's active material: the active node's, else the first one's."""
+    """The image of an image empty, which is what an image file dropped on a 3D View becomes; else the image texture of
+    an object's active material: the active node's, else the first one's."""
+    if obj is not None and obj.type == "EMPTY":
+        return obj.data
     material = obj.active_material if obj is not None and PROVENANCE not in obj else None
     if material is None or material.node_tree is None:
         return None

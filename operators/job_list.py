@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ..backend.errors import ErrorCode, UserError
 from ..backend.paths import PARTIAL
 from .job_folders import folder_bytes, jobs_folder
 from .job_record import JobRecord, described, read_record
@@ -49,15 +48,6 @@ def listed_jobs() -> tuple[Job, ...]:
     folders = [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
     jobs = [job for folder in folders if (job := _read(folder)) is not None]
     return tuple(sorted(jobs, key=lambda job: job.finished, reverse=True))
-
-
-def find_job(name: str) -> Job:
-    """The listed job whose folder has this name. Raises UserError."""
-    job = next((job for job in listed_jobs() if job.folder.name == name), None)
-    if job is None or not job.folder.is_dir():
-        invalidate()
-        raise UserError(ErrorCode.BAD_RESULT, "This result is no longer on this computer: generate it again.")
-    return job
 
 
 def delete_job(job: Job) -> None:

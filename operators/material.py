@@ -27,7 +27,8 @@ def load_texture(path: Path, name: str, created: list) -> bpy.types.Image:
     if 0 in image.size:
         raise damaged
     image.name = name
-    image.colorspace_settings.name = "sRGB"
+    if image.colorspace_settings.name != "sRGB":  # to set it makes Blender decode the file again
+        image.colorspace_settings.name = "sRGB"
     image.pack()
     image.filepath_raw = f"//{image.name}.png"  # where Unpack would write it; the job's folder stays private
     image[PROVENANCE] = "texture"

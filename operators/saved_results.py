@@ -12,13 +12,31 @@ from ..backend.errors import ErrorCode, UserError
 from . import scene
 from .generate import new_task
 from .job_folders import job_folder, jobs_folder
-from .job_list import delete_job, find_job, listed_jobs
-from .reconstruction import ReconstructionOperator
+from .job_list import Job, delete_job, invalidate, listed_jobs
+from .reconstruction import ReconstructionOperator, ReconstructionTask
 from .reporting import report_error
+from .tasks import task_manager
 
 PAGE = 5
 """Jobs listed at a time."""
 _MAX_SEED = 2**31 - 1
+
+
+def idle_jobs() -> list[Job]:
+    """The listed jobs that neither run nor wait in this Blender."""
+    manager = task_manager()
+    tasks = [*manager.waiting(), *(task for task in manager if not task.finished)]
+    active = {task.folder for task in tasks if isinstance(task, ReconstructionTask)}
+    return [job for job in listed_jobs() if job.folder not in active]
+
+
+def _find_idle(name: str) -> Job:
+    """The one of ``idle_jobs`` whose folder has this name. Raises UserError."""
+    job = next((job for job in idle_jobs() if job.folder.name == name), None)
+    if job is None or not job.folder.is_dir():
+        invalidate()
+        raise UserError(ErrorCode.BAD_RESULT, "This result is no longer on this computer: generate it again.")
+    return job
 
 
 class _JobOperator:
@@ -30,7 +48,7 @@ class _JobOperator:
 
     def execute(self, context):
         try:
-            self.run(context, find_job(self.job))
+            self.run(context, _find_idle(self.job))
         except Exception as error:
             return report_error(self, error)
         return {"FINISHED"}
@@ -139,7 +157,7 @@ class IMAGE_TO_MESH_OT_generate_again(ReconstructionOperator, bpy.types.Operator
 
     def _job(self, context):
         folder = job_folder(context.active_object) if not self.job and context.active_object else None
-        return find_job(self.job or (folder.name if folder else ""))
+        return _find_idle(self.job or (folder.name if folder else ""))
 
 
 def _kept(image: Path, folder: Path) -> Path:

@@ -12,9 +12,10 @@ from ..backend.errors import Cancelled, UserError, to_user_error
 from ..backend.progress import ProgressEvent
 from . import backend_location
 from .backend_location import data_home, may_go_online
+from .background_task import BackgroundTask
 from .paths import log_file
 from .task_operator import run_task
-from .tasks import BackgroundTask, task_manager
+from .tasks import task_manager
 
 STOP_TIMEOUT = 5.0
 """Seconds for an installation to clean up when Blender quits."""

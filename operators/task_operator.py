@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import bpy
 
+from .background_task import BackgroundTask
 from .reporting import report_error
-from .tasks import BackgroundTask, task_manager
+from .tasks import task_manager
 
 
 def run_task(operator: bpy.types.Operator, task: BackgroundTask, wait: bool) -> set[str]:
@@ -33,7 +34,10 @@ class IMAGE_TO_MESH_OT_cancel(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     task: bpy.props.IntProperty(
-        name="Task", description="The task to cancel; 0: every running task", default=0, options={"SKIP_SAVE"}
+        name="Task",
+        description="The task to cancel; 0: every one, those that wait included",
+        default=0,
+        options={"SKIP_SAVE"},
     )
 
     @classmethod
@@ -41,7 +45,11 @@ class IMAGE_TO_MESH_OT_cancel(bpy.types.Operator):
         return task_manager().is_running()
 
     def execute(self, context):
-        for task in task_manager():
+        manager = task_manager()
+        for task in manager.waiting():
+            if self.task in (0, task.id):
+                manager.remove(task)
+        for task in manager:
             if not task.finished and self.task in (0, task.id):
                 task.cancel()
         return {"FINISHED"}

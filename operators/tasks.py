@@ -9,13 +9,13 @@ from __future__ import annotations
 import atexit
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TypeVar
 
 import bpy
 
 from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
+from .background_task import BackgroundTask
 from .reporting import log_unexpected, show_error
 from .ui import mark_file_changed, redraw_panels, set_status
 
@@ -27,55 +27,6 @@ IDLE_INTERVAL = 10.0
 AnyTask = TypeVar("AnyTask", bound="BackgroundTask")
 
 
-class BackgroundTask:
-    """Something that goes on outside Blender's main thread. At most one of each class runs at a time."""
-
-    label = ""
-    """What a person calls it."""
-    idle_timeout = 0.0
-    """Seconds that its backend process, if it has one, stays when no task of this class runs."""
-
-    def __init__(self):
-        self.subject = ""
-        """What it works on, if that is not clear from the label: an image's name, a prompt."""
-        self.id = 0
-        """Given by the manager."""
-        self.fraction = 0.0
-        """0..1 of the whole."""
-        self.text = "Starting"
-        """One line for a person: what is being done."""
-        self.preview: Path | None = None
-        """The newest image file to show while it runs, if there is one; the file may be gone when it ends."""
-        self.error: UserError | None = None
-        """Why it failed; its code is ``cancelled`` when that was requested."""
-        self.finished = False
-        self.cancelling = False
-        self.started = time.monotonic()
-        self.seconds = 0.0
-        """How long it took, once it has ended."""
-
-    def start(self, manager: TaskManager) -> None:
-        """Begin. Raises UserError."""
-        raise NotImplementedError
-
-    def poll(self) -> None:
-        """Take in what has happened since the last call, in Blender's main thread; never waits."""
-
-    def cancel(self) -> None:
-        """Ask it to stop; it ends within seconds, with the error ``cancelled``."""
-        self.cancelling, self.text = True, "Cancelling"
-
-    def deliver(self) -> None:
-        """Hand over the result; called once, in Blender's main thread, after it ended well. Raises UserError."""
-
-    def clean_up(self) -> None:
-        """Called once, in Blender's main thread, after it ended, well or not, or when it could not start."""
-
-    def stop(self) -> None:
-        """End it, waiting a few seconds at most, because Blender quits."""
-        self.cancel()
-
-
 class TaskManager:
     """Starts tasks, advances them on one timer, and owns the backend processes that some of them need."""
 
@@ -83,6 +34,7 @@ class TaskManager:
         self._latest: dict[type[BackgroundTask], BackgroundTask] = {}
         self._backends: dict[type[BackgroundTask], tuple[Backend, float]] = {}
         """The process for each class of tasks, and when it was last in use."""
+        self._waiting: list[BackgroundTask] = []
         self._last_id = 0
         self._awaited: BackgroundTask | None = None
         self._shown: tuple = ()
@@ -107,8 +59,33 @@ class TaskManager:
         """Whether any task runs."""
         return any(not task.finished for task in self)
 
+    def waiting(self) -> list[BackgroundTask]:
+        """The tasks that begin when those before them have ended, the next one first."""
+        return list(self._waiting)
+
+    def queue(self, task: BackgroundTask) -> None:
+        """Run a new task as soon as no other of its class runs."""
+        self._number(task)
+        self._waiting.append(task)
+        self._start_waiting()
+        self._start_timer()
+
+    def remove(self, task: BackgroundTask) -> None:
+        """Take a waiting task out of the queue."""
+        self._waiting.remove(task)
+        task.clean_up()
+
     def start(self, task: BackgroundTask) -> None:
         """Run a new task. Raises UserError."""
+        self._number(task)
+        self._begin(task)
+        self._start_timer()
+
+    def _number(self, task: BackgroundTask) -> None:
+        self._last_id += 1
+        task.id = self._last_id
+
+    def _begin(self, task: BackgroundTask) -> None:
         try:
             if self.running(type(task)):
                 raise UserError(ErrorCode.BUSY, f"{task.label} is already running: wait for it, or cancel it.")
@@ -116,11 +93,8 @@ class TaskManager:
         except Exception:
             task.clean_up()
             raise
-        self._last_id += 1
-        task.id = self._last_id
+        task.started = time.monotonic()
         self._latest[type(task)] = task
-        self.stop_timer()  # it may be waiting for an idle backend
-        bpy.app.timers.register(self._timer, first_interval=POLL_INTERVAL, persistent=True)
 
     def backend(self, kind: type[BackgroundTask], start: Callable[[], Backend]) -> Backend:
         """The process for a class of tasks: the one that is there, else a new one.
@@ -142,6 +116,7 @@ class TaskManager:
                 task.poll()
                 if task.finished:
                     self._end(task)
+        self._start_waiting()
         for kind, (backend, used) in list(self._backends.items()):
             if self.running(kind):
                 self._backends[kind] = backend, time.monotonic()
@@ -171,7 +146,8 @@ class TaskManager:
 
     def close(self) -> None:
         """End everything, without touching Blender's data: it may be quitting."""
-        unfinished = [task for task in self if not task.finished]
+        unfinished = [*(task for task in self if not task.finished), *self._waiting]
+        self._waiting.clear()
         for task in unfinished:
             task.stop()
         self.close_backends()
@@ -179,10 +155,23 @@ class TaskManager:
             task.poll()
             task.clean_up()
 
+    def _start_timer(self) -> None:
+        self.stop_timer()  # it may be waiting for an idle backend
+        bpy.app.timers.register(self._timer, first_interval=POLL_INTERVAL, persistent=True)
+
     def stop_timer(self) -> None:
         """No more updates, until a task is started."""
         if bpy.app.timers.is_registered(self._timer):
             bpy.app.timers.unregister(self._timer)
+
+    def _start_waiting(self) -> None:
+        for task in self.waiting():
+            if self.running(type(task)) is None:
+                self._waiting.remove(task)
+                try:
+                    self._begin(task)
+                except Exception as error:
+                    show_error(log_unexpected(error))
 
     def _end(self, task: BackgroundTask) -> None:
         task.seconds = time.monotonic() - task.started
@@ -207,7 +196,7 @@ class TaskManager:
         """Redraw what shows the tasks, when it has changed."""
         running = [task for task in self if not task.finished]
         values = [(task.id, task.finished, round(task.fraction, 3), task.text, task.preview) for task in self]
-        shown = (*values, int(time.monotonic()) if running else 0)  # panels count the seconds
+        shown = (*values, len(self._waiting), int(time.monotonic()) if running else 0)  # panels count the seconds
         if shown != self._shown:
             self._shown = shown
             redraw_panels()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from ..operators.job_list import Job, listed_jobs
-from ..operators.saved_results import PAGE
+from ..operators.job_list import Job
+from ..operators.saved_results import PAGE, idle_jobs
 from .preview import thumbnail_of
 
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -21,10 +21,10 @@ class ResultsPanel:
 
     @classmethod
     def poll(cls, context):
-        return bool(listed_jobs())
+        return bool(idle_jobs())
 
     def draw(self, context):
-        layout, jobs = self.layout, listed_jobs()
+        layout, jobs = self.layout, idle_jobs()
         first = min(context.window_manager.image_to_mesh_first_result, len(jobs) - 1)
         for job in jobs[first : first + PAGE]:
             _draw_job(layout.box(), job)

@@ -6,7 +6,8 @@ import textwrap
 import time
 
 from ..backend.errors import ErrorCode, UserError
-from ..operators.tasks import BackgroundTask
+from ..operators.background_task import BackgroundTask
+from ..operators.tasks import task_manager
 from . import preview
 
 _LETTER_WIDTH = 7
@@ -23,6 +24,11 @@ def draw_progress(layout, task: BackgroundTask) -> None:
     if icon:
         layout.template_icon(icon, scale=8)
     layout.operator("image_to_mesh.cancel", icon="CANCEL").task = task.id
+    waiting = [other for other in task_manager().waiting() if type(other) is type(task)]
+    for other in waiting:
+        row = layout.row()
+        row.label(text=f"Next: {other.subject}")
+        row.operator("image_to_mesh.cancel", text="", icon="X").task = other.id
 
 
 def draw_error(context, layout, error: UserError | None) -> None:

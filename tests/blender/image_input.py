@@ -107,6 +107,10 @@ def check_choice(image_input) -> None:
     cube["image_to_mesh"] = {"image": "ours"}
     assert image_input.active_image(bpy.context) is None, "a result's own texture is no input"
     del cube["image_to_mesh"]
+    bpy.ops.object.empty_add(type="IMAGE")
+    assert image_input.active_image(bpy.context) is None, "an image empty without an image"
+    bpy.context.active_object.data = node.image
+    assert image_input.active_image(bpy.context) == node.image
     picked = bpy.context.scene.image_to_mesh.image = bpy.data.images.new("picked", WIDTH, HEIGHT)
     assert image_input.active_image(bpy.context) == picked
 

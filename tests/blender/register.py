@@ -10,7 +10,7 @@ from common import PACKAGE, arguments, install, run
 
 def present() -> dict:
     """Everything of ours that could stay."""
-    menus = ("VIEW3D_MT_mesh_add", "VIEW3D_MT_object", "IMAGE_MT_image")
+    menus = ("VIEW3D_MT_mesh_add", "VIEW3D_MT_object", "IMAGE_MT_image", "TOPBAR_MT_file_import")
     return {
         "types": sorted(name for name in dir(bpy.types) if "image_to_mesh" in name.lower()),
         "operators": sorted(dir(bpy.ops.image_to_mesh)),

@@ -96,7 +96,7 @@ def test_without_backend(host, script, package, tmp_path):
 
 
 @in_every_blender
-@pytest.mark.parametrize("script", ["generate", "failure", "saved_results", "weights"])
+@pytest.mark.parametrize("script", ["generate", "failure", "saved_results", "image_files", "weights"])
 def test_with_backend(host, script, package, weights, tmp_path):
     passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
 

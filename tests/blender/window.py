@@ -6,7 +6,7 @@ import os
 
 import bpy
 from common import arguments, check_object, counts, disc, install, module, reconstruction, task_manager, use_backend
-from person import open_tab, press, run_story, search, until, window
+from person import open_tab, press, run_story, search, until, viewport, window
 
 
 def story():
@@ -45,17 +45,68 @@ def story():
     sheet = task.folder / "views.png"
     assert task.preview.name == sheet.name and module("panels.preview").icon_of(sheet) > 0
 
+    yield from check_edit_mode()
+    yield from check_playback_and_quitting(folder)
+
     bpy.context.scene.image_to_mesh.weights = str(folder / "nothing")
     before = counts()
     yield from search("image to mesh")
     yield from until(lambda: not is_running())
     yield 1.0
     assert reconstruction().error.code == "weights_missing", reconstruction().error
+    inputs = module("operators.image_input").inputs
+    assert reconstruction().inputs == inputs(bpy.context)
+    bpy.context.scene.image_to_mesh.image = bpy.data.images.new("another", 8, 8)
+    assert reconstruction().inputs != inputs(bpy.context), "the error stays with another image"
+    bpy.context.scene.image_to_mesh.image = image
+    bpy.data.images.remove(bpy.data.images["another"])
     assert counts() == before, f"{before} became {counts()}"
     if screenshot := os.environ.get("IMAGE_TO_MESH_SHOT"):  # for a person to check how the error is shown
         open(screenshot, "w").close()
         yield 5.0
     assert not task_manager().is_running()
+
+
+def check_edit_mode():
+    """The result of a job comes while a mesh is edited: it is there, and editing goes on, undo included."""
+    with bpy.context.temp_override(window=window(), area=viewport()):
+        bpy.ops.mesh.primitive_cube_add(location=(-3, 0, 0))
+    cube = bpy.context.active_object
+    yield from search("image to mesh")
+    assert is_running()
+    with bpy.context.temp_override(window=window(), area=viewport()):
+        bpy.ops.object.mode_set(mode="EDIT")
+    yield from until(lambda: not is_running())
+    yield 0.5
+    assert reconstruction().added and bpy.context.mode == "EDIT_MESH" and bpy.context.active_object == cube
+    added = [obj.name for obj in bpy.data.objects if obj.session_uid == reconstruction().object_uid]
+    with bpy.context.temp_override(window=window(), area=viewport()):
+        bpy.ops.mesh.select_all(action="SELECT")
+        bpy.ops.transform.translate(value=(0, 0, 1))
+        bpy.ops.ed.undo()
+        assert bpy.context.mode == "EDIT_MESH" and added[0] in bpy.data.objects
+        bpy.ops.object.mode_set(mode="OBJECT")
+        bpy.ops.image_to_mesh.frame_result()
+    bpy.context.window_manager.print_undo_steps()
+    check_object(bpy.data.objects[added[0]])
+
+
+def check_playback_and_quitting(folder):
+    """Esc ends playback and no job; Blender asks before it quits, though the file is saved."""
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "saved.blend"))
+    assert not bpy.data.is_dirty
+    yield from search("image to mesh")
+    assert is_running()
+    yield 0.5
+    assert bpy.data.is_dirty, "Blender would quit without asking, and the job would be lost"
+    with bpy.context.temp_override(window=window(), area=viewport()):
+        bpy.ops.screen.animation_play()
+    yield 0.5
+    assert window().screen.is_animation_playing
+    yield from press("ESC")
+    assert not window().screen.is_animation_playing and is_running()
+    yield from until(lambda: not is_running())
+    assert reconstruction().added
 
 
 def is_running() -> bool:

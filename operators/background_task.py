@@ -1,0 +1,61 @@
+"""What every task is: its progress, its error, and what the manager asks of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..backend.errors import UserError
+
+if TYPE_CHECKING:
+    from .tasks import TaskManager
+
+
+class BackgroundTask:
+    """Something that goes on outside Blender's main thread. At most one of each class runs at a time."""
+
+    label = ""
+    """What a person calls it."""
+    idle_timeout = 0.0
+    """Seconds that its backend process, if it has one, stays when no task of this class runs."""
+
+    def __init__(self):
+        self.subject = ""
+        """What it works on, if that is not clear from the label: an image's name, a prompt."""
+        self.id = 0
+        """Given by the manager."""
+        self.fraction = 0.0
+        """0..1 of the whole."""
+        self.text = "Starting"
+        """One line for a person: what is being done."""
+        self.preview: Path | None = None
+        """The newest image file to show while it runs, if there is one; the file may be gone when it ends."""
+        self.error: UserError | None = None
+        """Why it failed; its code is ``cancelled`` when that was requested."""
+        self.finished = False
+        self.cancelling = False
+        self.started = time.monotonic()
+        self.seconds = 0.0
+        """How long it took, once it has ended."""
+
+    def start(self, manager: TaskManager) -> None:
+        """Begin. Raises UserError."""
+        raise NotImplementedError
+
+    def poll(self) -> None:
+        """Take in what has happened since the last call, in Blender's main thread; never waits."""
+
+    def cancel(self) -> None:
+        """Ask it to stop; it ends within seconds, with the error ``cancelled``."""
+        self.cancelling, self.text = True, "Cancelling"
+
+    def deliver(self) -> None:
+        """Hand over the result; called once, in Blender's main thread, after it ended well. Raises UserError."""
+
+    def clean_up(self) -> None:
+        """Called once, in Blender's main thread, after it ended, well or not, or when it could not start."""
+
+    def stop(self) -> None:
+        """End it, waiting a few seconds at most, because Blender quits."""
+        self.cancel()

@@ -1,0 +1,98 @@
+"""Image files, dropped on a 3D View or chosen in a file browser: each becomes an object, one after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..backend.errors import ErrorCode, UserError
+from ..properties import option_values
+from .generate import new_task
+from .image_input import READ_BY_BACKEND
+from .job_record import JobRecord
+from .reporting import log_unexpected, report_error
+from .tasks import task_manager
+
+
+class IMAGE_TO_MESH_OT_generate_files(bpy.types.Operator):
+    bl_idname = "image_to_mesh.generate_files"
+    bl_label = "Image Files to Meshes"
+    bl_description = "Turn image files into textured objects, one after the other, beside each other at the 3D cursor"
+
+    directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
+    filter_glob: bpy.props.StringProperty(
+        default=";".join(f"*{ending}" for ending in sorted(READ_BY_BACKEND)), options={"HIDDEN"}
+    )
+
+    def invoke(self, context, event):
+        if bpy.app.background or context.window is None:
+            return self.execute(context)
+        if self.files:
+            return self._run(context, wait=False)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        return self._run(context, wait=bpy.app.background or context.window is None)
+
+    def _run(self, context, wait: bool):
+        """Queue a task for each file. With ``wait`` also wait for all; those that failed are reported together."""
+        manager, failures = task_manager(), []
+        try:
+            tasks = [self._task(context, Path(self.directory) / file.name) for file in self.files if file.name]
+            if not tasks:
+                raise UserError(ErrorCode.BAD_IMAGE, "No image file was chosen: choose one or several.")
+            for task in tasks if not wait else ():
+                manager.queue(task)
+        except Exception as error:
+            return report_error(self, error)
+        for task in tasks if wait else ():
+            try:
+                manager.start(task)
+                manager.wait(task)
+                if task.error is not None:
+                    raise task.error
+            except Exception as error:
+                failures.append(f"{task.subject}: {log_unexpected(error)}")
+        if failures:
+            self.report({"ERROR"}, "; ".join(failures))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+    def _task(self, context, path: Path):
+        settings = context.scene.image_to_mesh
+        record = JobRecord(path.stem, option_values(context.scene), camera=settings.camera)
+        return new_task(context, record, lambda folder: path)
+
+
+class IMAGE_TO_MESH_FH_images(bpy.types.FileHandler):
+    bl_idname = "IMAGE_TO_MESH_FH_images"
+    bl_label = "Image to Mesh"
+    bl_import_operator = "image_to_mesh.generate_files"
+    bl_file_extensions = ";".join(sorted(READ_BY_BACKEND))
+
+    @classmethod
+    def poll_drop(cls, context):
+        return context.area is not None and context.area.type in {"VIEW_3D", "OUTLINER"}
+
+
+def _draw_menu(self, context) -> None:
+    self.layout.operator_context = "INVOKE_DEFAULT"
+    self.layout.operator(IMAGE_TO_MESH_OT_generate_files.bl_idname, icon="FILE_IMAGE")
+
+
+_CLASSES = (IMAGE_TO_MESH_OT_generate_files, IMAGE_TO_MESH_FH_images)
+
+
+def register() -> None:
+    for registered in _CLASSES:
+        bpy.utils.register_class(registered)
+    bpy.types.TOPBAR_MT_file_import.append(_draw_menu)
+
+
+def unregister() -> None:
+    bpy.types.TOPBAR_MT_file_import.remove(_draw_menu)
+    for registered in reversed(_CLASSES):
+        bpy.utils.unregister_class(registered)
