@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..backend.errors import UserError
-
-if TYPE_CHECKING:
-    from .tasks import TaskManager
 
 
 class BackgroundTask:
@@ -39,8 +36,8 @@ class BackgroundTask:
         self.seconds = 0.0
         """How long it took, once it has ended."""
 
-    def start(self, manager: TaskManager) -> None:
-        """Begin. Raises UserError."""
+    def start(self, manager: Any) -> None:
+        """Begin; the ``tasks.TaskManager`` has the backend processes. Raises UserError."""
         raise NotImplementedError
 
     def poll(self) -> None:
