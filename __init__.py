@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import properties
 from .operators import (
+    asset,
     backend_location,
     drop,
     generate,
@@ -31,6 +32,7 @@ _MODULES = (
     remesh,
     results,
     saved_results,
+    asset,
     preview,
     weights_panel,
     sidebar,

@@ -127,6 +127,7 @@ class ResultPanel:
                 row.label(text=text)
         layout.operator("image_to_mesh.remesh", icon="MOD_DECIM")
         layout.operator("image_to_mesh.generate_again", icon="FILE_REFRESH")
+        layout.operator("image_to_mesh.mark_asset", icon="ASSET_MANAGER")
 
 
 def _facts(about):
@@ -138,6 +139,8 @@ def _facts(about):
     yield "Elevation", f"{about['elevation']:.0f}°, {about['elevation_source']}"
     if about["elevation_source"] != "given":
         yield "Confidence", f"{about['elevation_confidence']:.0%}"
+    yield "Seed", f"{about['options']['seed']}"
+    yield "Weights", f"{about['options']['weights']}"
 
 
 def _draw_install(context, layout):

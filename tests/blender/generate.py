@@ -35,6 +35,9 @@ def test() -> None:
     assert obj.data != old and abs(len(obj.data.polygons) - 1000) <= 20 and tuple(obj.location) == (1, -2, 0.5)
     assert obj["image_to_mesh"]["options"]["faces"] == 1000
 
+    assert bpy.ops.image_to_mesh.mark_asset() == {"FINISHED"} and not bpy.ops.image_to_mesh.mark_asset.poll()
+    assert "“disc”" in obj.asset_data.description and "seed: 0" in obj.asset_data.description
+    assert tuple(obj.preview.image_size) == (128, 128) and str(folder) not in obj.asset_data.description
     check_task(module("operators.generate").IMAGE_TO_MESH_OT_generate)
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "out.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(folder / "out.blend"))
