@@ -107,6 +107,9 @@ def _preview_path(target: Path, inputs: Sequence[Path]) -> Path:
 
 
 def _print_report(report: dict) -> None:
+    print(f"\ncutout by {report['foreground']}: {report['cutout']['share']:.0%} of the image")
+    for warning in report["cutout"]["warnings"]:
+        print(f"  warning: {printable(warning)}")
     elevation = report["elevation"]
     source = elevation["source"] + (f" by {report['matcher']}" if report["matcher"] else "")
     print(f"\nelevation {elevation['degrees']:.0f} degrees: {source}, confidence {elevation['confidence']:.2f}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,8 @@ from .io.image import load_image
 from .io.job_folder import FIELD_FILE, atomic_folder, damaged_state, load_state, save_state, write_contact_sheet
 from .io.outputs import GENERATED_IMAGE, png_mark
 from .options import Options
-from .preprocessing import foreground
+from .preprocessing.canvas import shrink_to_reference_size
+from .preprocessing.foreground import cut_out
 from .progress import ProgressListener, ProgressTracker
 from .rendering.turntable import turntable
 from .types import Cutout, Elevation, Field, GivenView, SurfaceModel, TexturedMesh, ViewModel, Views
@@ -147,11 +148,9 @@ class Pipeline:
         """
         with tracker.stage("picture", "Cutting out the object"):
             if config.limit_input_size:
-                image = foreground.shrink_to_reference_size(image)
-            cutout = foreground.cut_out(image)
-            given_views = [
-                GivenView(side, foreground.cut_out(other), *parse_side(side)) for side, other in given.items()
-            ]
+                image = shrink_to_reference_size(image)
+            cutout = cut_out(image)
+            given_views = [GivenView(side, cut_out(other), *parse_side(side)) for side, other in given.items()]
         with tracker.stage("load", "Loading the networks"):
             networks = self.load(weights, torch.device(config.device))
         config = replace(config, num_views=networks.surface.required_views or config.num_views)
@@ -172,6 +171,7 @@ class Pipeline:
             "version": VERSION,
             "device": config.device,
             "foreground": cutout.method,
+            "cutout": _cutout_quality(cutout, given_views),
             "elevation": asdict(elevation),
             "matcher": _matcher_name() if elevation.source == "matched" else None,
             "camera": _input_camera(views, cutout, *image.shape[:2]),
@@ -286,9 +286,18 @@ def _rate_image(generated: Image.Image) -> int:
     """How much of one object a generated image shows: 2 all of it, 1 some, 0 none."""
     image = np.asarray(generated.convert("RGB").convert("RGBA"), np.float32) / 255
     try:
-        return 1 + text_to_image.shows_whole_object(foreground.cut_out(image), *image.shape[:2])
+        return 1 + text_to_image.shows_whole_object(cut_out(image), *image.shape[:2])
     except UserError:
         return 0
+
+
+def _cutout_quality(cutout: Cutout, given: Sequence[GivenView]) -> dict:
+    """The quality of the input image's cutout; warnings about further images are added to its own."""
+    quality = asdict(cutout.quality) if cutout.quality else {}
+    others = [
+        f"{view.name}: {warning}" for view in given if view.cutout.quality for warning in view.cutout.quality.warnings
+    ]
+    return quality | {"warnings": [*quality.get("warnings", ()), *others]}
 
 
 def _matcher_name() -> str:

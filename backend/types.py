@@ -13,15 +13,35 @@ from .progress import OnProgress
 
 
 @dataclass(frozen=True)
+class CutoutQuality:
+    """How far the cutout of an image can be trusted."""
+
+    share: float
+    """Of the image that the object covers."""
+    sides_cut: tuple[str, ...] = ()
+    """Sides of the image that cut the object off: ``left``, ``right``, ``top``, ``bottom``."""
+    parts: int = 1
+    """Separate parts of similar size that were taken as one object."""
+    uncertain: float = 0.0
+    """Area that is neither clearly object nor clearly background, as a share of the object's."""
+    agreement: float | None = None
+    """Intersection over union with what GrabCut finds; None where only one method was used."""
+    warnings: tuple[str, ...] = ()
+    """What the user should look at, one sentence each."""
+
+
+@dataclass(frozen=True)
 class Cutout:
     """The object of the input image, alone and centered: its longer side fills 75 % of a square canvas."""
 
     image: np.ndarray
     """(S, S, 4) float32, straight alpha, at the input image's own resolution."""
     method: str
-    """How the object was segmented: ``alpha``, ``rembg`` or ``grabcut``."""
+    """How the object was segmented: ``alpha``, ``grabcut`` or the name of a background-removal model."""
     canvas: tuple[float, float, float]
     """Left, top and side of the canvas in pixels of the input image."""
+    quality: CutoutQuality | None = None
+    """None for a cutout that was not made from an image just now."""
 
 
 @dataclass(frozen=True)

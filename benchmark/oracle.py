@@ -11,7 +11,7 @@ from backend import camera, meshing, texturing
 from backend.config import resolve_options
 from backend.device import choose_device
 from backend.options import Options
-from backend.preprocessing import foreground
+from backend.preprocessing import canvas
 from backend.types import Cutout, SurfaceModel, TexturedMesh, Views
 
 from .ground_truth import GroundTruth, composite_on_white
@@ -31,7 +31,7 @@ def true_views(truth: GroundTruth, cutout: Cutout, size: int) -> Views:
     angles = np.array(list(offsets.values()))
     poses = camera.camera_to_world(polar + angles[:, 0], angles[:, 1])
     rendered = truth.render(poses, size)
-    inputs = foreground.composite_on_white(cutout, size), foreground.resize_alpha(cutout, size)
+    inputs = canvas.composite_on_white(cutout, size), canvas.resize_alpha(cutout, size)
     images = np.stack([inputs[0], *map(composite_on_white, rendered[1:])]).astype(np.float32)
     masks = np.stack([inputs[1], *rendered[1:, ..., 3]])
     return Views(images, masks, poses, tuple(offsets))

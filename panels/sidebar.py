@@ -16,7 +16,7 @@ from ..operators.setup import InstallTask
 from ..operators.tasks import task_manager
 from ..properties import toggle_name
 from .results import ResultsPanel
-from .task import draw_error, draw_progress
+from .task import draw_error, draw_progress, draw_text
 from .weights import draw_weights_task
 
 
@@ -125,6 +125,9 @@ class ResultPanel:
                 row = column.row()
                 row.label(text=label)
                 row.label(text=text)
+        warnings = str(about.get("cutout_warnings", ""))  # anybody may have written the property
+        for warning in warnings.splitlines():
+            draw_text(context, layout, warning)
         layout.operator("image_to_mesh.remesh", icon="MOD_DECIM")
         layout.operator("image_to_mesh.generate_again", icon="FILE_REFRESH")
         layout.operator("image_to_mesh.mark_asset", icon="ASSET_MANAGER")

@@ -35,8 +35,13 @@ def draw_error(context, layout, error: UserError | None) -> None:
     """What went wrong, in lines as wide as the region."""
     if error is None or error.code == ErrorCode.CANCELLED:
         return
+    draw_text(context, layout, str(error))
+    layout.operator("image_to_mesh.open_log", icon="TEXT")
+
+
+def draw_text(context, layout, text: str) -> None:
+    """A box with text, in lines as wide as the region."""
     letters = max(16, int(context.region.width / (_LETTER_WIDTH * context.preferences.system.ui_scale)))
     column = layout.box().column(align=True)
-    for line in textwrap.wrap(str(error), letters):
+    for line in textwrap.wrap(text, letters):
         column.label(text=line)
-    layout.operator("image_to_mesh.open_log", icon="TEXT")

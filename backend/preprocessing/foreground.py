@@ -1,120 +1,101 @@
-"""Cut the object out of the image and center it, so that its longer side fills 75 % of a square canvas.
-
-The canvas and the network's input repeat One-2-3-45 (arXiv 2306.16928) to the last count where the alpha is the same.
-"""
+"""Cut the object out of the image: by its alpha channel where that shows the object, else by segmentation."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
-from PIL import Image
 
 from ..errors import ErrorCode, UserError
-from ..types import Cutout
-from .grabcut import grabcut
-from .matting import decontaminate
-from .rembg import predict_alpha
+from ..image_filters import nearest_values
+from ..types import Cutout, CutoutQuality
+from .alpha_channel import clean_alpha, is_frame
+from .borders import picture_inside
+from .canvas import center
+from .parts import choose_parts
+from .quality import MAX_SHARE, judge
+from .segmentation import UNCERTAIN, Segmentation, segment
 
-FILL = 0.75
-"""Share of the canvas that the object's longer side fills."""
-MAX_CANVAS = 2048
-"""Pixels; larger canvases are reduced to this."""
-MIN_OBJECT_SHARE = 0.001
-"""Objects that cover less of the image than this are too small to reconstruct."""
-MAX_OBJECT_SHARE = 0.97
-"""Where a mask that was not given covers more than this, the background was not recognized."""
-FAINT = 1.5 / 255
-"""Alpha below this is invisible: it neither counts nor widens the bounding box."""
-REFERENCE_SIDE = 512
-"""Pixels of the longer side that the reference reduces its input image to."""
+MIN_TRANSPARENT = 0.01
+"""Alpha channels that are transparent on a smaller share of the image do not cut an object out."""
+MIN_OPAQUE = 0.001
+"""Nor do those that are opaque on a smaller share."""
+MAX_INSIDE = 0.75
+"""In an alpha channel with the outline of a picture, an object covers at most this share of the opaque area ..."""
+MAX_RIM = 0.25
+"""... and at most this share of its rim."""
+
+OUTLINED = (
+    "The image's transparency outlines a picture, so the object was cut out of that picture: if the outline is the "
+    "object, leave some of its edge uneven."
+)
 
 
 def cut_out(image: np.ndarray) -> Cutout:
     """Image (H, W, 4) float32 RGBA 0..1, straight alpha -> the object alone, centered.
 
-    A useful alpha channel is taken as it is; else one of rembg's models where one is on disk; else GrabCut.
-    Raises UserError ``no_object`` when nothing, everything or next to nothing is recognized as the object.
+    A useful alpha channel is taken, cleaned; else one of rembg's models where one is on disk; else GrabCut.
+    Raises UserError ``no_object`` when nothing, everything or nothing certain is recognized as the object.
     """
     alpha = image[..., 3]
     if alpha.max() < 0.05:
         raise UserError(ErrorCode.NO_OBJECT, "The image is fully transparent: use an image that shows an object.")
     color = np.ascontiguousarray(image[..., :3])
-    if _is_useful(alpha):
-        method = "alpha"
-    else:
-        predicted = predict_alpha(color)
-        method = "grabcut" if predicted is None else "rembg"
-        color, alpha = grabcut(color) if predicted is None else (decontaminate(color, predicted), predicted)
-    alpha = np.where(alpha < FAINT, 0, alpha)
-    _check_share(float(np.mean(alpha > 0.5)), method)
-    canvas_image, canvas = _center(np.dstack([color, alpha]).astype(np.float32))
-    return Cutout(canvas_image, method, canvas)
+    alpha = clean_alpha(color, alpha)
+    is_useful = np.mean(alpha < 0.1) >= MIN_TRANSPARENT and np.mean(alpha > 0.5) >= MIN_OPAQUE
+    if is_useful and not is_frame(alpha):
+        return _by_alpha(color, alpha)
+    picture = _opaque_box(alpha)
+    filled = _fill_transparent(color[picture], alpha[picture])
+    inside = picture_inside(filled)
+    found = segment(np.ascontiguousarray(filled[inside]))
+    if found.alpha.mean() > MAX_SHARE:  # what looked like bars was the background
+        inside = slice(0, filled.shape[0]), slice(0, filled.shape[1])
+        found = segment(filled)
+    if is_useful and not _is_object_inside(found, alpha[picture][inside]):
+        return _by_alpha(color, alpha)
+    remarks = (*found.remarks, *([OUTLINED] if is_useful else []))
+    quality = judge(found.alpha, found.parts, found.method, found.uncertain, found.agreement, remarks)
+    whole = np.zeros_like(image)
+    whole[picture][inside] = np.dstack([found.color, np.minimum(found.alpha, alpha[picture][inside])])
+    return _finish(whole, found.method, quality)
 
 
-def shrink_to_reference_size(image: np.ndarray) -> np.ndarray:
-    """Image (H, W, 4) as the reference takes it: its longer side at most ``REFERENCE_SIDE`` pixels."""
-    reduced = _to_pillow(image)
-    reduced.thumbnail((REFERENCE_SIDE, REFERENCE_SIDE), Image.Resampling.LANCZOS)
-    return np.asarray(reduced, np.float32) / 255
+def _by_alpha(color: np.ndarray, alpha: np.ndarray) -> Cutout:
+    return _finish(np.dstack([color, alpha]), "alpha", judge(alpha, choose_parts(alpha), "alpha"))
 
 
-def composite_on_white(cutout: Cutout, size: int) -> np.ndarray:
-    """The network's input: the cutout as (size, size, 3) float32 on white, a whole number of 255ths in each channel.
+def _finish(rgba: np.ndarray, method: str, quality: CutoutQuality) -> Cutout:
+    canvas_image, canvas = center(rgba.astype(np.float32))
+    return Cutout(canvas_image, method, canvas, quality)
 
-    Lanczos on premultiplied 8-bit colors, composited in double precision and truncated, all as the reference does.
+
+def _opaque_box(alpha: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of an alpha (H, W) that are not wholly transparent."""
+    rows, columns = np.flatnonzero((alpha > 0.5).any(1)), np.flatnonzero((alpha > 0.5).any(0))
+    if not len(rows):
+        return slice(0, alpha.shape[0]), slice(0, alpha.shape[1])
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _fill_transparent(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Colors (H, W, 3) in which transparent corners continue what is beside them: whatever they hide is not shown."""
+    opaque = alpha > 0.99
+    if opaque.all() or not opaque.any():
+        return color
+    filled = color.copy()
+    filled[~opaque] = nearest_values(color, opaque, ~opaque)
+    return filled
+
+
+def _is_object_inside(found: Segmentation, alpha: np.ndarray) -> bool:
+    """Whether an object was found in the picture that an alpha (H, W) outlines, rather than the outline itself.
+
+    GrabCut cannot tell a ball with a stripe from a portrait.
     """
-    rgba = np.asarray(_resize(cutout.image, size), np.float64) / 255
-    color, alpha = rgba[..., :3], rgba[..., 3:]
-    on_white = np.floor((color * alpha + (1 - alpha)) * 255)
-    return (on_white / 255).astype(np.float32)
-
-
-def resize_alpha(cutout: Cutout, size: int) -> np.ndarray:
-    """The alpha that belongs to ``composite_on_white``: (size, size) float32 0..1."""
-    return np.asarray(_resize(cutout.image, size), np.float32)[..., 3] / 255
-
-
-def _resize(rgba: np.ndarray, size: int) -> Image.Image:
-    """Square RGBA (S, S, 4) -> size x size by Lanczos in 8 bits.
-
-    Pillow premultiplies RGBA before it resamples, so hidden colors do not bleed into the edge.
-    """
-    return _to_pillow(rgba).resize((size, size), Image.Resampling.LANCZOS)
-
-
-def _to_pillow(rgba: np.ndarray) -> Image.Image:
-    return Image.fromarray((rgba * 255 + 0.5).astype(np.uint8))
-
-
-def _is_useful(alpha: np.ndarray) -> bool:
-    """Part transparent, part opaque; rounded corners alone (under 1 % transparent) do not cut an object out."""
-    return bool(np.mean(alpha < 0.1) >= 0.01 and np.mean(alpha > 0.5) >= MIN_OBJECT_SHARE)
-
-
-def _check_share(share: float, method: str) -> None:
-    """Raises UserError ``no_object`` where the object covers too small or too large a ``share`` of the image."""
-    if share < MIN_OBJECT_SHARE:
-        raise UserError(
-            ErrorCode.NO_OBJECT,
-            "No object was found in the image: use an image of one object that stands out from its background, "
-            "or cut it out yourself and save it with a transparent background.",
-        )
-    if method != "alpha" and share > MAX_OBJECT_SHARE:
-        raise UserError(
-            ErrorCode.NO_OBJECT,
-            "The object could not be separated from its background, because nearly the whole image was selected: "
-            "leave some plain background around it, or save it with a transparent background.",
-        )
-
-
-def _center(rgba: np.ndarray) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """RGBA (H, W, 4) -> a square canvas (S, S, 4), S at most ``MAX_CANVAS``; its left, top and side in the image."""
-    rows, columns = np.flatnonzero(rgba[..., 3].any(1)), np.flatnonzero(rgba[..., 3].any(0))
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    height, width = bottom - top, right - left
-    side = int(max(height, width) / FILL)
-    row, column = side // 2 - height // 2, side // 2 - width // 2
-    canvas = np.zeros((side, side, 4), np.float32)
-    canvas[row : row + height, column : column + width] = rgba[top:bottom, left:right]
-    if side > MAX_CANVAS:
-        canvas = np.asarray(_resize(canvas, MAX_CANVAS), np.float32) / 255
-    return canvas, (float(left - column), float(top - row), float(side))
+    solid = alpha > 0.5
+    mask = (found.alpha > 0.5) & solid
+    padded = cv2.copyMakeBorder(solid.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    rim = solid & (cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1] < 2 + 0.02 * max(solid.shape))
+    share = mask.sum() / solid.sum()
+    is_inside = 0.01 < share < MAX_INSIDE and (mask & rim).sum() < MAX_RIM * rim.sum()
+    return bool(is_inside and found.uncertain < UNCERTAIN and found.method != "grabcut")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .matting import matte
-
 WORKING_SIDE = 384
 """Longer side, in pixels, of the reduced image that GrabCut runs on."""
 MIN_SIDE = 8
@@ -21,28 +19,17 @@ ITERATIONS = 4
 """Of GrabCut."""
 
 
-def grabcut(color: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Image (H, W, 3) float32 sRGB 0..1 -> colors decontaminated at the edge, and alpha (H, W) float32 0..1.
+def grabcut(color: np.ndarray) -> np.ndarray:
+    """Image (H, W, 3) float32 sRGB 0..1 -> mask (H, W) float32 0..1 of one object; all 0 when nothing stands out.
 
     A smooth background is fitted to the border, and every pixel's distance from it initializes GrabCut (Rother et al.
-    2004); in front of clutter only the border is certain. The alpha is all 0 when nothing stands out.
+    2004); in front of clutter only the border is certain. The edge is known to within 1.5 pixels of the reduced image.
     """
     height, width = color.shape[:2]
     scale = min(1.0, WORKING_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    reduced = cv2.resize(color, size, interpolation=cv2.INTER_AREA)
-    mask = _object_mask(reduced)
-    if not mask.any():
-        return color, np.zeros((height, width), np.float32)
-    band = max(1.5, 1.5 / scale)
-    enlarged = cv2.resize(mask.astype(np.float32), (width, height))
-    rows, columns = np.flatnonzero(enlarged.any(1)), np.flatnonzero(enlarged.any(0))
-    margin = int(6 * band)
-    box = tuple(slice(max(0, axis[0] - margin), axis[-1] + 1 + margin) for axis in (rows, columns))
-    alpha = np.zeros((height, width), np.float32)
-    clean = color.copy()
-    clean[box], alpha[box] = matte(color[box], enlarged[box], band)
-    return clean, alpha
+    mask = _object_mask(cv2.resize(color, size, interpolation=cv2.INTER_AREA))
+    return cv2.resize(mask.astype(np.float32), (width, height))
 
 
 def _object_mask(reduced: np.ndarray) -> np.ndarray:

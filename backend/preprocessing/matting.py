@@ -18,6 +18,19 @@ def matte(color: np.ndarray, mask: np.ndarray, band: float) -> tuple[np.ndarray,
     In the band around the edge each pixel is a mix of the nearest certain foreground color and the nearest certain
     background color; the alpha is its position between the two. Where those colors are alike, the blurred mask decides.
     """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    alpha = np.zeros(mask.shape, np.float32)
+    if not len(rows):
+        return color, alpha
+    margin = int(6 * band)
+    box = tuple(slice(max(0, axis[0] - margin), axis[-1] + 1 + margin) for axis in (rows, columns))
+    clean = color.copy()
+    clean[box], alpha[box] = _matte(color[box], mask[box], band)
+    return clean, alpha
+
+
+def _matte(color: np.ndarray, mask: np.ndarray, band: float) -> tuple[np.ndarray, np.ndarray]:
+    """``matte`` of the part of the image that the object is in."""
     inside, outside = _erode(mask > 0.5, band), _erode(mask <= 0.5, band)
     if not inside.any():
         return color, (mask > 0.5).astype(np.float32)

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 
+class Prediction(NamedTuple):
+    """What a model sees in an image."""
+
+    alpha: np.ndarray
+    """(H, W) float32, stretched to 0..1 as in rembg."""
+    peak: float
+    """The largest value before it was stretched: about 1 on an object, nearly 0 where there is none."""
+
+
 class Model(NamedTuple):
     """How rembg (2.0.86) prepares the input of a model and reads its output."""
 
@@ -40,37 +49,62 @@ MODELS = (
 """rembg's models that suit any object, best first. The last one is installed with the environment."""
 
 
-def predict_alpha(color: np.ndarray) -> np.ndarray | None:
-    """Image (H, W, 3) float32 sRGB 0..1 -> alpha (H, W) float32 0..1 by the best model on disk; None without one.
+class Predictor:
+    """A background-removal model, ready to run."""
 
-    Nothing is ever downloaded or sent. Raises UserError ``rembg_failed``, which names the file, when it cannot be used.
-    """
-    candidates = ((model, file) for model in MODELS for file in _candidate_files(model.name) if file.is_file())
-    model, file = next(candidates, (None, None))
-    if model is None or file is None:
-        return None
-    image = Image.fromarray(np.round(color * 255).astype(np.uint8))
-    try:
-        prediction = _run(file, _network_input(image, model))
-    except Exception as error:  # onnxruntime's own errors have no other base
-        raise UserError(
+    def __init__(self, model: Model, file: Path):
+        """Raises UserError ``rembg_failed``, which names the file, when it cannot be used; so does ``predict``."""
+        self._model, self._file = model, file
+        try:
+            self._session = _open_session(file)
+        except Exception as error:  # onnxruntime's own errors have no other base
+            raise self._failure(error) from error
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    @property
+    def size(self) -> int:
+        """Width and height, in pixels, of what the network sees."""
+        return self._model.size
+
+    def predict(self, color: np.ndarray) -> Prediction:
+        """Image (H, W, 3) float32 sRGB 0..1 -> the object's alpha."""
+        image = Image.fromarray(np.round(color * 255).astype(np.uint8))
+        try:
+            output = _run(self._session, _network_input(image, self._model))
+        except Exception as error:  # onnxruntime's own errors have no other base
+            raise self._failure(error) from error
+        if self._model.outputs_logits:
+            output = 0.5 + 0.5 * np.tanh(output / 2)  # the sigmoid, without overflow
+        low, high = float(output.min()), float(output.max())
+        mask = (output - low) / max(high - low, 1e-6)
+        small = Image.fromarray((mask * 255).astype(np.uint8))
+        return Prediction(np.asarray(small.resize(image.size, Image.Resampling.LANCZOS), np.float32) / 255, high)
+
+    def _failure(self, error: Exception) -> UserError:
+        return UserError(
             ErrorCode.REMBG_FAILED,
-            f"The background-removal model {file} could not be used ({type(error).__name__}): "
+            f"The background-removal model {self._file} could not be used ({type(error).__name__}): "
             "replace or delete it. Without it a simpler method is used.",
-        ) from error
-    if model.outputs_logits:
-        prediction = 0.5 + 0.5 * np.tanh(prediction / 2)  # the sigmoid, without overflow
-    low, high = float(prediction.min()), float(prediction.max())
-    mask = (prediction - low) / max(high - low, 1e-6)
-    small = Image.fromarray((mask * 255).astype(np.uint8))
-    return np.asarray(small.resize(image.size, Image.Resampling.LANCZOS), np.float32) / 255
+        )
+
+
+def load_predictor() -> Predictor | None:
+    """The best model on disk; None without one. Nothing is ever downloaded or sent. Raises UserError."""
+    for model in MODELS:
+        for file in _candidate_files(model.name):
+            if file.is_file():
+                return Predictor(model, file)
+    return None
 
 
 def check_model(file: Path) -> None:
     """Run the file of one of ``MODELS`` once. Raises UserError (``weights_broken``) where it outputs no mask."""
     model = next(model for model in MODELS if model.name == file.stem)
     try:
-        _run(file, np.zeros((1, 3, model.size, model.size), np.float32))
+        _run(_open_session(file), np.zeros((1, 3, model.size, model.size), np.float32))
     except Exception as error:  # onnxruntime's own errors have no other base
         raise UserError(ErrorCode.WEIGHTS_BROKEN, f"{file.name} is not a usable model: download it again.") from error
 
@@ -92,9 +126,8 @@ def _network_input(image: Image.Image, model: Model) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)
 
 
-def _run(file: Path, pixels: np.ndarray) -> np.ndarray:
+def _run(session: InferenceSession, pixels: np.ndarray) -> np.ndarray:
     """The model's first output (1, 1, h, w) for ``pixels`` (1, 3, H, W) -> (h, w). Raises ValueError for no mask."""
-    session = _open_session(file)
     output = np.asarray(session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: pixels})[0])
     if output.ndim != 4 or output.shape[:2] != (1, 1) or not np.isfinite(output).all():
         raise ValueError(f"no mask: {output.shape}")

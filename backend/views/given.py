@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import camera
 from ..errors import ErrorCode, UserError
-from ..preprocessing.foreground import composite_on_white, resize_alpha
+from ..preprocessing.canvas import composite_on_white, resize_alpha
 from ..types import Cutout, GivenView, Views
 
 SIDES = {"right": (90.0, None), "back": (180.0, None), "left": (270.0, None), "top": (0.0, camera.ABOVE_ELEVATION)}

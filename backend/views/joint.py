@@ -11,7 +11,7 @@ import torch
 from .. import camera
 from ..config import ReconstructionConfig
 from ..errors import ErrorCode, UserError
-from ..preprocessing.foreground import composite_on_white, resize_alpha
+from ..preprocessing.canvas import composite_on_white, resize_alpha
 from ..progress import OnProgress, ignore_progress
 from ..types import Cutout, Elevation, ElevationEstimator, GivenView, Views
 from .given import align_with_input, insert_after_input

@@ -140,10 +140,10 @@ def test_rembg_model_is_installed_where_the_preprocessing_finds_it(tmp_path, mon
     data = TEST_DATA / "foreground"
     shutil.copy(data / "relu_320.onnx", tmp_path / "u2net.onnx")
     image = np.random.default_rng(0).random((40, 40, 3), np.float32)
-    assert rembg.predict_alpha(image) is None
+    assert rembg.load_predictor() is None
     add(tmp_path / "u2net.onnx", None, False, quiet)
-    alpha = rembg.predict_alpha(image)
-    assert alpha is not None and alpha.shape == (40, 40)
+    predictor = rembg.load_predictor()
+    assert predictor is not None and predictor.predict(image).alpha.shape == (40, 40)
     for name, content in (("silueta.onnx", "relu_1024.onnx"), ("mine.onnx", "relu_320.onnx")):
         shutil.copy(data / content, tmp_path / name)
         with pytest.raises(UserError, match=name.partition(".")[0]):

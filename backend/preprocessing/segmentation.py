@@ -1,0 +1,115 @@
+"""The object of an opaque picture: by a background-removal model, else by GrabCut."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .grabcut import WORKING_SIDE, grabcut
+from .matting import matte
+from .parts import Parts, choose_parts, keep_parts
+from .rembg import Predictor, load_predictor
+
+FOUND = 0.3
+"""A model whose largest value is below this sees no object."""
+CLEAR = 0.1, 0.9
+"""A prediction between these is neither object nor background."""
+ZOOM = 0.6
+"""A second prediction looks closer where the object with its surroundings fills less than this share of the picture."""
+SURROUNDINGS = 0.25
+"""Width of what is looked at around the object, as a share of its longer side."""
+UNCERTAIN = 0.4
+"""Uncertain area, as a share of the object's, from which on a prediction is doubtful."""
+DARK = 0.15
+"""Median brightness of a picture below which its dark tones are spread and looked at once more."""
+MODEL_MISSING = (
+    "The background-removal model is not installed, so a simpler method cut out the object: install it with "
+    "“python3 -m backend weights fetch u2netp”."
+)
+MODEL_BLIND = "The background-removal model saw no object, so a simpler method cut it out: check the result."
+
+
+class Segmentation(NamedTuple):
+    """An object and how it was found."""
+
+    color: np.ndarray
+    """(H, W, 3) float32, without the background's color at the edge."""
+    alpha: np.ndarray
+    """(H, W) float32 0..1; all 0 where nothing was found."""
+    method: str
+    """As in ``types.Cutout``."""
+    parts: Parts
+    uncertain: float
+    """As in ``types.CutoutQuality``, like the next one."""
+    agreement: float | None
+    remarks: tuple[str, ...]
+    """Sentences for the user."""
+
+
+def segment(color: np.ndarray) -> Segmentation:
+    """Picture (H, W, 3) float32 sRGB 0..1, without bars -> its object. Raises UserError (``rembg_failed``)."""
+    predictor = load_predictor()
+    simple = grabcut(color)
+    simple_scale = max(simple.shape) / WORKING_SIDE
+    if predictor is None:
+        return _finish(color, simple, "grabcut", simple_scale, None, MODEL_MISSING)
+    mask, scale = _predict(predictor, color)
+    if mask.any():
+        return _finish(color, mask, predictor.name, scale, _iou(mask, simple))
+    # GrabCut finds something in front of every clutter; only what stands alone in the picture is believed.
+    touches = any(line.any() for line in (simple[0], simple[-1], simple[:, 0], simple[:, -1]))
+    return _finish(color, simple * (not touches), "grabcut", simple_scale, None, MODEL_BLIND)
+
+
+def _finish(
+    color: np.ndarray, mask: np.ndarray, method: str, scale: float, agreement: float | None, *remarks: str
+) -> Segmentation:
+    """``scale``: pixels of the picture for one of the mask as it was found; 1.5 of them is what its edge may be off."""
+    parts = choose_parts(mask)
+    band = 1.5 * max(1.0, scale)
+    uncertain = float(((mask > CLEAR[0]) & (mask < CLEAR[1])).sum() / max(parts.kept.sum(), 1))
+    clean, alpha = matte(color, keep_parts(mask, parts.kept, int(3 * band)), band)
+    return Segmentation(clean, alpha, method, parts, uncertain, agreement, remarks)
+
+
+def _predict(predictor: Predictor, color: np.ndarray) -> tuple[np.ndarray, float]:
+    """The object's mask (H, W) 0..1, all 0 without an object, and its scale (as in ``_finish``).
+
+    The model looks again in other tones where the picture is dark, and closer where the object is small.
+    """
+    scale = max(color.shape) / predictor.size
+    prediction = predictor.predict(color)
+    mask = prediction.alpha if prediction.peak >= FOUND else np.zeros(color.shape[:2], np.float32)
+    median = float(np.median(color.mean(-1)))
+    if median < DARK:
+        color = (color ** (np.log(0.5) / np.log(max(median, 0.02)))).astype(np.float32)
+        again = predictor.predict(color)
+        # A dark half in front of the dark is seen only now; but if what was seen is lost, this is something else.
+        if again.peak >= FOUND and np.sum((again.alpha > 0.5) & (mask > 0.5)) >= 0.9 * np.sum(mask > 0.5):
+            mask = again.alpha
+    if not (mask > 0.5).any():
+        return np.zeros_like(mask), scale
+    box = _surroundings(choose_parts(mask).kept)
+    if mask[box].size < ZOOM * mask.size and min(mask[box].shape) >= 8:
+        closer = predictor.predict(np.ascontiguousarray(color[box]))
+        if closer.peak >= FOUND and _iou(closer.alpha, mask[box]) > 0.5:
+            scale = max(mask[box].shape) / predictor.size
+            mask = np.where(mask > 0.5, mask, 0)
+            mask[box] = closer.alpha
+    return mask, scale
+
+
+def _surroundings(kept: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns of a mask (H, W) bool and what is around it."""
+    rows, columns = np.flatnonzero(kept.any(1)), np.flatnonzero(kept.any(0))
+    margin = int(SURROUNDINGS * max(np.ptp(rows), np.ptp(columns))) + 4
+    return (
+        slice(max(0, rows[0] - margin), rows[-1] + 1 + margin),
+        slice(max(0, columns[0] - margin), columns[-1] + 1 + margin),
+    )
+
+
+def _iou(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union of two masks (H, W) 0..1."""
+    return float(np.sum((one > 0.5) & (other > 0.5)) / max(np.sum((one > 0.5) | (other > 0.5)), 1))
