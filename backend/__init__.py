@@ -15,4 +15,4 @@ def __getattr__(name):
         from .api import ImageToMesh
 
         return ImageToMesh
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError("module " + repr(__name__) + " has no attribute " + repr(name))

@@ -12,7 +12,7 @@ if sys.version_info < (3, 11):  # noqa: UP036
 INTERRUPTED = 130  # the exit status after Ctrl-C
 
 try:
-    if not __package__:  # run as “python3 CHECKOUT/backend”: the folder above is what Python has to know
+    if not __package__:  # run as "python3 CHECKOUT/backend": the folder above is what Python has to know
         FOLDER = os.path.dirname(os.path.abspath(__file__))
         sys.path = [os.path.dirname(FOLDER)] + [each for each in sys.path if os.path.abspath(each) != FOLDER]
         __package__ = os.path.basename(FOLDER)
