@@ -47,6 +47,6 @@ def field_from_tensors(tensors: dict[str, torch.Tensor], path: Path | str, devic
         raise
     except Exception as error:  # damage shows as whatever the first wrong shape happens to mean
         raise UserError(
-            ErrorCode.FIELD_BROKEN, f"{path} does not contain a field of this version: generate the mesh again."
+            ErrorCode.BROKEN_FIELD, f"{path} does not contain a field of this version: generate the mesh again."
         ) from error
     return rebuilt

@@ -23,7 +23,7 @@ from backend.weights import commands
 from backend.weights.install import add
 from backend.weights.registry import exclusive_weights, installed_weights, remove
 from backend.weights.resolve import locate_weights
-from tests.helpers.checkpoints import original_state, view_parts, write_lightning, write_surface_checkpoint
+from tests.helpers.checkpoints import original_state, view_modules, write_lightning, write_surface_checkpoint
 from tests.helpers.paths import ROOT
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
@@ -88,7 +88,7 @@ def test_fifo_and_device_are_refused_at_once(name, tmp_path):
 
 
 def test_stable_diffusion_checkpoint_is_told_apart(tmp_path):
-    state = original_state(view_parts())
+    state = original_state(view_modules())
     state = {name: tensor for name, tensor in state.items() if "cc_projection" not in name}
     path = write_lightning(tmp_path / "v1-5.ckpt", state)
     with pytest.raises(UserError, match="Stable Diffusion checkpoint, but not one of Zero123"):
@@ -119,7 +119,9 @@ def test_surface_checkpoint_is_refused_under_a_name_that_nothing_finds(tmp_path)
 
 def test_what_is_special_is_said(tmp_path, capsys):
     """A file under a published name with another hash; no averaged weights; an option that does nothing."""
-    state = {name: tensor for name, tensor in original_state(view_parts()).items() if not name.startswith("model_ema")}
+    state = {
+        name: tensor for name, tensor in original_state(view_modules()).items() if not name.startswith("model_ema")
+    }
     add(write_lightning(tmp_path / "zero123-xl.ckpt", state), None, False, quiet)
     add(write_surface_checkpoint(tmp_path / "ckpt_215000.pth"), None, True, quiet)
     installed = installed_weights()
