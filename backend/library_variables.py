@@ -20,8 +20,8 @@ def set_library_variables() -> None:
     """
     try:
         home = data_folder()
-    except UserError:
-        home = Path(tempfile.gettempdir(), "image-to-mesh-nobody")
+    except UserError:  # whoever needs the folder says so
+        return
     try:
         Path.home()
     except RuntimeError:
