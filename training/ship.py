@@ -26,6 +26,12 @@ def main() -> None:
     parser.add_argument("--views", type=Path, help="checkpoint of training.joint_views")
     parser.add_argument("--vae", type=Path, help="folder of training.vae")
     parser.add_argument("--surface", help="checkpoint of training.surface, or folder of weights")
+    parser.add_argument(
+        "--surface-share",
+        type=float,
+        default=1.0,
+        help="how far to go from the shipped surface network to the new one, 0..1 (default: 1)",
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
@@ -38,7 +44,10 @@ def main() -> None:
             model.vae = load_vae(args.vae)
             view_model.save(model, place / "view", quantize=True, parts={"vae"})
         if args.surface:
-            surface_model.save(surface_model.load_network(args.surface), place / "surface", quantize=True)
+            network = surface_model.load_network(args.surface)
+            if args.surface_share < 1:
+                surface_model.interpolate(network, surface_model.load_network("starter"), args.surface_share)
+            surface_model.save(network, place / "surface", quantize=True)
         size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
         if size > LIMIT:
             raise SystemExit(

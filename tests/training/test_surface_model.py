@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from backend.surface.network import SurfaceNetwork
+from tests.helpers import tiny
 from tests.helpers.training_runs import short_surface_run
 from training import field_metrics, surface_model
 from training.checkpoint import save_checkpoint
 from training.field_metrics import sample_field, score_field
-from training.surface_model import CONFIG, load_network
+from training.surface_model import CONFIG, interpolate, load_network
 
 
 @pytest.mark.parametrize("kind", ["checkpoint", "folder", "starter"])
@@ -66,3 +67,13 @@ def test_a_worse_field_scores_less_and_none_at_all_scores_nothing():
     assert rough["normal_consistency"] < smaller["normal_consistency"] - 0.05
     nothing = score_field(np.ones(len(points), np.float32), 0.6, truth)
     assert not any(nothing.values()) and nothing.keys() == smaller.keys()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_interpolated_weights_lie_between(share):
+    torch.manual_seed(0)
+    origin, network = SurfaceNetwork(**tiny.SURFACE), SurfaceNetwork(**tiny.SURFACE)
+    wanted = [torch.lerp(a, b, share) for a, b in zip(origin.parameters(), network.parameters(), strict=True)]
+    interpolate(network, origin, share)
+    for weight, expected in zip(network.parameters(), wanted, strict=True):
+        torch.testing.assert_close(weight, expected)
