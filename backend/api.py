@@ -21,6 +21,7 @@ import trimesh
 from PIL import Image
 
 from .config import resolve_options
+from .data_types import Views
 from .device import choose_device
 from .errors import ErrorCode, UserError
 from .io.export import to_glb, to_trimesh
@@ -29,7 +30,6 @@ from .io.outputs import MESH, reserve_outputs, resolve_output, write_together
 from .options import Options
 from .pipeline import RECONSTRUCT, Pipeline, Reconstruction
 from .progress import ProgressListener, ProgressTracker, ignore_progress
-from .types import Views
 
 ImageSource = Path | str | Image.Image | np.ndarray
 """A file, a Pillow image, or an array."""

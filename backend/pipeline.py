@@ -16,6 +16,7 @@ from PIL import Image
 
 from . import camera, meshing, surface, text_to_image, texturing
 from .config import ElevationMethod, ReconstructionConfig, TextureSource, resolve_options
+from .data_types import Cutout, Elevation, Field, GivenView, SurfaceModel, TexturedMesh, ViewModel, Views
 from .device import choose_device, choose_dtype
 from .elevation_estimation import epipolar, loftr, reference, sift
 from .elevation_estimation.matches import Matches
@@ -29,7 +30,6 @@ from .preprocessing.canvas import shrink_to_reference_size
 from .preprocessing.foreground import cut_out
 from .progress import ProgressListener, ProgressTracker
 from .rendering.turntable import turntable
-from .types import Cutout, Elevation, Field, GivenView, SurfaceModel, TexturedMesh, ViewModel, Views
 from .version import VERSION
 from .views.given import parse_side
 from .views.loading import load_view_model

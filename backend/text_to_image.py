@@ -17,10 +17,10 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from PIL import Image
 from transformers.utils import logging
 
+from .data_types import Cutout
 from .errors import ErrorCode, UserError
 from .paths import expand_user, safe_join
 from .progress import OnProgress
-from .types import Cutout
 from .weights.catalog import load_catalog
 from .weights.registry import installed_weights
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from backend import camera
-from backend.types import Mesh, TexturedMesh
+from backend.data_types import Mesh, TexturedMesh
 
 
 def prediction_to_world(

@@ -13,9 +13,9 @@ import trimesh
 from scipy.ndimage import distance_transform_edt
 
 from backend import camera
+from backend.data_types import Mesh, TexturedMesh
 from backend.meshing.extraction import isosurface
 from backend.meshing.simplify import outer_shell
-from backend.types import Mesh, TexturedMesh
 
 GRID = 96
 """Cells along the longer side of the silhouette when it is inflated."""

@@ -19,10 +19,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from backend import meshing, texturing
+from backend.data_types import Mesh
 from backend.meshing.simplify import simplify_to_budget
 from backend.texturing.charts import adjacent_faces
 from backend.texturing.rasterization import covered_samples
-from backend.types import Mesh
 from procedural.scene import load_held_out
 
 MESHES, FACES, RESOLUTION = 20, 20_000, 192

@@ -13,12 +13,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from backend import camera
+from backend.data_types import TexturedMesh
 from backend.errors import UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
 from backend.progress import ignore_progress
 from backend.rendering import raycasting
-from backend.types import TexturedMesh
 from procedural.scene import load_held_out
 
 from .baselines import single_color

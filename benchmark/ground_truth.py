@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from backend import camera
+from backend.data_types import Mesh, TexturedMesh
 from backend.meshing.extraction import isosurface
 from backend.meshing.grid_sampling import sample_coarse_to_fine
 from backend.rendering import raycasting
 from backend.rendering.sampling import sample_texture
-from backend.types import Mesh, TexturedMesh
 from procedural.scene import Scene
 
 from . import metrics

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from backend.types import Mesh, TexturedMesh
+from backend.data_types import Mesh, TexturedMesh
 
 
 def load_textured_mesh(folder: Path) -> TexturedMesh:

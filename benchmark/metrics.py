@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import KDTree
 
+from backend.data_types import Mesh
 from backend.meshing.measurement import is_watertight
 from backend.rendering import raycasting
-from backend.types import Mesh
 
 THRESHOLDS = {"f05": 0.05, "f02": 0.02, "f10": 0.1}
 """F-score -> its distance threshold."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from backend import camera, meshing, texturing
 from backend.config import resolve_options
+from backend.data_types import Cutout, SurfaceModel, TexturedMesh, Views
 from backend.device import choose_device
 from backend.options import Options
 from backend.preprocessing import canvas
-from backend.types import Cutout, SurfaceModel, TexturedMesh, Views
 
 from .ground_truth import GroundTruth, composite_on_white
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from backend import surface
+from backend.data_types import Cutout, SurfaceModel
 from backend.device import choose_device
 from backend.errors import UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
 from backend.progress import ignore_progress
-from backend.types import Cutout, SurfaceModel
 from backend.weights.resolve import locate_weights
 from procedural.scene import load_held_out
 

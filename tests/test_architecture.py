@@ -25,7 +25,7 @@ MODULES["extension"] = MODULES.pop("__init__")
 FOR_BLENDER = ("extension", "operators", "panels", "properties")
 BASE = (
     "backend.camera backend.config backend.errors backend.input_files backend.locks backend.options backend.paths "
-    "backend.progress backend.types"
+    "backend.progress backend.data_types"
 )
 ALLOWED = {
     BASE: BASE,

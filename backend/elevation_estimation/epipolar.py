@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import camera
-from ..types import Elevation
+from ..data_types import Elevation
 from .matches import IMAGE_WIDTH, Matches, neighbor_cameras, world_to_camera
 
 DEFAULT_ELEVATION = 20.0

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from .. import camera
-from ..types import Elevation
+from ..data_types import Elevation
 from .epipolar import epipolar_score
 from .matches import IMAGE_WIDTH, Matches, neighbor_cameras, world_to_camera
 

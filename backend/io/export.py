@@ -12,7 +12,7 @@ from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
 from ..config import ROUGHNESS
-from ..types import TexturedMesh
+from ..data_types import TexturedMesh
 from .job_folder import REPORT_FILE
 from .outputs import GLB_GENERATOR, PREVIEW, png_mark
 

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..data_types import Cutout, Views
 from ..errors import ErrorCode, UserError
 from ..locks import exclusive_lock, refuse
 from ..paths import LOCK, PARTIAL, remove_any
-from ..types import Cutout, Views
 from .outputs import rename_together
 from .tensors import read_tensors, write_tensors
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..data_types import Field, Mesh
 from ..errors import ErrorCode, UserError
 from ..progress import OnProgress, ignore_progress
-from ..types import Field, Mesh
 from . import bridging, grid_sampling, simplify
 
 try:

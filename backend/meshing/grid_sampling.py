@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
+from ..data_types import Field
 from ..progress import OnProgress, ignore_progress
-from ..types import Field
 
 STRIDE = 4
 """Fine cells along a side of a coarse cell."""

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..types import Mesh
+from ..data_types import Mesh
 
 
 def measure(mesh: Mesh) -> dict[str, Any]:

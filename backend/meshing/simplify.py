@@ -7,8 +7,8 @@ import manifold3d
 import numpy as np
 from scipy.sparse import coo_array
 
+from ..data_types import Mesh
 from ..errors import ErrorCode, UserError
-from ..types import Mesh
 from .measurement import component_labels, duplicate_vertices, edges, volumes
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from ..types import Cutout
+from ..data_types import Cutout
 
 FILL = 0.75
 """Share of the canvas that the object's longer side fills."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ..data_types import Cutout, CutoutQuality
 from ..errors import ErrorCode, UserError
 from ..image_filters import nearest_values
-from ..types import Cutout, CutoutQuality
 from .alpha_channel import clean_alpha, is_frame
 from .borders import picture_inside
 from .canvas import center

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..data_types import CutoutQuality
 from ..errors import ErrorCode, UserError
-from ..types import CutoutQuality
 from .parts import Parts
 from .segmentation import UNCERTAIN
 

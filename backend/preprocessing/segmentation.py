@@ -38,10 +38,10 @@ class Segmentation(NamedTuple):
     alpha: np.ndarray
     """(H, W) float32 0..1; all 0 where nothing was found."""
     method: str
-    """As in ``types.Cutout``."""
+    """As in ``data_types.Cutout``."""
     parts: Parts
     uncertain: float
-    """As in ``types.CutoutQuality``, like the next one."""
+    """As in ``data_types.CutoutQuality``, like the next one."""
     agreement: float | None
     remarks: tuple[str, ...]
     """Sentences for the user."""

@@ -8,7 +8,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
 from .. import camera
-from ..types import Mesh, TexturedMesh
+from ..data_types import Mesh, TexturedMesh
 from .sampling import sample_texture
 
 AMBIENT = 0.55

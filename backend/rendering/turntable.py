@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import camera
-from ..types import TexturedMesh
+from ..data_types import TexturedMesh
 from . import raycasting
 
 SECOND_ROW = 30

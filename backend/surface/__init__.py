@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..data_types import Field, SurfaceModel
 from ..errors import ErrorCode, UserError
-from ..types import Field, SurfaceModel
 from . import field, network, one2345
 from .field import VolumeField
 from .network import SurfaceNetwork

@@ -37,7 +37,7 @@ class Decoder(nn.Module):
 
 
 class VolumeField:
-    """A ``Field`` (backend/types.py) made of a volume (C, R, R, R) and a decoder on the same device."""
+    """A ``Field`` (backend/data_types.py) made of a volume (C, R, R, R) and a decoder on the same device."""
 
     def __init__(
         self,

@@ -19,9 +19,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..camera import FOCAL, RADIUS
+from ..data_types import Views
 from ..errors import ErrorCode, UserError
 from ..io.tensors import read_tensors
-from ..types import Views
 from .field import Decoder, VolumeField
 from .silhouette_constraint import SilhouetteConstraint
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
+from ..data_types import Cutout, Field, Mesh, TexturedMesh, Views
 from ..image_filters import nearest_values
 from ..progress import OnProgress, ignore_progress
-from ..types import Cutout, Field, Mesh, TexturedMesh, Views
 from . import projection, rasterization
 from .surface_points import SurfacePoints
 from .unwrapping import unwrap

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..types import Mesh
+from ..data_types import Mesh
 from . import rasterization
 
 AXES = np.concatenate([np.eye(3), -np.eye(3)])

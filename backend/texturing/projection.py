@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from .. import camera
+from ..data_types import Mesh, Views
 from ..rendering import raycasting
 from ..rendering.sampling import sample_bilinear
-from ..types import Mesh, Views
 from .surface_points import SurfacePoints
 
 VISIBLE = 0.99

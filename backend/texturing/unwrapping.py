@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..types import Mesh
+from ..data_types import Mesh
 from . import charts, packing
 
 MIN_CHECKED_SIZE = 2048

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from .. import camera
+from ..data_types import Cutout, GivenView, Views
 from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white, resize_alpha
-from ..types import Cutout, GivenView, Views
 
 SIDES = {"right": (90.0, None), "back": (180.0, None), "left": (270.0, None), "top": (0.0, camera.ABOVE_ELEVATION)}
 """Names of sides: azimuth and elevation in degrees; None: as high as the input camera. Sides are named as in Blender,

@@ -14,10 +14,10 @@ import torch
 
 from .. import camera
 from ..config import ReconstructionConfig, Scheduler
+from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, Views
 from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white, resize_alpha
 from ..progress import OnProgress, ignore_progress
-from ..types import Cutout, Elevation, ElevationEstimator, GivenView, Views
 from .given import align_with_input, insert_after_input
 from .zero123.masks import masks_from_white_background
 from .zero123.model import Zero123

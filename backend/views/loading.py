@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
+from ..data_types import ViewModel
 from ..errors import ErrorCode, UserError
-from ..types import ViewModel
 from .independent import IndependentViewModel
 from .joint import JointViewModel
 from .zero123.model import Zero123

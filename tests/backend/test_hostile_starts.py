@@ -115,6 +115,12 @@ def test_reader_that_has_enough_is_no_error(tmp_path):
     assert process.stderr.read() == "" and process.wait(30) in (0, 141)
 
 
+def test_folder_of_the_program_can_be_run(tmp_path):
+    command = [sys.executable, str(ROOT / "backend"), "weights", "list"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "starter" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("name", ["__main__.py", "__init__.py"])
 def test_old_pythons_can_read_the_start(name):
     source = (ROOT / "backend" / name).read_text(encoding="ascii")  # which Python 2 takes for granted

@@ -16,12 +16,12 @@ from PIL import Image
 
 from backend import text_to_image
 from backend.client import Backend
+from backend.data_types import Cutout
 from backend.errors import Cancelled, UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
 from backend.progress import ProgressEvent
 from backend.protocol import Progress
-from backend.types import Cutout
 from backend.weights.catalog import load_catalog
 from backend.weights.registry import MANIFEST
 from tests.helpers.paths import ROOT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backend import camera
-from backend.types import Mesh
+from backend.data_types import Mesh
 from benchmark.alignment import prediction_to_world, transformed
 from benchmark.baselines import single_color
 from benchmark.ground_truth import GroundTruth

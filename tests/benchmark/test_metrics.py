@@ -7,7 +7,7 @@ import math
 import numpy as np
 import trimesh
 
-from backend.types import Mesh
+from backend.data_types import Mesh
 from benchmark import metrics
 
 

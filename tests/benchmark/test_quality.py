@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from backend import surface
+from backend.data_types import Cutout
 from backend.io.tensors import read_tensors, write_tensors
 from backend.options import Options
 from backend.pipeline import Pipeline
-from backend.types import Cutout
 from benchmark import contact_sheet, ground_truth
 from benchmark.__main__ import main
 from benchmark.ground_truth import GroundTruth

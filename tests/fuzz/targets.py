@@ -21,6 +21,7 @@ from huggingface_hub import constants
 from PIL import Image
 
 from backend import protocol, surface
+from backend.data_types import Cutout, Views
 from backend.errors import UserError
 from backend.io.checkpoint import read_checkpoint
 from backend.io.image import MAX_SIDE, load_image
@@ -28,7 +29,6 @@ from backend.io.job_folder import FIELD_FILE, REPORT_FILE, VIEWS_FILE, load_stat
 from backend.io.tensors import read_tensors, write_tensors
 from backend.launch import backend_command
 from backend.surface.field import Decoder, VolumeField
-from backend.types import Cutout, Views
 from backend.weights.download import list_files
 from tests.fuzz.mutations import mutate_bytes, mutate_json
 

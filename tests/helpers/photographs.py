@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from backend.types import Cutout
+from backend.data_types import Cutout
 from tests.helpers.paths import ROOT
 
 EXAMPLES = ("car", "chair", "mug", "teddy")

@@ -23,7 +23,7 @@ COLOR_BLOCK = 1 << 11
 
 
 class One2345Field:
-    """A ``Field`` (backend/types.py); all tensors are on the network's device."""
+    """A ``Field`` (backend/data_types.py); all tensors are on the network's device."""
 
     half_side = HALF_SIDE
 

@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from ...camera import FIRST_RING, LOWER_RING, NEIGHBORS, UPPER_RING
+from ...data_types import Views
 from ...errors import ErrorCode, UserError
-from ...types import Views
 from .field import One2345Field
 from .network import One2345
 from .poses import IMAGE_SIZE

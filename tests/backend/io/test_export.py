@@ -12,9 +12,9 @@ import trimesh
 from PIL import Image
 
 from backend import camera, meshing, texturing
+from backend.data_types import Mesh, TexturedMesh
 from backend.io import export
 from backend.rendering import raycasting, turntable
-from backend.types import Mesh, TexturedMesh
 from tests.helpers.fields import FIELDS
 
 PREVIEW = np.arange(64 * 128 * 3, dtype=np.uint8).reshape(64, 128, 3)

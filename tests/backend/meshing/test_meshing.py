@@ -8,10 +8,10 @@ import trimesh
 from scipy.ndimage import gaussian_filter
 
 from backend import meshing
+from backend.data_types import Mesh
 from backend.errors import UserError
 from backend.meshing import extraction, grid_sampling, simplify
 from backend.meshing.measurement import measure
-from backend.types import Mesh
 from tests.helpers.fields import FIELDS, AnalyticField, ball
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from backend.data_types import Cutout
 from backend.errors import UserError
 from backend.preprocessing import canvas, foreground, rembg
-from backend.types import Cutout
 from tests.helpers.paths import ROOT, TEST_DATA
 from tests.helpers.photographs import in_image
 

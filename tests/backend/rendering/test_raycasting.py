@@ -7,8 +7,8 @@ import pytest
 import trimesh
 
 from backend import camera
+from backend.data_types import Mesh, TexturedMesh
 from backend.rendering import raycasting
-from backend.types import Mesh, TexturedMesh
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from backend import camera, meshing
+from backend.data_types import Views
 from backend.errors import UserError
 from backend.io.tensors import read_tensors, write_tensors
 from backend.paths import STARTER_WEIGHTS
 from backend.surface import SurfaceNetwork, VolumeField, field_from_tensors, load
 from backend.surface.silhouette_constraint import SilhouetteConstraint
-from backend.types import Views
 from benchmark.ground_truth import GroundTruth, composite_on_white
 from procedural.scene import load_held_out
 from tests.helpers.tiny import SURFACE

@@ -7,9 +7,9 @@ import pytest
 import trimesh
 
 from backend import camera, meshing, texturing
+from backend.data_types import Cutout, Mesh, Views
 from backend.rendering import raycasting
 from backend.texturing import rasterization
-from backend.types import Cutout, Mesh, Views
 from tests.helpers.fields import FIELDS, AnalyticField
 
 FRONT = 80

@@ -12,9 +12,9 @@ import torch
 
 from backend import camera
 from backend.config import ReconstructionConfig, resolve_options
+from backend.data_types import Cutout, Elevation
 from backend.errors import UserError
 from backend.options import Options
-from backend.types import Cutout, Elevation
 from backend.views.independent import IndependentViewModel, ViewSampler
 from backend.views.loading import load_view_model
 from backend.views.zero123.model import Zero123

@@ -13,9 +13,9 @@ import torch
 
 from backend import camera
 from backend.config import ReconstructionConfig, resolve_options
+from backend.data_types import Cutout, Elevation, GivenView
 from backend.errors import UserError
 from backend.options import Options
-from backend.types import Cutout, Elevation, GivenView
 from backend.views.given import parse_side, parse_views
 from backend.views.joint import JointViewModel
 from backend.views.loading import load_view_model

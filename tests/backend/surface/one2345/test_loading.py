@@ -12,13 +12,13 @@ import torch
 from scipy.spatial import cKDTree
 
 from backend import camera, meshing, surface
+from backend.data_types import Views
 from backend.errors import UserError
 from backend.io.tensors import read_tensors, write_tensors
 from backend.meshing.extraction import isosurface
 from backend.surface.one2345.loading import NETWORKS, convert, load, recognize
 from backend.surface.one2345.model import select_source_views
 from backend.surface.one2345.network import One2345
-from backend.types import Views
 
 POLAR = 100
 """The second ring of views is above the first."""

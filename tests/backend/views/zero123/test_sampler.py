@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 
 from backend import camera
 from backend.config import resolve_options
+from backend.data_types import Cutout, Elevation
 from backend.errors import UserError
 from backend.io.tensors import read_tensors
 from backend.options import Options
-from backend.types import Cutout, Elevation
 from backend.views.independent import ViewSampler
 from backend.views.zero123.conditioning import build_elevation_head
 from backend.views.zero123.loading import STABLE_DIFFUSION_SCHEDULE
