@@ -67,7 +67,7 @@ def _list() -> None:
     catalog, installed = load_catalog(), installed_weights()
     print(f"in {weights_folder()}\n")
     size = sum(path.stat().st_size for path in STARTER_WEIGHTS.rglob("*") if path.is_file())
-    _print_weights("starter", "bundle", size, "bundled", "All that a mesh needs; small and fast", "CC0-1.0")
+    _print_weights("starter", "bundle", size, "bundled", "All that a mesh needs; small and fast", "CC BY 4.0")
     for name, entry in catalog.items():
         weights = installed.get(name)
         size = weights.bytes if weights else entry.bytes
