@@ -25,6 +25,7 @@ from .io.outputs import (
 from .options import Options
 from .pipeline import Pipeline
 from .progress import TerminalProgress
+from .rendering.silhouette import missing_warning
 from .version import VERSION
 from .views.given import parse_views
 from .weights.resolve import locate_weights
@@ -119,7 +120,9 @@ def _print_report(report: dict) -> None:
     print(f"  {'total':<12} {sum(report['seconds'].values()):7.1f}")
     print("\nmesh")
     for name, value in report["mesh"].items():
-        print(f"  {name:<12} {_format(value)}")
+        print(f"  {name:<18} {_format(value)}")
+    if warning := missing_warning(report["mesh"]["silhouette_recall"]):
+        print(f"  warning: {warning}")
 
 
 def _format(value) -> str:

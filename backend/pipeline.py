@@ -29,6 +29,7 @@ from .options import Options
 from .preprocessing.canvas import shrink_to_reference_size
 from .preprocessing.foreground import cut_out
 from .progress import ProgressListener, ProgressTracker
+from .rendering.silhouette import silhouette_recall
 from .rendering.turntable import turntable
 from .version import VERSION
 from .views.given import parse_side
@@ -260,7 +261,8 @@ def _extract_and_texture(
     with tracker.stage("mesh", "Extracting the mesh"):
         grid = field.grid_to_world if config.reference_grid else None
         mesh = meshing.extract(field, config.resolution, config.faces, tracker.update, grid)
-        measurements = meshing.measure(mesh)
+        recall = silhouette_recall(mesh, views.masks[0], views.camera_to_world[0])
+        measurements = meshing.measure(mesh) | {"silhouette_recall": recall}
     with tracker.stage("texture", "Baking the texture"):
         from_views = config.texture_source is TextureSource.VIEWS
         textured = texturing.bake(
