@@ -32,24 +32,25 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python3 -m benchmark", description="Measure on held-out procedural shapes.")
+    parser = argparse.ArgumentParser(prog="python3 -m benchmark", description="Measure on shapes never trained on.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     quality = commands.add_parser("quality", help="how close the results come to the true shapes")
     quality.add_argument("--shapes", type=int, metavar="N", help="evaluate N shapes of each group (default: all)")
     quality.add_argument("--json", type=Path, metavar="OUT", help="write every number")
     quality.add_argument("--markdown", type=Path, metavar="OUT", help="write the page")
-    quality.add_argument(
-        "--true-elevation", action="store_true", help="give the pipeline each camera's elevation (reported apart)"
-    )
+    quality.add_argument("--true-elevation", action="store_true", help="also with each camera's elevation given")
+    quality.add_argument("--back", action="store_true", help="also with a second image, of the back")
+    _add_object_flags(quality)
     options.add_flags(quality)
 
-    sheet = commands.add_parser("sheet", help="one image of 24 held-out shapes: input, views, mesh, texture")
+    sheet = commands.add_parser("sheet", help="one image of shapes of each group: input, views, mesh, texture")
     sheet.add_argument("output", type=Path, metavar="OUT.jpg")
+    _add_object_flags(sheet)
     options.add_flags(sheet)
 
     speed = commands.add_parser("speed", help="seconds of every stage and peak memory")
-    speed.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="default: five held-out shapes")
+    speed.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="default: five procedural shapes")
     speed.add_argument("--json", type=Path, metavar="OUT", help="write every number")
     options.add_flags(speed)
 
@@ -58,6 +59,28 @@ def _parser() -> argparse.ArgumentParser:
     page.add_argument("speed", type=Path, metavar="SPEED.json", help="what “speed --json” wrote")
     page.add_argument("output", type=Path, metavar="OUT.md")
     return parser
+
+
+def _add_object_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--objects", nargs="+", type=Path, default=[], metavar="PACK.npz", help="packs with the group of real objects"
+    )
+    parser.add_argument(
+        "--object-ids",
+        type=_parse_ids,
+        default="test",
+        metavar="IDS",
+        help="the packs' objects: test (default; those that no training uses), all, or ids such as 3,50",
+    )
+
+
+def _parse_ids(text: str) -> str | frozenset[int]:
+    if text in ("test", "all"):
+        return text
+    try:
+        return frozenset(int(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"“{text}” is neither test nor all nor ids such as 3,50") from None
 
 
 if __name__ == "__main__":

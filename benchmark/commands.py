@@ -7,16 +7,23 @@ from argparse import Namespace
 from collections.abc import Callable
 
 from backend import options
+from procedural.scene import load_held_out
 
 from .contact_sheet import make_contact_sheet
 from .quality import measure_quality
-from .report import quality_page, quality_text, speed_text
+from .real_objects import load_real_objects
+from .report import GROUP_TITLES, quality_page, quality_text, speed_text
+from .shapes import ProceduralShape, Shape, select_shapes
 from .speed import measure_speed
-from .summary import write_json
+from .summary import VARIANTS, write_json
 
 
 def quality(flags: Namespace) -> None:
-    measured = measure_quality(options.from_flags(flags), flags.shapes, flags.true_elevation)
+    shapes = _load_shapes(flags)
+    if flags.shapes:
+        shapes = select_shapes(shapes, dict.fromkeys(GROUP_TITLES, int(flags.shapes)))
+    variants = [name for name, wanted in zip(VARIANTS, (flags.true_elevation, flags.back), strict=True) if wanted]
+    measured = measure_quality(options.from_flags(flags), shapes, variants)
     print(quality_text(measured))
     if flags.json:
         write_json(flags.json, measured)
@@ -25,7 +32,7 @@ def quality(flags: Namespace) -> None:
 
 
 def sheet(flags: Namespace) -> None:
-    make_contact_sheet(options.from_flags(flags)).save(flags.output, quality=85)
+    make_contact_sheet(options.from_flags(flags), _load_shapes(flags)).save(flags.output, quality=85)
     print(flags.output)
 
 
@@ -39,6 +46,12 @@ def speed(flags: Namespace) -> None:
 def page(flags: Namespace) -> None:
     measured = [json.loads(path.read_text(encoding="utf-8")) for path in (flags.quality, flags.speed)]
     flags.output.write_text(quality_page(*measured), encoding="utf-8")
+
+
+def _load_shapes(flags: Namespace) -> list[Shape]:
+    """The procedural shapes, and the objects of the packs that are given."""
+    shapes: list[Shape] = [ProceduralShape(scene) for scene in load_held_out()]
+    return shapes + (load_real_objects(flags.objects, flags.object_ids) if flags.objects else [])
 
 
 COMMANDS: dict[str, Callable[[Namespace], None]] = {"quality": quality, "sheet": sheet, "speed": speed, "page": page}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.ground_truth import GroundTruth
+from benchmark.shapes import ProceduralShape
 from procedural import sampling
 from procedural.normalization import normalize_rows
 from procedural.scene import Scene
@@ -29,7 +30,8 @@ def scene(family: str, seed: int, yaw: float, elevation: float) -> Scene:
 
 def main() -> None:
     for family, (number, yaw, elevation) in IMAGES.items():
-        GroundTruth(scene(family, FIRST_SEED + number, yaw, elevation)).write_input_image(FOLDER / f"{family}.png")
+        shape = ProceduralShape(scene(family, FIRST_SEED + number, yaw, elevation))
+        GroundTruth(shape).write_input_image(FOLDER / f"{family}.png")
 
 
 if __name__ == "__main__":

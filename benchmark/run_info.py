@@ -14,10 +14,10 @@ import torch
 from backend.options import Options
 
 
-def run_info(options: Options, input_size: int, true_elevation: bool = False) -> dict:
+def run_info(options: Options, input_size: int) -> dict:
     """What is run, of which version, on what; ``input_size`` in pixels."""
     # A folder's name is enough: its path would be one computer's.
-    shown = {"elevation": "true" if true_elevation else options.elevation, "weights": Path(options.weights).name}
+    shown = {"weights": Path(options.weights).name}
     has_gpu = torch.cuda.is_available()
     return {
         "commit": _commit(),

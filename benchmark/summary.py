@@ -1,4 +1,4 @@
-"""What was measured on many scenes, as means, medians and percentiles of each metric. Plain values, ready for JSON."""
+"""What was measured on many shapes, as means, medians and percentiles of each metric. Plain values, ready for JSON."""
 
 from __future__ import annotations
 
@@ -16,30 +16,35 @@ VISIBILITY_METRICS = (
     "recall_hidden_02",
     "psnr_visible",
     "psnr_hidden",
+    "color_visible",
+    "color_hidden",
 )
 """Metrics of the points, or the pixels, that the input camera sees, and of the others."""
+TOPOLOGY_METRICS = ("torn_pixels", "genus_right")
 BASELINES = ("sphere", "box", "inflated")
-METHODS = ("image_to_mesh", *BASELINES, "oracle")
-LOWER_IS_BETTER = {"chamfer"}
-ZERO_WITHOUT_MESH = {"f05", "f02", "f10", "volume_iou", "silhouette_iou", *VISIBILITY_METRICS[:4]}
-"""A scene for which a method gave no mesh counts as 0 in these metrics; in the others it is left out."""
+TRUE_ELEVATION, BACK_GIVEN = VARIANTS = ("true_elevation", "back_given")
+"""What the pipeline can be measured with besides one image: the camera's elevation, or a second image, of the back."""
+METHODS = ("image_to_mesh", *VARIANTS, *BASELINES, "oracle")
+LOWER_IS_BETTER = {"chamfer", "color_visible", "color_hidden", "torn_pixels"}
+ZERO_WITHOUT_MESH = {"f05", "f02", "f10", "volume_iou", "silhouette_iou", *VISIBILITY_METRICS[:4], "genus_right"}
+"""A shape for which a method gave no mesh counts as 0 in these metrics; in the others it is left out."""
 
 
 def summarize(results: list[dict]) -> dict:
-    """Results of ``quality.evaluate_scene`` -> per group and method the statistics of each metric, with counts."""
+    """Results of ``quality.evaluate_shape`` -> per group and method the statistics of each metric, with counts."""
+    measured = {name for result in results for name in result["methods"]} | {"image_to_mesh", *BASELINES, "oracle"}
     groups = {}
     for group in dict.fromkeys(result["group"] for result in results):
         members = [result for result in results if result["group"] == group]
-        methods = {name: _summarize_method([member["methods"].get(name) for member in members]) for name in METHODS}
+        methods = {name: _summarize_method(members, name) for name in METHODS if name in measured}
         best_baseline = max(methods[name]["f05"]["mean"] for name in BASELINES)
         estimated = [member for member in members if "estimated_elevation" in member]
         errors = [abs(member["estimated_elevation"]["degrees"] - member["elevation"]) for member in estimated]
         groups[group] = {
-            "scenes": len(members),
+            "shapes": len(members),
             "failed": sum("failed" in member for member in members),
-            "watertight": sum(
-                member["methods"].get("image_to_mesh", {}).get("volume_iou") is not None for member in members
-            ),
+            "watertight": sum(member.get("watertight", False) for member in members),
+            "genus_known": sum(member["genus"] is not None for member in members),
             "elevation_error": _statistics(errors, lower_is_better=True),
             "f05_above_best_baseline": methods["image_to_mesh"]["f05"]["mean"] - best_baseline,
             "methods": methods,
@@ -47,9 +52,20 @@ def summarize(results: list[dict]) -> dict:
     return groups
 
 
-def _summarize_method(scores: list[dict | None]) -> dict:
+def is_genus_right(found: int | None, true: int | None) -> float | None:
+    """1.0 where the number of handles is right within one, 0.0 where it is not or there is none, None where the true
+    one is not known."""
+    return None if true is None else float(found is not None and abs(found - true) <= 1)
+
+
+def _summarize_method(results: list[dict], method: str) -> dict:
+    scores = [
+        score and score | {"genus_right": is_genus_right(score["genus"], result["genus"])}
+        for result in results
+        for score in [result["methods"].get(method)]
+    ]
     statistics = {}
-    for metric in (*METRICS, *VISIBILITY_METRICS):
+    for metric in (*METRICS, *VISIBILITY_METRICS, *TOPOLOGY_METRICS):
         missing = 0.0 if metric in ZERO_WITHOUT_MESH else math.nan
         values = [missing if score is None else score[metric] for score in scores]
         values = [math.nan if value is None else value for value in values]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .summary import METHODS, METRICS, VISIBILITY_METRICS
+from .summary import METHODS, METRICS, TOPOLOGY_METRICS, VISIBILITY_METRICS
 
 METRIC_TITLES = {
     "f05": "F@.05",
@@ -21,9 +21,17 @@ METRIC_TITLES = {
     "recall_hidden_02": "hidden",
     "psnr_visible": "PSNR visible",
     "psnr_hidden": "hidden",
+    "color_visible": "Color error visible",
+    "color_hidden": "hidden",
+    "torn_pixels": "Torn pixels",
+    "genus_right": "Genus right",
 }
+DIGITS = {"psnr": 2, "chamfer": 4, "torn": 1, "genus": 2}
+"""Digits after the point, by the first word of a metric's name; 3 for the others."""
 METHOD_TITLES = {
     "image_to_mesh": "image to mesh",
+    "true_elevation": "… true elevation given",
+    "back_given": "… image of the back given",
     "sphere": "baseline: sphere",
     "box": "baseline: box",
     "inflated": "baseline: inflated silhouette",
@@ -34,38 +42,43 @@ METHOD_TITLES = {
 def method_table(group: dict, metrics: tuple[str, ...], statistic: str) -> str:
     """One group of a summary: a row per method, a column per metric."""
     rows = [["", *(METRIC_TITLES[metric] for metric in metrics)]]
-    for method in METHODS:
+    for method in filter(group["methods"].__contains__, METHODS):
         values = (group["methods"][method][metric][statistic] for metric in metrics)
         rows.append([METHOD_TITLES[method], *map(_format, values, metrics)])
-    return _table(rows)
+    return table(rows)
 
 
 def mean_tables(group: dict) -> str:
-    """Both tables of means of one group."""
-    return f"{method_table(group, METRICS, 'mean')}\n\n{method_table(group, VISIBILITY_METRICS, 'mean')}"
+    """All tables of means of one group."""
+    return "\n\n".join(
+        method_table(group, metrics, "mean") for metrics in (METRICS, VISIBILITY_METRICS, TOPOLOGY_METRICS)
+    )
 
 
-def scene_table(results: list[dict]) -> str:
-    """A row per scene: the pipeline's metrics, the oracle's F-score, true and estimated elevation."""
-    rows = [["", *(METRIC_TITLES[metric] for metric in METRICS), "Oracle F@.05", "Elevation", "estimated"]]
+def shape_table(results: list[dict]) -> str:
+    """A row per shape: the pipeline's metrics, the oracle's F-score, true and found genus and elevation."""
+    metrics = [METRIC_TITLES[metric] for metric in METRICS]
+    rows = [["", *metrics, "Oracle F@.05", "Torn pixels", "Genus", "found", "Elevation", "estimated"]]
     for result in results:
         scores, estimated = result["methods"].get("image_to_mesh"), result.get("estimated_elevation")
         numbers = [_format(scores[metric], metric) if scores else "-" for metric in METRICS]
         oracle = _format(result["methods"].get("oracle", {}).get("f05"), "f05")
+        torn = _format(scores["torn_pixels"], "torn_pixels") if scores else "-"
+        genus = [format_number(value, 0) for value in (result["genus"], scores["genus"] if scores else None)]
         elevation = f"{estimated['degrees']:.0f} ({estimated['source']})" if estimated else result["failed"]
-        rows.append([result["name"], *numbers, oracle, f"{result['elevation']:.0f}", elevation])
-    return _table(rows)
+        rows.append([result["name"], *numbers, oracle, torn, *genus, f"{result['elevation']:.0f}", elevation])
+    return table(rows)
 
 
 def seconds_table(seconds: dict) -> str:
     """A row per stage: median and 90th percentile in seconds."""
     rows = [["stage", "median s", "90th percentile s"]]
     rows += [[stage, f"{value['p50']:.1f}", f"{value['p90']:.1f}"] for stage, value in seconds.items()]
-    return _table(rows)
+    return table(rows)
 
 
-def _table(rows: list[list[str]]) -> str:
-    """The first column is aligned to the left, the others to the right."""
+def table(rows: list[list[str]]) -> str:
+    """A header and rows of cells. The first column is aligned to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for first, *numbers in rows:
@@ -81,4 +94,4 @@ def format_number(value: float | None, digits: int) -> str:
 
 
 def _format(value: float | None, metric: str) -> str:
-    return format_number(value, 2 if metric.startswith("psnr") else 4 if metric == "chamfer" else 3)
+    return format_number(value, DIGITS.get(metric.partition("_")[0], 3))

@@ -43,17 +43,18 @@ class Scene:
         _, owner = object_distance(rows, local)
         return object_color(rows, local, owner).clamp(0, 1).numpy()
 
-    def shade(self, albedo: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        """Albedo (P, 3) and unit world normals (P, 3) -> color (P, 3) under the scene's soft light."""
-        ambient = self.light[3]
-        lit = 0.75 * np.clip(normals @ self.light[:3], 0, None) + 0.25 * (0.5 + 0.5 * normals[:, 2])
-        return albedo * (ambient + (1 - ambient) * lit)[:, None]
-
     def _to_object(self, points: np.ndarray) -> torch.Tensor:
         scale, tx, ty, tz, cos, sin = (float(value) for value in self.object_to_world)
         shifted = (torch.from_numpy(np.ascontiguousarray(points, np.float32)) - torch.tensor([tx, ty, tz])) / scale
         x, y, z = shifted.unbind(-1)
         return torch.stack([cos * x + sin * y, cos * y - sin * x, z], -1)
+
+
+def shade(albedo: np.ndarray, normals: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Albedo (P, 3) and unit world normals (P, 3) -> color (P, 3) under the soft ``light`` (4,) of a scene."""
+    ambient = light[3]
+    lit = 0.75 * np.clip(normals @ light[:3], 0, None) + 0.25 * (0.5 + 0.5 * normals[:, 2])
+    return albedo * (ambient + (1 - ambient) * lit)[:, None]
 
 
 def load_held_out() -> list[Scene]:

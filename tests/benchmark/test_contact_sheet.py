@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark import contact_sheet
-from benchmark.ground_truth import select_scenes
+from benchmark.shapes import ProceduralShape, select_shapes
 from tests.helpers.ball_scene import ball_scene
 
 
-def test_contact_sheet_selects_scenes_evenly():
+def test_contact_sheet_selects_shapes_evenly():
     scenes = [ball_scene(f"s{number}") for number in range(31)]
     scenes += [ball_scene(f"f{number}", "held_out_families") for number in range(9)]
-    selected = select_scenes(scenes, contact_sheet.SCENES)
-    assert [scene.name for scene in selected][:2] == ["s0", "s2"]
+    selected = select_shapes([ProceduralShape(scene) for scene in scenes], contact_sheet.SHAPES)
+    assert [shape.name for shape in selected][:2] == ["s0", "s2"]
     assert len(selected) == 24
 
 

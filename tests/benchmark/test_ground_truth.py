@@ -14,11 +14,12 @@ from backend.rendering import raycasting
 from benchmark import baselines
 from benchmark.baselines import make_baselines, single_color
 from benchmark.ground_truth import GroundTruth
+from benchmark.shapes import ProceduralShape
 
 
 @dataclass(frozen=True)
 class BallScene:
-    """A ball, red where x > 0 and green elsewhere, evenly lit."""
+    """A ball, red where x > 0 and green elsewhere, lit from above."""
 
     name = "ball"
     family = "ball"
@@ -26,6 +27,7 @@ class BallScene:
     radius: float = 0.4
     elevation: float = 20.0
     half_side: float = 0.6
+    light = np.array([0, 0, 1, 0.5])
 
     def distance(self, points):
         return (np.linalg.norm(points, axis=-1) - self.radius).astype(np.float32)
@@ -33,24 +35,21 @@ class BallScene:
     def color(self, points):
         return np.where(points[:, :1] > 0, np.float32([[0.9, 0.1, 0.1]]), np.float32([[0.1, 0.8, 0.1]]))
 
-    def shade(self, albedo, normals):
-        return albedo * (0.5 + 0.5 * normals[:, 2:].clip(0))
-
 
 @pytest.fixture(scope="module")
 def truth():
-    return GroundTruth(BallScene(), resolution=96, view_size=64)
+    return GroundTruth(ProceduralShape(BallScene(), 96), view_size=64)
 
 
 def test_true_mesh_is_the_scenes(truth):
-    np.testing.assert_allclose(np.linalg.norm(truth.mesh.vertices, axis=-1), 0.4, atol=1e-3)
-    facts = measure(truth.mesh)
+    np.testing.assert_allclose(np.linalg.norm(truth.shape.mesh.vertices, axis=-1), 0.4, atol=1e-3)
+    facts = measure(truth.shape.mesh)
     assert facts["watertight"]
     assert abs(facts["volume"] - 4 / 3 * math.pi * 0.4**3) < 1e-3
 
 
 def test_input_image_shows_the_scene_and_its_light(truth):
-    image = truth.input_image(128)
+    image = truth.picture(size=128)
     radius = 128 * camera.FOCAL * math.tan(math.asin(0.4 / camera.RADIUS))
     assert abs(image[..., 3].sum() - math.pi * radius**2) < 0.01 * math.pi * radius**2
     assert image[64, 80, 0] > image[64, 80, 1]
@@ -70,15 +69,18 @@ def test_novel_views_are_split_by_what_the_input_camera_sees(truth):
 
 
 def test_gray_true_mesh_has_perfect_geometry_and_wrong_colors(truth):
-    exact = truth.evaluate(single_color(truth.mesh, np.array((0.5, 0.5, 0.5))))
+    exact = truth.evaluate(single_color(truth.shape.mesh, np.array((0.5, 0.5, 0.5))))
     assert exact["f02"] == 1
     assert exact["volume_iou"] == 1
     assert exact["silhouette_iou"] == 1
     assert 5 < exact["psnr"] < 25
+    assert 0.1 < exact["color_visible"] < 0.5
+    assert 0.1 < exact["color_hidden"] < 0.5
+    assert (exact["torn_pixels"], exact["genus"], truth.shape.genus) == (0, 0, 0)
 
 
 def test_baselines_cover_the_silhouette(truth):
-    image = truth.input_image(192)
+    image = truth.picture(size=192)
     meshes = make_baselines(image, truth.pose)
     assert set(meshes) == {"sphere", "box", "inflated"}
     for name, baseline in meshes.items():

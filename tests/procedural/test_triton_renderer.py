@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmark.ground_truth import GroundTruth
+from benchmark.shapes import ProceduralShape
 from procedural.scene import Scene, load_held_out
 from procedural.schema import ROW_LENGTH, Column, Operation, Pattern, Primitive
 from procedural.triton_renderer import from_numpy
@@ -69,7 +70,7 @@ def test_triton_distance_and_color_are_the_plain_scenes(one_of_each):
 def test_triton_image_is_the_benchmarks():
     """An image of 16 pixels a side, one tile."""
     scene = next(scene for scene in load_held_out() if scene.name == "snowman-0")
-    truth = GroundTruth(scene, resolution=128)
+    truth = GroundTruth(ProceduralShape(scene, 128))
     batch = batch_of([scene])
     rendered = batch.render(torch.from_numpy(truth.pose)[None], torch.zeros(1), 16, 1)[0].numpy() / 255
     expected = truth.render(truth.pose[None], 16, 1)[0]
