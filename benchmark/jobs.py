@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from backend.config import resolve_options
 from backend.device import choose_device
@@ -36,9 +36,13 @@ def reconstruct(
 def count_tflop(job: Callable[[], Result]) -> tuple[Result, float]:
     """What ``job`` returns, and the floating-point operations of its networks in units of 10^12; a multiplication and
     an addition count as two."""
-    attention = torch.ops.aten._scaled_dot_product_flash_attention
-    # On a CPU, attention is an operator of its own, which the counter does not know; its arguments are the same.
-    on_cpu = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: flop_registry[attention]}
+    # On a CPU, attention is an operator of its own, which the counter does not know.
+    on_cpu = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
     with FlopCounterMode(display=False, custom_mapping=on_cpu) as counter:
         result = job()
     return result, counter.get_total_flops() / 1e12
+
+
+def _attention_flops(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_, **__) -> int:
+    """From the shapes of the first three arguments."""
+    return sdpa_flop_count(query, key, value)
