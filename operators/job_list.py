@@ -45,7 +45,7 @@ def listed_jobs() -> tuple[Job, ...]:
     One without a result was interrupted, when Blender ended; it can be started again.
     """
     parent = jobs_folder()
-    folders = [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
+    folders = [path for path in parent.iterdir() if path.is_dir() and not path.is_symlink()] if parent.is_dir() else []
     jobs = [job for folder in folders if (job := _read(folder)) is not None]
     return tuple(sorted(jobs, key=lambda job: job.finished, reverse=True))
 
@@ -71,6 +71,6 @@ def _read(folder: Path) -> Job | None:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
         faces, finished = int(report["mesh"]["faces"]), (folder / "report.json").stat().st_mtime
         provenance["options"] = described(report["options"])  # remeshing changes them
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     return Job(folder, record, faces, finished, folder_bytes(folder), provenance)

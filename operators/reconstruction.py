@@ -64,7 +64,9 @@ class ReconstructionTask(BackendTask):
 
     def poll(self) -> None:
         super().poll()
-        if self.succeeded:
+        if self.succeeded and self.cancelling:  # what is there already stays in the list of results
+            self.error, self.finished = UserError(ErrorCode.CANCELLED, "Cancelled."), True
+        elif self.succeeded:
             self.finished = not self._is_inconvenient()
 
     def deliver(self) -> None:

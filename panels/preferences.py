@@ -39,7 +39,7 @@ class ImageToMeshPreferences(bpy.types.AddonPreferences):
         description="Megabytes that saved results may take on disk: when a job starts, the oldest that the open file "
         "does not use are deleted",
         default=2000,
-        min=0,
+        min=1,
         soft_min=100,
         soft_max=100_000,
     )

@@ -56,7 +56,7 @@ class MainPanel:
         if task.added:
             row = layout.row()
             row.label(text=f"{task.name}: done in {task.seconds:.0f} s", icon="CHECKMARK")
-            row.operator("image_to_mesh.frame_result", icon="ZOOM_SELECTED")
+            row.operator("image_to_mesh.frame_result", text="", icon="ZOOM_SELECTED")
         if task.inputs == image_input.inputs(context):
             draw_error(context, layout, task.error)
 

@@ -28,11 +28,12 @@ class Watch:
         self.import_gap = 0.0
         self._last = time.thread_time()
         self._handler = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
-        bpy.app.timers.register(self._tick)
+        self._timer = self._tick  # Blender compares timers by identity
+        bpy.app.timers.register(self._timer)
 
     def stop(self) -> None:
         bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")
-        bpy.app.timers.unregister(self._tick)
+        bpy.app.timers.unregister(self._timer)
 
     def _draw(self) -> None:
         if not reconstruction().finished:
