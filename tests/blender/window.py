@@ -70,30 +70,31 @@ def story():
 def check_edit_mode():
     """The result of a job comes while a mesh is edited: it is there, and editing goes on, undo included."""
     with bpy.context.temp_override(window=window(), area=viewport()):
-        bpy.ops.mesh.primitive_cube_add(location=(-3, 0, 0))
+        bpy.ops.mesh.primitive_cube_add("EXEC_DEFAULT", True, location=(-3, 0, 0))  # True: an undo step
     cube = bpy.context.active_object
     yield from search("image to mesh")
     assert is_running()
     with bpy.context.temp_override(window=window(), area=viewport()):
-        bpy.ops.object.mode_set(mode="EDIT")
+        bpy.ops.object.mode_set("EXEC_DEFAULT", True, mode="EDIT")
     yield from until(lambda: not is_running())
     yield 0.5
     assert reconstruction().added and bpy.context.mode == "EDIT_MESH" and bpy.context.active_object == cube
     added = [obj.name for obj in bpy.data.objects if obj.session_uid == reconstruction().object_uid]
     with bpy.context.temp_override(window=window(), area=viewport()):
-        bpy.ops.mesh.select_all(action="SELECT")
-        bpy.ops.transform.translate(value=(0, 0, 1))
+        bpy.ops.mesh.select_all("EXEC_DEFAULT", True, action="SELECT")
+        bpy.ops.transform.translate("EXEC_DEFAULT", True, value=(0, 0, 1))
         bpy.ops.ed.undo()
-        assert bpy.context.mode == "EDIT_MESH" and added[0] in bpy.data.objects
+        assert bpy.context.mode == "EDIT_MESH", "undo left Edit Mode"
+        assert added[0] in bpy.data.objects, "undo of an edit took back the result"
         bpy.ops.object.mode_set(mode="OBJECT")
         bpy.ops.image_to_mesh.frame_result()
-    bpy.context.window_manager.print_undo_steps()
     check_object(bpy.data.objects[added[0]])
 
 
 def check_playback_and_quitting(folder):
     """Esc ends playback and no job; Blender asks before it quits, though the file is saved."""
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "saved.blend"))
+    yield 0.5
     assert not bpy.data.is_dirty
     yield from search("image to mesh")
     assert is_running()
