@@ -8,6 +8,7 @@ import bpy
 
 from ..backend.errors import ErrorCode, UserError
 from ..properties import option_values
+from .backend_location import is_ready
 from .generate import new_task
 from .image_input import READ_BY_BACKEND
 from .job_record import JobRecord
@@ -26,6 +27,12 @@ class IMAGE_TO_MESH_OT_generate_files(bpy.types.Operator):
         default=";".join(f"*{ending}" for ending in sorted(READ_BY_BACKEND)), options={"HIDDEN"}
     )
 
+    @classmethod
+    def poll(cls, context):
+        if not is_ready():
+            cls.poll_message_set("Install the backend in the Image to Mesh panel first")
+        return is_ready()
+
     def invoke(self, context, event):
         if bpy.app.background or context.window is None:
             return self.execute(context)
@@ -38,24 +45,25 @@ class IMAGE_TO_MESH_OT_generate_files(bpy.types.Operator):
         return self._run(context, wait=bpy.app.background or context.window is None)
 
     def _run(self, context, wait: bool):
-        """Queue a task for each file. With ``wait`` also wait for all; those that failed are reported together."""
+        """Queue a task for each file. With ``wait`` run one after the other, and report those that failed together."""
         manager, failures = task_manager(), []
-        try:
-            tasks = [self._task(context, Path(self.directory) / file.name) for file in self.files if file.name]
-            if not tasks:
-                raise UserError(ErrorCode.BAD_IMAGE, "No image file was chosen: choose one or several.")
-            for task in tasks if not wait else ():
-                manager.queue(task)
-        except Exception as error:
-            return report_error(self, error)
-        for task in tasks if wait else ():
+        paths = [Path(bpy.path.abspath(self.directory)) / file.name for file in self.files if file.name]
+        if not paths:
+            return report_error(
+                self, UserError(ErrorCode.BAD_IMAGE, "No image file was chosen: choose one or several.")
+            )
+        for path in paths:
             try:
+                task = self._task(context, path)
+                if not wait:
+                    manager.queue(task)
+                    continue
                 manager.start(task)
                 manager.wait(task)
                 if task.error is not None:
                     raise task.error
             except Exception as error:
-                failures.append(f"{task.subject}: {log_unexpected(error)}")
+                failures.append(f"{path.name}: {log_unexpected(error)}")
         if failures:
             self.report({"ERROR"}, "; ".join(failures))
             return {"CANCELLED"}

@@ -32,4 +32,5 @@ def mark_file_changed() -> None:
     if bpy.data.is_dirty or bpy.app.background or any(len(window.modal_operators) for window in windows):
         return
     with bpy.context.temp_override(window=windows[0]):
-        bpy.ops.ed.undo_push(message="Start Image to Mesh")
+        if bpy.ops.ed.undo_push.poll():  # not while rendering
+            bpy.ops.ed.undo_push(message="Start Image to Mesh")
