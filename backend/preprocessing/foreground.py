@@ -23,6 +23,11 @@ MAX_INSIDE = 0.75
 """In an alpha channel with the outline of a picture, an object covers at most this share of the opaque area ..."""
 MAX_RIM = 0.25
 """... and at most this share of its rim."""
+MIN_CONTRAST = 0.08
+"""Colors change at least this much across the edge of an object in such a picture (a ball's lit side: 0.02, objects on
+backgrounds of any kind: above 0.2)."""
+EDGE_WIDTH = 0.01
+"""Width of what is compared on either side of the edge, as a share of the picture's longer side."""
 
 OUTLINED = (
     "The image's transparency outlines a picture, so the object was cut out of that picture: if the outline is the "
@@ -51,7 +56,7 @@ def cut_out(image: np.ndarray) -> Cutout:
     if found.alpha.mean() > MAX_SHARE:  # what looked like bars was the background
         inside = slice(0, filled.shape[0]), slice(0, filled.shape[1])
         found = segment(filled)
-    if is_useful and not _is_object_inside(found, alpha[picture][inside]):
+    if is_useful and not _is_object_inside(found, filled[inside], alpha[picture][inside]):
         return _by_alpha(color, alpha)
     remarks = (*found.remarks, *([OUTLINED] if is_useful else []))
     quality = judge(found.alpha, found.parts, found.method, found.uncertain, found.agreement, remarks)
@@ -87,10 +92,11 @@ def _fill_transparent(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return filled
 
 
-def _is_object_inside(found: Segmentation, alpha: np.ndarray) -> bool:
-    """Whether an object was found in the picture that an alpha (H, W) outlines, rather than the outline itself.
+def _is_object_inside(found: Segmentation, color: np.ndarray, alpha: np.ndarray) -> bool:
+    """Whether an object was found in the picture (H, W, 3) that an alpha (H, W) outlines, rather than the outline
+    itself.
 
-    GrabCut cannot tell a ball with a stripe from a portrait.
+    GrabCut cannot tell a ball with a stripe from a portrait, and a model takes the lit side of a ball for an object.
     """
     solid = alpha > 0.5
     mask = (found.alpha > 0.5) & solid
@@ -98,4 +104,22 @@ def _is_object_inside(found: Segmentation, alpha: np.ndarray) -> bool:
     rim = solid & (cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1] < 2 + 0.02 * max(solid.shape))
     share = mask.sum() / solid.sum()
     is_inside = 0.01 < share < MAX_INSIDE and (mask & rim).sum() < MAX_RIM * rim.sum()
-    return bool(is_inside and found.uncertain < UNCERTAIN and found.method != "grabcut")
+    is_certain = found.uncertain < UNCERTAIN and found.method != "grabcut"
+    return bool(is_inside and is_certain and _edge_contrast(color, mask, solid) > MIN_CONTRAST)
+
+
+def _edge_contrast(color: np.ndarray, mask: np.ndarray, within: np.ndarray) -> float:
+    """How much colors (H, W, 3) 0..1 change across the edge of a mask (H, W) bool, on average over the edge; shading
+    changes them little over such a distance. Only what is ``within`` (H, W) bool counts."""
+    width = max(2, round(EDGE_WIDTH * max(mask.shape)))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
+    wider = cv2.dilate(mask.astype(np.uint8), kernel) > 0
+    narrower = cv2.erode(mask.astype(np.uint8), kernel) > 0
+    means, weights = [], []
+    for band in (mask & ~narrower, wider & ~mask & within):
+        weight = cv2.GaussianBlur(band.astype(np.float32), (0, 0), 2 * width)
+        total = cv2.GaussianBlur(color * band[..., None].astype(np.float32), (0, 0), 2 * width)
+        means.append(total / np.maximum(weight, 1e-4)[..., None])
+        weights.append(weight)
+    edge = wider & ~narrower & (np.minimum(*weights) > 0.02)
+    return float(np.abs(means[0] - means[1]).max(-1)[edge].mean()) if edge.any() else 0.0
