@@ -58,7 +58,7 @@ def story():
     assert reconstruction().inputs == inputs(bpy.context)
     bpy.context.scene.image_to_mesh.image = bpy.data.images.new("another", 8, 8)
     assert reconstruction().inputs != inputs(bpy.context), "the error stays with another image"
-    bpy.context.scene.image_to_mesh.image = image
+    bpy.context.scene.image_to_mesh.image = bpy.data.images["disc"]  # undo has replaced the datablock
     bpy.data.images.remove(bpy.data.images["another"])
     assert counts() == before, f"{before} became {counts()}"
     if screenshot := os.environ.get("IMAGE_TO_MESH_SHOT"):  # for a person to check how the error is shown
