@@ -96,8 +96,14 @@ def test_without_backend(host, script, package, tmp_path):
 
 
 @in_every_blender
-@pytest.mark.parametrize("script", ["generate", "failure", "saved_results", "image_files", "weights"])
+@pytest.mark.parametrize("script", ["generate", "failure", "weights"])
 def test_with_backend(host, script, package, weights, tmp_path):
+    passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
+
+
+@pytest.mark.parametrize("host", (HOSTS or [NONE])[:1], ids=["first"])  # many jobs, little that differs by version
+@pytest.mark.parametrize("script", ["saved_results", "image_files"])
+def test_many_jobs(host, script, package, weights, tmp_path):
     passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
 
 
