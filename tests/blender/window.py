@@ -47,6 +47,7 @@ def story():
 
     yield from check_edit_mode()
     yield from check_playback_and_quitting(folder)
+    yield from check_drop(folder)
 
     bpy.context.scene.image_to_mesh.weights = str(folder / "nothing")
     before = counts()
@@ -108,6 +109,25 @@ def check_playback_and_quitting(folder):
     assert not window().screen.is_animation_playing and is_running()
     yield from until(lambda: not is_running())
     assert reconstruction().added
+
+
+def check_drop(folder):
+    """Two image files dropped on the Outliner become two objects, as Blender's own drop operator would have it."""
+    image = disc()
+    image.file_format = "PNG"
+    for name in ("one", "two"):
+        image.filepath_raw = str(folder / f"{name}.png")
+        image.save()
+    bpy.data.images.remove(image)
+    outliner = next(area for area in window().screen.areas if area.type == "OUTLINER")
+    region = next(region for region in outliner.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=window(), area=outliner, region=region):
+        dropped = [{"name": "one.png"}, {"name": "two.png"}]
+        bpy.ops.wm.drop_import_file("INVOKE_DEFAULT", directory=str(folder), files=dropped)
+    yield 0.5
+    assert is_running() and [task.subject for task in task_manager().waiting()] == ["two"]
+    yield from until(lambda: not is_running() and not task_manager().waiting())
+    assert bpy.data.objects["one"].location.x < bpy.data.objects["two"].location.x
 
 
 def is_running() -> bool:
