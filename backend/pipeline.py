@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import torch
-from kornia.feature import LoFTR
 from PIL import Image
 
-from . import camera, meshing, surface, text_to_image, texturing
-from .config import ElevationMethod, ReconstructionConfig, TextureSource, resolve_options
-from .data_types import Cutout, Elevation, Field, GivenView, SurfaceModel, TexturedMesh, ViewModel, Views
+from . import meshing, surface, text_to_image, texturing
+from .config import ReconstructionConfig, TextureSource, resolve_options
+from .data_types import Cutout, Field, GivenView, SurfaceModel, TexturedMesh, ViewModel, Views
 from .device import choose_device, choose_dtype
-from .elevation_estimation import epipolar, loftr, reference, sift
-from .elevation_estimation.matches import Matches
+from .elevation_estimation.estimator import ElevationEstimation
 from .errors import ErrorCode, UserError, printable
 from .io import export
 from .io.image import load_image
 from .io.job_folder import FIELD_FILE, atomic_folder, damaged_state, load_state, save_state, write_contact_sheet
 from .io.outputs import GENERATED_IMAGE, png_mark
+from .job_report import describe_input
 from .options import Options
 from .preprocessing.canvas import shrink_to_reference_size
 from .preprocessing.foreground import cut_out
@@ -79,7 +78,7 @@ class Pipeline:
 
     def __init__(self):
         self._networks: Networks | None = None
-        self._loftr: tuple[Path, LoFTR] | None = None
+        self._estimate_elevation = ElevationEstimation()
 
     def generate(
         self,
@@ -171,12 +170,7 @@ class Pipeline:
         report = {
             "version": VERSION,
             "device": config.device,
-            "foreground": cutout.method,
-            "cutout": _cutout_quality(cutout, given_views),
-            "elevation": asdict(elevation),
-            "matcher": _matcher_name() if elevation.source == "matched" else None,
-            "camera": _input_camera(views, cutout, *image.shape[:2]),
-            "views": len(views.names),
+            **describe_input(cutout, given_views, views, elevation, *image.shape[:2]),
             "mesh": measurements,
             "seconds": tracker.seconds,
         }
@@ -193,7 +187,8 @@ class Pipeline:
         return self._networks
 
     def _unload(self) -> None:
-        self._networks = self._loftr = None
+        self._networks = None
+        self._estimate_elevation.unload()
 
     def _generate(
         self,
@@ -227,31 +222,6 @@ class Pipeline:
             "options": options.to_dict(),
         }
         return _export(target, result.textured, report, tracker), report
-
-    def _estimate_elevation(
-        self,
-        config: ReconstructionConfig,
-        predict: Callable[[], tuple[float, float] | None],
-        sample_neighbors: Callable[[], np.ndarray],
-    ) -> Elevation:
-        """An ``ElevationEstimator`` once ``config`` is given."""
-        if config.elevation is not None:
-            return Elevation(config.elevation, 1.0, "given")
-        if config.elevation_method is ElevationMethod.REFERENCE:
-            return reference.estimate_elevation(self._match(sample_neighbors(), config))
-        # Small generated views match badly (docs/experiments.md): a model that predicts elevations needs no neighbors.
-        predicted = predict()
-        matches = self._match(sample_neighbors(), config) if predicted is None else None
-        return epipolar.estimate_elevation(matches, predicted)
-
-    def _match(self, neighbors: np.ndarray, config: ReconstructionConfig) -> Matches:
-        """Matches between neighboring views, by LoFTR where its weights are on disk, else by SIFT."""
-        path = loftr.find_weights()
-        if path is None:
-            return sift.match_images(neighbors)
-        if self._loftr is None or self._loftr[0] != path:
-            self._loftr = path, loftr.load_network(path, config.device)
-        return loftr.match_images(self._loftr[1], neighbors, config.elevation_method is ElevationMethod.REFERENCE)
 
 
 def _extract_and_texture(
@@ -291,27 +261,3 @@ def _rate_image(generated: Image.Image) -> int:
         return 1 + text_to_image.shows_whole_object(cut_out(image), *image.shape[:2])
     except UserError:
         return 0
-
-
-def _cutout_quality(cutout: Cutout, given: Sequence[GivenView]) -> dict:
-    """The quality of the input image's cutout; warnings about further images are added to its own."""
-    quality = asdict(cutout.quality) if cutout.quality else {}
-    others = [
-        f"{view.name}: {warning}" for view in given if view.cutout.quality for warning in view.cutout.quality.warnings
-    ]
-    return quality | {"warnings": [*quality.get("warnings", ()), *others]}
-
-
-def _matcher_name() -> str:
-    return "SIFT" if loftr.find_weights() is None else "LoFTR"
-
-
-def _input_camera(views: Views, cutout: Cutout, height: int, width: int) -> dict:
-    """The input image's own camera, for a matching one in a scene."""
-    return {
-        "camera_to_world": views.camera_to_world[0].tolist(),
-        "focal": camera.FOCAL,
-        "canvas": list(cutout.canvas),
-        "width": width,
-        "height": height,
-    }

@@ -1,0 +1,44 @@
+"""What a job's report says of its input, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from . import camera
+from .data_types import Cutout, Elevation, GivenView, Views
+from .elevation_estimation.estimator import matcher_name
+
+
+def describe_input(
+    cutout: Cutout, given: Sequence[GivenView], views: Views, elevation: Elevation, height: int, width: int
+) -> dict:
+    """The input image of ``height`` x ``width`` pixels: how it was cut out, and its camera."""
+    return {
+        "foreground": cutout.method,
+        "cutout": _cutout_quality(cutout, given),
+        "elevation": asdict(elevation),
+        "matcher": matcher_name() if elevation.source == "matched" else None,
+        "camera": _input_camera(views, cutout, height, width),
+        "views": len(views.names),
+    }
+
+
+def _cutout_quality(cutout: Cutout, given: Sequence[GivenView]) -> dict:
+    """The quality of the input image's cutout; warnings about further images are added to its own."""
+    quality = asdict(cutout.quality) if cutout.quality else {}
+    others = [
+        f"{view.name}: {warning}" for view in given if view.cutout.quality for warning in view.cutout.quality.warnings
+    ]
+    return quality | {"warnings": [*quality.get("warnings", ()), *others]}
+
+
+def _input_camera(views: Views, cutout: Cutout, height: int, width: int) -> dict:
+    """The input image's own camera, for a matching one in a scene."""
+    return {
+        "camera_to_world": views.camera_to_world[0].tolist(),
+        "focal": camera.FOCAL,
+        "canvas": list(cutout.canvas),
+        "width": width,
+        "height": height,
+    }
