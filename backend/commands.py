@@ -25,7 +25,6 @@ from .io.outputs import (
 from .options import Options
 from .pipeline import Pipeline
 from .progress import TerminalProgress
-from .rendering.silhouette import missing_warning
 from .version import VERSION
 from .views.given import parse_views
 from .weights.resolve import locate_weights
@@ -109,8 +108,6 @@ def _preview_path(target: Path, inputs: Sequence[Path]) -> Path:
 
 def _print_report(report: dict) -> None:
     print(f"\ncutout by {report['foreground']}: {report['cutout']['share']:.0%} of the image")
-    for warning in report["cutout"]["warnings"]:
-        print(f"  warning: {printable(warning)}")
     elevation = report["elevation"]
     source = elevation["source"] + (f" by {report['matcher']}" if report["matcher"] else "")
     print(f"\nelevation {elevation['degrees']:.0f} degrees: {source}, confidence {elevation['confidence']:.2f}")
@@ -121,8 +118,10 @@ def _print_report(report: dict) -> None:
     print("\nmesh")
     for name, value in report["mesh"].items():
         print(f"  {name:<18} {_format(value)}")
-    if warning := missing_warning(report["mesh"]["silhouette_recall"]):
-        print(f"  warning: {warning}")
+    if report["warnings"]:
+        print("\nwarnings")
+    for warning in report["warnings"]:
+        print(f"  {printable(warning)}")
 
 
 def _format(value) -> str:

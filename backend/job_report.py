@@ -8,6 +8,10 @@ from dataclasses import asdict
 from . import camera
 from .data_types import Cutout, Elevation, GivenView, Views
 from .elevation_estimation.estimator import matcher_name
+from .rendering.silhouette import missing_warning
+
+CERTAIN = 0.5
+"""Confidence of the elevation below which a user has to be told."""
 
 
 def describe_input(
@@ -22,6 +26,20 @@ def describe_input(
         "camera": _input_camera(views, cutout, height, width),
         "views": len(views.names),
     }
+
+
+def collect_warnings(report: dict) -> list[str]:
+    """Everything in a job's report that a user should know before using the mesh: one sentence each."""
+    elevation = report["elevation"]
+    warnings = [*report.get("cutout", {}).get("warnings", ())]  # reports of earlier versions have no such entry
+    if elevation["confidence"] < CERTAIN:
+        warnings.append(
+            f"How high the camera was is uncertain; {elevation['degrees']:.0f} degrees were assumed: set the elevation if "
+            "the object leans or is too flat."
+        )
+    if missing := missing_warning(report["mesh"]["silhouette_recall"]):
+        warnings.append(missing)
+    return warnings
 
 
 def _cutout_quality(cutout: Cutout, given: Sequence[GivenView]) -> dict:

@@ -23,7 +23,7 @@ from .io import export
 from .io.image import load_image
 from .io.job_folder import FIELD_FILE, atomic_folder, damaged_state, load_state, save_state, write_contact_sheet
 from .io.outputs import GENERATED_IMAGE, png_mark
-from .job_report import describe_input
+from .job_report import collect_warnings, describe_input
 from .options import Options
 from .preprocessing.canvas import shrink_to_reference_size
 from .preprocessing.foreground import cut_out
@@ -128,6 +128,7 @@ class Pipeline:
                 config = resolve_options(options, report["device"])
             textured, measurements = _extract_and_texture(field, views, cutout, config, tracker)
             report |= {"options": options.to_dict(), "mesh": measurements, "seconds": tracker.seconds}
+            report["warnings"] = collect_warnings(report)
             files = _export(target, textured, report, tracker)
         return {"folder": str(folder), "files": files, "report": report}
 
@@ -174,6 +175,7 @@ class Pipeline:
             "mesh": measurements,
             "seconds": tracker.seconds,
         }
+        report["warnings"] = collect_warnings(report)
         return Reconstruction(cutout, views, field, textured, report)
 
     def load(self, weights: str, device: torch.device) -> Networks:

@@ -79,7 +79,7 @@ def _facts(report: dict) -> dict:
         "elevation": elevation["degrees"],
         "elevation_source": elevation["source"],
         "elevation_confidence": elevation["confidence"],
-        "cutout_warnings": "\n".join(report.get("cutout", {}).get("warnings", [])),
+        "warnings": "\n".join(report.get("warnings", [])),
         **report["mesh"],
     }
     return {key: value for key, value in facts.items() if isinstance(value, (bool, int, float, str))}

@@ -125,7 +125,7 @@ class ResultPanel:
                 row = column.row()
                 row.label(text=label)
                 row.label(text=text)
-        warnings = str(about.get("cutout_warnings", ""))  # anybody may have written the property
+        warnings = str(about.get("warnings", ""))  # anybody may have written the property
         for warning in warnings.splitlines():
             draw_text(context, layout, warning)
         layout.operator("image_to_mesh.remesh", icon="MOD_DECIM")
