@@ -34,8 +34,8 @@ def collect_warnings(report: dict) -> list[str]:
     warnings = [*report.get("cutout", {}).get("warnings", ())]  # reports of earlier versions have no such entry
     if elevation["confidence"] < CERTAIN:
         warnings.append(
-            f"How high the camera was is uncertain; {elevation['degrees']:.0f} degrees were assumed: set the elevation if "
-            "the object leans or is too flat."
+            f"How high the camera was is uncertain; {elevation['degrees']:.0f} degrees were assumed: set the elevation "
+            "if the object leans or is too flat."
         )
     if missing := missing_warning(report["mesh"]["silhouette_recall"]):
         warnings.append(missing)
