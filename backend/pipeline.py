@@ -233,8 +233,7 @@ def _extract_and_texture(
     with tracker.stage("mesh", "Extracting the mesh"):
         grid = field.grid_to_world if config.reference_grid else None
         mesh = meshing.extract(field, config.resolution, config.faces, tracker.update, grid)
-        recall = silhouette_recall(mesh, views.masks[0], views.camera_to_world[0])
-        measurements = meshing.measure(mesh) | {"silhouette_recall": recall}
+        measurements = meshing.measure(mesh)
     with tracker.stage("texture", "Baking the texture"):
         from_views = config.texture_source is TextureSource.VIEWS
         textured = texturing.bake(
@@ -245,7 +244,8 @@ def _extract_and_texture(
             config.texture_size,
             tracker.update,
         )
-    return textured, measurements
+        recall = silhouette_recall(mesh, views.masks[0], views.camera_to_world[0])
+    return textured, measurements | {"silhouette_recall": recall}
 
 
 def _export(target: Path, textured: TexturedMesh, report: dict, tracker: ProgressTracker) -> dict[str, str]:

@@ -104,8 +104,19 @@ def _is_object_inside(found: Segmentation, color: np.ndarray, alpha: np.ndarray)
     rim = solid & (cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1] < 2 + 0.02 * max(solid.shape))
     share = mask.sum() / solid.sum()
     is_inside = 0.01 < share < MAX_INSIDE and (mask & rim).sum() < MAX_RIM * rim.sum()
+    is_inside &= not _reaches_across(mask & rim)
     is_certain = found.uncertain < UNCERTAIN and found.method != "grabcut"
     return bool(is_inside and is_certain and _edge_contrast(color, mask, solid) > MIN_CONTRAST)
+
+
+def _reaches_across(contact: np.ndarray) -> bool:
+    """Whether what touches the rim (H, W) bool does so at two opposite sides, as the stripes of a ball do. Shoulders in
+    a portrait touch both sides too, but only near the bottom."""
+    height, width = contact.shape
+    rows, columns = slice(height // 5, -(height // 5) or None), slice(width // 5, -(width // 5) or None)
+    tall, wide = max(1, height // 10), max(1, width // 10)
+    upright = contact[:tall, columns].any() and contact[-tall:, columns].any()
+    return bool(upright or (contact[rows, :wide].any() and contact[rows, -wide:].any()))
 
 
 def _edge_contrast(color: np.ndarray, mask: np.ndarray, within: np.ndarray) -> float:

@@ -194,6 +194,14 @@ def solid(kind: str) -> np.ndarray:
         light = np.clip(-0.4 * column - 0.6 * row + 0.7 * height, 0, 1)
         shade = 0.4 + 0.4 * light + 0.2 * light**20
         return np.dstack([0.9 * shade, 0.2 * shade, 0.2 * shade, row**2 + column**2 < 1]).astype(np.float32)
+    if kind.startswith("beach ball"):  # the model takes a stripe for an object
+        row, column = np.mgrid[-1.1:1.1:300j, -1.32:1.32:360j]
+        across = column if kind.endswith("upright") else row
+        stripes = (np.floor(3 * across / np.sqrt(np.clip(1.05 - (row**2 + column**2 - across**2), 0.01, 1))) % 2)[
+            ..., None
+        ]
+        color = stripes * [0.85, 0.85, 0.3] + (1 - stripes) * [0.85, 0.2, 0.1]
+        return np.dstack([color, row**2 + column**2 < 1]).astype(np.float32)
     if kind == "coin":
         shade = 0.8 + 0.1 * np.sin(30 * radius)
         return np.dstack([shade, 0.8 * shade, 0.3 * shade, radius < 0.8]).astype(np.float32)
@@ -202,7 +210,7 @@ def solid(kind: str) -> np.ndarray:
     return np.dstack([0.6 * planks, 0.4 * planks, 0.2 * planks, inside]).astype(np.float32)
 
 
-@pytest.mark.parametrize("kind", ["ball", "shaded ball", "coin", "crate"])
+@pytest.mark.parametrize("kind", ["ball", "shaded ball", "beach ball upright", "beach ball", "coin", "crate"])
 def test_objects_with_the_outline_of_a_picture_are_taken_whole(kind):
     image = solid(kind)
     image[image[..., 3] == 0] = 0

@@ -277,7 +277,7 @@ def test_shipped_network_reconstructs_a_held_out_scene():
     assert scores["f05"] > 0.99  # 1.000 when the weights were made
     assert scores["f02"] > 0.97  # 0.995
     assert scores["normal_consistency"] > 0.96  # 0.981
-    on_surface = truth.mesh.vertices[::20]
+    on_surface = truth.shape.mesh.vertices[::20]
     assert np.abs(field.distance(on_surface)).mean() < 0.004  # 0.0017
 
 

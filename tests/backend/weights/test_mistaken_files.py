@@ -131,7 +131,7 @@ def test_what_is_special_is_said(tmp_path, capsys):
     assert "--half was ignored" in " ".join(installed["one2345"].notes)
     commands._list()
     listed = capsys.readouterr().out
-    assert "starter" in listed and "CC0-1.0" in listed and "--half was ignored" in listed and " KB " in listed + " KB "
+    assert "starter" in listed and "CC BY 4.0" in listed and "--half was ignored" in listed
     assert all(len(line) <= 120 for line in listed.splitlines())
 
 
