@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import UNet2DConditionModel
 
 from backend.paths import STARTER_WEIGHTS
 from backend.views.zero123.joint_attention import use_joint_attention
@@ -14,6 +13,7 @@ from training.cameras import VIEWS
 from training.checkpoint import load_checkpoint
 from training.config import JointViewsConfig
 from training.joint_diffusion import JointDenoiser
+from training.model_config import build_variant
 from training.view_model import build
 
 
@@ -39,10 +39,7 @@ def load_joint_model(checkpoint: str | Path, device: str | torch.device = "cpu")
 
 def deepen(model: Zero123, layers: int) -> Zero123:
     """The same model with ``layers`` blocks in every transformer of its UNet; new ones change nothing until trained."""
-    config = dict(model.unet.config) | {"transformer_layers_per_block": layers}
-    config.pop("_use_default_values", None)  # it would set what is changed here back to its default
-    unet = UNet2DConditionModel.from_config(config)
-    assert isinstance(unet, UNet2DConditionModel)
+    unet = build_variant(model.unet, transformer_layers_per_block=layers)
     missing = unet.load_state_dict(model.unet.state_dict(), strict=False).missing_keys
     with torch.no_grad():
         for name, parameter in unet.named_parameters():

@@ -21,20 +21,19 @@ from backend.views.zero123.model import Zero123
 from training.cameras import VIEWS
 from training.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
 from training.config import JointViewsConfig, derive_seed, load_config
-from training.distributed import ProcessGroup, all_ranks_true, init_distributed, mean_over_ranks, process_group
+from training.distributed import ProcessGroup, init_distributed, mean_over_ranks, process_group
 from training.group_norm import fuse
 from training.joint_diffusion import JointDenoiser, JointObjective
 from training.joint_model import initial_model
 from training.joint_scenes import Encode, JointScenes, fill, scenes_for_run
 from training.mixed_precision import MasterWeights, lr_factor
 from training.object_library import ObjectLibrary
+from training.run_clock import RunClock
 from training.run_log import RunLog
 from training.scene_buffer import SceneBuffer
 from training.vae_model import load_vae
 
 LOG_EVERY = 100
-CHECK_CLOCK_EVERY = 20
-CHECKPOINT_EVERY_SECONDS = 120
 
 
 def main() -> None:
@@ -110,13 +109,14 @@ def train(
         event="start", step=step, gpus=group.world_size, scenes=len(buffer), filled_in=time.monotonic() - begin,
         resumed="optimizer" if checkpoint and checkpoint.trainer else "average" if checkpoint else "no",
     )  # fmt: skip
-    begin = saved = time.monotonic()
+    begin = time.monotonic()
     sums = torch.zeros(6, device=group.device)
 
     def save() -> None:
         state = {"model": denoiser.state_dict(), "optimizer": optimizer.state_dict()}
         save_checkpoint(out, step, config, trained_tensors(averaged), state)
 
+    clock = RunClock(group, deadline, save)
     while step < config.steps:
         factor = lr_factor(step, config.steps, config.warmup_steps, warm_since)
         optimizer.param_groups[0]["lr"] = config.learning_rate * factor
@@ -142,12 +142,8 @@ def train(
                 learning_rate=config.learning_rate * factor,
                 views_per_second=(step - first_step) * config.scenes_per_step * VIEWS / (time.monotonic() - begin),
             )  # fmt: skip
-        if step % CHECK_CLOCK_EVERY == 0:
-            if not all_ranks_true(time.monotonic() < deadline, group):
-                break
-            if group.is_main and time.monotonic() - saved > CHECKPOINT_EVERY_SECONDS:
-                save()
-                saved = time.monotonic()
+        if clock.is_over(step):
+            break
     if group.is_main:
         save()
         log.write(event="end", step=step, minutes=(time.monotonic() - begin) / 60)

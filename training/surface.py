@@ -22,10 +22,11 @@ import torch.distributed as dist
 from training.back_projection import FusedSurfaceNetwork
 from training.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
 from training.config import SurfaceConfig, derive_seed, load_config
-from training.distributed import ProcessGroup, all_ranks_true, init_distributed, process_group
+from training.distributed import ProcessGroup, init_distributed, process_group
 from training.generated_views import ViewGenerator, load_view_model
 from training.mixed_precision import MasterWeights, lr_factor
 from training.object_library import ObjectLibrary
+from training.run_clock import RunClock
 from training.run_log import RunLog
 from training.surface_buffers import SurfaceBuffers
 from training.surface_errors import ErrorMeans
@@ -34,8 +35,6 @@ from training.surface_model import CONFIG, load_network
 from training.surface_scenes import SurfaceScenes, scenes_for_run
 
 LOG_EVERY = 100
-CHECK_CLOCK_EVERY = 20
-CHECKPOINT_EVERY_SECONDS = 120
 SPARE_SECONDS = 40
 """Of ``--minutes``, for the last checkpoint and the end of all processes."""
 
@@ -121,13 +120,14 @@ def train(
         event="start", step=step, gpus=group.world_size, scenes=len(buffers), filled_in=time.monotonic() - begin,
         resumed="optimizer" if checkpoint and checkpoint.trainer else "average" if checkpoint else "no",
     )  # fmt: skip
-    begin = saved = time.monotonic()
+    begin = time.monotonic()
     means = ErrorMeans(group)
 
     def save() -> None:
         state = {"model": network.state_dict(), "optimizer": optimizer.state_dict()}
         save_checkpoint(out, step, config, averaged.state_dict(), state)
 
+    clock = RunClock(group, deadline, save)
     while step < config.steps:
         factor = lr_factor(step, config.steps, config.warmup_steps, warm_since)
         optimizer.param_groups[0]["lr"] = config.learning_rate * factor
@@ -147,12 +147,8 @@ def train(
             log.write(
                 step=step, **means.take(), learning_rate=config.learning_rate * factor, scenes_per_second=rate
             )  # fmt: skip
-        if step % CHECK_CLOCK_EVERY == 0:
-            if not all_ranks_true(time.monotonic() < deadline, group):
-                break
-            if group.is_main and time.monotonic() - saved > CHECKPOINT_EVERY_SECONDS:
-                save()
-                saved = time.monotonic()
+        if clock.is_over(step):
+            break
     if group.is_main:
         save()
         log.write(event="end", step=step, minutes=(time.monotonic() - begin) / 60)

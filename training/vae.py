@@ -25,6 +25,7 @@ from backend.views.zero123.model import Zero123
 from training.cameras import VIEWS
 from training.config import JointViewsConfig, VaeConfig, derive_seed, load_config
 from training.distributed import ProcessGroup, init_distributed, mean_over_ranks, process_group
+from training.images import as_input
 from training.joint_scenes import scenes_for_run
 from training.mixed_precision import MasterWeights, lr_factor
 from training.object_library import ObjectLibrary
@@ -88,7 +89,7 @@ def train(
         optimizer.param_groups[0]["lr"] = config.learning_rate * lr_factor(step, config.steps, config.warmup_steps)
         stored = buffer.sample_batch(images)["pictures"]
         view = torch.randint(0, stored.shape[1], (images,), device=group.device)
-        pictures = stored[torch.arange(images, device=group.device), view].permute(0, 3, 1, 2).float() / 127.5 - 1
+        pictures = as_input(stored[torch.arange(images, device=group.device), view])
         with torch.set_grad_enabled(config.train_encoder):
             colors = pictures[:, :3].to(weights.dtype).contiguous(memory_format=torch.channels_last)
             posterior = weights.compute.encode(colors).latent_dist
@@ -110,7 +111,7 @@ def train(
     if config.train_encoder:
         stored = buffer.sample_batch(LATENTS_MEASURED)["pictures"][:, 0, ..., :3]
         with torch.no_grad():
-            latents = vae.encode(stored.permute(0, 3, 1, 2).float() / 127.5 - 1).latent_dist.mode()
+            latents = vae.encode(as_input(stored)).latent_dist.mode()
         scale_latents(vae, mean_over_ranks(latents.std(), group))
 
 

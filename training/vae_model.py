@@ -9,6 +9,8 @@ import torch
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 
+from training.model_config import build_variant
+
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
@@ -16,10 +18,7 @@ def with_mask(vae: AutoencoderKL) -> AutoencoderKL:
     """The same VAE with a fourth output, which starts at the middle of its range; itself if it has one."""
     if vae.config["out_channels"] == 4:
         return vae
-    config = dict(vae.config) | {"out_channels": 4}
-    config.pop("_use_default_values", None)  # it would set what is changed here back to its default
-    wider = AutoencoderKL.from_config(config)
-    assert isinstance(wider, AutoencoderKL)
+    wider = build_variant(vae, out_channels=4)
     state = vae.state_dict()
     for name in ("decoder.conv_out.weight", "decoder.conv_out.bias"):
         state[name] = torch.cat([state[name], torch.zeros_like(state[name][:1])])

@@ -21,7 +21,7 @@ from training.run_log import RunLog
 
 def test_a_run_is_stopped_resumed_and_learns(tmp_path, monkeypatch):
     model, config = joint_model(), short_run()
-    monkeypatch.setattr("training.joint_views.CHECK_CLOCK_EVERY", 2)
+    monkeypatch.setattr("training.run_clock.CHECK_CLOCK_EVERY", 2)
     monkeypatch.setattr("training.joint_views.LOG_EVERY", 2)
     torch.manual_seed(0)
     model.train().requires_grad_(True)

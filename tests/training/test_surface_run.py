@@ -51,7 +51,7 @@ def library() -> ObjectLibrary:
 
 def test_a_run_is_stopped_resumed_and_learns(tmp_path, monkeypatch):
     config, group, log = short_surface_run(), process_group(), RunLog(tmp_path, True)
-    monkeypatch.setattr("training.surface.CHECK_CLOCK_EVERY", 2)
+    monkeypatch.setattr("training.run_clock.CHECK_CLOCK_EVERY", 2)
     monkeypatch.setattr("training.surface.LOG_EVERY", 2)
     torch.manual_seed(0)
     network = FusedSurfaceNetwork(SIZE, **SHAPE)
