@@ -36,6 +36,8 @@ class JointViewsConfig:
     """The signal-to-noise ratio of a uniformly sampled timestep is divided by the square of this."""
     condition_dropout: float
     """Share of scenes trained without any condition, for classifier-free guidance."""
+    learned_guidance_scale: float
+    """Scale of the guidance whose result the conditioned prediction learns to be (1: none)."""
     extra_clean_views: tuple[float, ...]
     """Probabilities of 0, 1, 2, ... views given clean besides the input."""
     object_share: float

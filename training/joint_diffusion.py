@@ -77,14 +77,15 @@ class JointObjective:
         given = scaled * conditioned.view(-1, 1, 1, 1, 1)
         noisy = torch.where(clean[..., None, None, None], given, alpha.sqrt() * scaled + (1 - alpha).sqrt() * noise)
         velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * scaled
-        predicted, elevation = denoiser(
-            clip_pixel_values(as_input(batch["picture"]), self._image_size).to(dtype),
-            noisy.to(dtype),
-            t[:, None] * ~clean,
-            latents[:, 0].to(dtype),
-            relative_poses(angles).to(dtype),
-            conditioned.to(dtype),
-        )
+        pixels = clip_pixel_values(as_input(batch["picture"]), self._image_size).to(dtype)
+        timesteps, condition, poses = t[:, None] * ~clean, latents[:, 0].to(dtype), relative_poses(angles).to(dtype)
+        predicted, elevation = denoiser(pixels, noisy.to(dtype), timesteps, condition, poses, conditioned.to(dtype))
+        if self._config.learned_guidance_scale != 1:
+            with torch.no_grad():
+                blank = torch.where(clean[..., None, None, None], 0, noisy).to(dtype)
+                nothing = torch.zeros_like(conditioned, dtype=dtype)
+                unconditional, _ = denoiser(pixels, blank, timesteps, condition, poses, nothing)
+                velocity = self._guided_target(velocity, predicted, unconditional, conditioned)
         error = (predicted - velocity).square().mean((2, 3, 4)) * ~clean
         error = error.sum(1) / (~clean).sum(1)
         truth = angles[:, 0, 0] / ELEVATION_UNIT
@@ -93,6 +94,18 @@ class JointObjective:
         loss = error.mean() + self._config.elevation_loss_weight * likelihood.mean()
         off = (ELEVATION_UNIT * (elevation[:, 0] - truth)).abs()
         return loss, {"error": error.detach(), "elevation_error": off.detach()}
+
+    def _guided_target(
+        self, velocity: torch.Tensor, predicted: torch.Tensor, unconditional: torch.Tensor, conditioned: torch.Tensor
+    ) -> torch.Tensor:
+        """What conditioned scenes (B,) learn instead of ``velocity`` (B, V, c, h, w), so that their expected prediction
+        is that of classifier-free guidance with the configured scale (model guidance, arXiv 2502.12154).
+
+        With the share s of the model's own guidance added to the target, the prediction settles where
+        p = E[velocity] + s (p - u), which is u + (E[velocity] - u) / (1 - s): guidance of scale 1 / (1 - s).
+        """
+        share = 1 - 1 / self._config.learned_guidance_scale
+        return velocity + share * conditioned.view(-1, 1, 1, 1, 1) * (predicted - unconditional)
 
     def _sample_clean(self, count: int, views: int) -> torch.Tensor:
         """Which views (count, views) are given clean: the input, and a random number of others."""

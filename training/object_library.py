@@ -15,6 +15,7 @@ from objects.appearance import corner_normals, resize_texture
 from objects.pack import ObjectPack, TexturedObject, is_test_object
 from procedural.normalization import fit_to_frame
 from procedural.sampling import sample_pose_and_light
+from training.deformation import deform, sample_deformations
 from training.mesh_rasterizer import MeshBatch
 
 TEXTURE_SIZE = 128
@@ -77,12 +78,12 @@ class ObjectLibrary:
         return len(self.ids)
 
     def sample(self, count: int, rng: np.random.Generator) -> tuple[MeshBatch, np.ndarray]:
-        """Random objects, each turned, mirrored, stretched, recolored and lit at random, as seen by their input camera:
-        the meshes, and the elevations (count,) of the input cameras in degrees."""
+        """Random objects, each turned, mirrored, stretched, bent, recolored and lit at random, as seen by their input
+        camera: the meshes, and the elevations (count,) of the input cameras in degrees."""
         index = rng.choice(len(self), count, p=self.probabilities)
         stretch = np.exp(0.25 * rng.uniform(-1, 1, (count, 3)) * (rng.random((count, 1)) < 0.7))
         stretch[rng.random(count) < 0.5, 0] *= -1
-        return self.scenes(index, rng, stretch, sample_color_transforms(count, rng))
+        return self.scenes(index, rng, stretch, sample_color_transforms(count, rng), sample_deformations(count, rng))
 
     def scenes(
         self,
@@ -90,9 +91,11 @@ class ObjectLibrary:
         rng: np.random.Generator,
         stretch: np.ndarray | None = None,
         color_transforms: np.ndarray | None = None,
+        deformations: np.ndarray | None = None,
     ) -> tuple[MeshBatch, np.ndarray]:
         """The objects ``index`` (B,) in random poses and light; ``stretch`` (B, 3) scales their own axes (negative:
-        mirrored), ``color_transforms`` (B, 3, 4) changes their colors. Returns as ``sample`` does."""
+        mirrored), ``color_transforms`` (B, 3, 4) changes their colors, ``deformations`` (B, 3) are those of
+        ``deformation.deform``. Returns as ``sample`` does."""
         poses = [sample_pose_and_light(rng) for _ in index]
         yaw, elevation = (np.array([pose[k] for pose in poses], np.float32) for k in (0, 1))
         if color_transforms is None:
@@ -104,6 +107,8 @@ class ObjectLibrary:
         if stretch is not None:
             factors = torch.from_numpy(stretch.astype(np.float32)).to(self.device)[:, None, None]
             triangles, normals = triangles * factors, normals / factors
+        if deformations is not None:
+            triangles, normals = deform(triangles, normals, torch.from_numpy(deformations).to(self.device))
         yaw, elevations = torch.from_numpy(yaw).to(self.device), torch.from_numpy(elevation).to(self.device)
         triangles, normals = _rotate_z(triangles, yaw), _rotate_z(normals, yaw)
         valid = torch.arange(most, device=self.device) < counts[:, None]

@@ -75,7 +75,9 @@ def test_the_shift_divides_the_signal_to_noise_ratio():
 
 
 def test_given_views_are_clean_at_timestep_zero_and_take_no_loss(model, config):
-    config = dataclasses.replace(config, extra_clean_views=(0.0, 0.0, 1.0), condition_dropout=0.0)
+    config = dataclasses.replace(
+        config, extra_clean_views=(0.0, 0.0, 1.0), condition_dropout=0.0, learned_guidance_scale=1.0
+    )
     scenes, calls = batch(3), []
 
     class Denoiser(nn.Module):
@@ -104,6 +106,34 @@ def test_without_condition_nothing_given_is_visible(model, config):
         losses.append(objective(JointDenoiser(model), scenes, torch.float32)[1]["error"])
     # the input's latent and the poses changed, and no prediction did; extra clean views are dropped alike
     torch.testing.assert_close(*losses)
+
+
+def test_learned_guidance_settles_where_guidance_would_lead(model, config):
+    """The unconditional prediction sees nothing that is given; scenes without condition learn the plain target."""
+    config = dataclasses.replace(
+        config, extra_clean_views=(0.0, 1.0), condition_dropout=0.5, learned_guidance_scale=3.0
+    )
+    calls = []
+
+    class Denoiser(nn.Module):
+        def forward(self, pixels, noisy, timesteps, condition, poses, conditioned):
+            calls.append((noisy, timesteps, conditioned))
+            predicted = torch.full_like(noisy, 0.0 if conditioned.any() else 0.25, requires_grad=True)
+            return predicted, torch.zeros(len(noisy), 2)
+
+    torch.manual_seed(2)
+    objective = JointObjective(model, config, torch.device("cpu"))
+    _, report = objective(Denoiser(), batch(8), torch.float32)
+    (_, _, conditioned), (noisy, timesteps, nothing) = calls
+    assert not nothing.any() and not noisy[timesteps == 0].any() and 0 < conditioned.sum() < 8
+    velocity, without = torch.tensor(0.7), torch.tensor(0.25)
+    guided = without + 3.0 * (velocity - without)
+    shape = (2, 1, 1, 1, 1)
+    target = objective._guided_target(
+        velocity.expand(shape), guided.expand(shape), without.expand(shape), torch.tensor([1.0, 0.0])
+    )
+    torch.testing.assert_close(target.flatten(), torch.stack([guided, velocity]))
+    assert report["error"].isfinite().all()
 
 
 def test_the_buffer_replaces_its_oldest_scenes_and_follows_priorities():

@@ -10,6 +10,7 @@ from backend.camera import camera_to_world, project
 from objects.pack import write_pack
 from procedural.normalization import FRAME_FILL, MAX_COORDINATE
 from tests.helpers.training_runs import cube
+from training.deformation import STRONGEST, deform, sample_deformations
 from training.object_library import ObjectLibrary
 
 
@@ -46,3 +47,29 @@ def test_normals_stay_perpendicular_when_objects_are_stretched_and_mirrored():
         normals = torch.nn.functional.normalize(meshes.normals[0, :, corner], dim=-1)
         cosine = (normals * torch.nn.functional.normalize(winding, dim=-1)).sum(-1)
         torch.testing.assert_close(cosine, torch.ones(12), atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("strengths", [(1, 0, 0), (0, -1, 0), (0, 0, 1), (-1, 1, -1)])
+def test_normals_stay_perpendicular_when_objects_are_bent(strengths):
+    """A finely divided plane in every direction: each corner's normal is the bent triangle's, on the same side."""
+    rng = np.random.default_rng(1)
+    frames = np.linalg.qr(rng.standard_normal((40, 3, 3)))[0].astype(np.float32)
+    frames[:, :, 2] *= np.linalg.det(frames)[:, None]
+    corner = rng.uniform(-0.9, 0.9, (40, 3)).astype(np.float32)
+    triangles = torch.from_numpy(np.stack([corner, corner + 0.01 * frames[..., 0], corner + 0.01 * frames[..., 1]], 1))
+    normals = torch.from_numpy(frames[:, None, :, 2]).expand(-1, 3, -1)
+    amounts = torch.from_numpy(np.float32(strengths) * STRONGEST)[None]
+    moved, bent = deform(triangles[None], normals[None], amounts)
+    assert (moved - triangles).abs().max() > 0.05
+    winding = torch.cross(moved[0, :, 1] - moved[0, :, 0], moved[0, :, 2] - moved[0, :, 0], dim=-1)
+    cosine = (bent[0] * torch.nn.functional.normalize(winding, dim=-1)[:, None]).sum(-1)
+    assert cosine.min() > 0.998
+
+
+def test_most_objects_stay_as_they_are():
+    amounts = sample_deformations(2000, np.random.default_rng(0))
+    assert 0.25 < (amounts != 0).any(1).mean() < 0.45 and (np.abs(amounts) <= STRONGEST).all()
+    triangles, normals = torch.rand(2, 5, 3, 3), torch.rand(2, 5, 3, 3)
+    moved, bent = deform(triangles, normals, torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]]))
+    assert torch.equal(moved[0], triangles[0]) and not torch.equal(moved[1], triangles[1])
+    assert torch.equal(torch.nn.functional.normalize(normals[0], dim=-1), bent[0])
