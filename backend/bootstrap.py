@@ -54,8 +54,8 @@ def run_inside(package: str, arguments: Sequence[str]) -> int:
     if _INSIDE in os.environ:
         raise UserError(
             ErrorCode.ENVIRONMENT_BROKEN,
-            f"The backend's environment is missing {unmet_requirements()[0]}: repair it with "
-            "“python3 -m backend setup”.",
+            f"The backend's environment is missing {unmet_requirements()[0]}: repair it.",
+            command="python3 -m backend setup",
         )
     python = environment.ensure(TerminalProgress())
     command = backend_command(python, *arguments, package=package)
@@ -81,8 +81,9 @@ def run_inside(package: str, arguments: Sequence[str]) -> int:
         return 128 - status
     raise UserError(
         ErrorCode.ENVIRONMENT_BROKEN,
-        f"The program crashed ({signal_name(-status)}), most likely because its files are damaged: check "
-        "and repair them with “python3 -m backend setup”.",
+        f"The program crashed ({signal_name(-status)}), most likely because its files are damaged: check and repair "
+        "them.",
+        command="python3 -m backend setup",
     )
 
 

@@ -78,6 +78,8 @@ def _report(error: UserError) -> int:
     """Say what is wrong; the exit status."""
     try:
         print(f"\nerror: {printable(str(error))}", file=sys.stderr)
+        if error.command:
+            print(f"command: {printable(error.command)}", file=sys.stderr)
         if error.log:
             print(f"log: {printable(error.log)}", file=sys.stderr)
     except OSError:

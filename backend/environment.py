@@ -72,7 +72,8 @@ def ensure(
     except OSError as error:
         raise UserError(
             ErrorCode.SETUP_FAILED,
-            f"The environment could not be created in {home} ({error}): set IMAGE_TO_MESH_HOME to another folder.",
+            f"The environment could not be created in {home} ({error}): choose another data folder "
+            "(IMAGE_TO_MESH_HOME).",
         ) from error
 
 
@@ -128,7 +129,7 @@ def _create(tracker: ProgressTracker, base: Path | None, accelerator: str | None
         raise UserError(
             ErrorCode.DISK_FULL,
             f"The environment needs {needed / 1e3:.1f} GB in {home}, but only {free / 1e3:.1f} GB is free: free some "
-            "space, or set IMAGE_TO_MESH_HOME to a folder on another disk.",
+            "space, or choose a data folder (IMAGE_TO_MESH_HOME) on another disk.",
         )
     name = f"{python_tag()}-{platform_tag()}-{accelerator}-{_lock_hash(wheels)}"
     target = home / name

@@ -77,11 +77,16 @@ class ErrorCode(StrEnum):
 
 
 class UserError(Exception):
-    """An error that the user can act on: one clear sentence (what is wrong, what to do) and a code for programs."""
+    """An error that the user can act on: one clear sentence (what is wrong, what to do) and a code for programs.
 
-    def __init__(self, code: ErrorCode, message: str, log: str | None = None):
+    The sentence names no command, since Blender shows it too, which has a button instead; ``command`` does.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, log: str | None = None, command: str = ""):
         super().__init__(message)
         self.code = code
+        self.command = command
+        """What somebody at a terminal can type to mend it, if there is such a thing."""
         self.log = log
         """Path of the log with the details, if there is one."""
 
@@ -129,9 +134,11 @@ def to_user_error(error: BaseException, log: str | None) -> UserError:
             ErrorCode.BAD_OUTPUT, f"{error.filename} cannot be used ({error.strerror}): choose another path.", log
         )
     if isinstance(error, ImportError):
-        advice = "repair it in the extension's preferences or with “python3 -m backend setup”"
         return UserError(
-            ErrorCode.ENVIRONMENT_BROKEN, f"The backend's environment is incomplete ({error}): {advice}.", log
+            ErrorCode.ENVIRONMENT_BROKEN,
+            f"The backend's environment is incomplete ({error}): repair it.",
+            log,
+            command="python3 -m backend setup",
         )
     details = f": see the log {log}" if log else ""
     return UserError(ErrorCode.INTERNAL, f"The backend failed unexpectedly ({type(error).__name__}){details}", log)

@@ -61,13 +61,14 @@ def install(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> 
         raise _failure(text, log) or UserError(
             ErrorCode.NO_VENV,
             f"{sys.executable} could not create an environment (its venv module failed): use a complete Python 3.11 to "
-            "3.14 (on Debian or Ubuntu, “apt install python3” completes it).",
+            "3.14 (on Debian or Ubuntu, the package python3 completes it).",
             str(log),
         )
     with tracker.stage("packages", "Installing Python packages"):
         megabytes = _install_packages(build, folder, log, tracker)
     if run_self_test(build, folder, log, tracker):
-        alternative = "" if build.accelerator == "cpu" else ", or set IMAGE_TO_MESH_ACCELERATOR=cpu and try again"
+        is_cpu = build.accelerator == "cpu"
+        alternative = "" if is_cpu else ", or choose the accelerator cpu (IMAGE_TO_MESH_ACCELERATOR)"
         raise UserError(
             ErrorCode.SETUP_FAILED,
             f"The packages were installed but do not work on this computer ({build.accelerator}): see the log"
@@ -190,8 +191,8 @@ def _failure(text: str, log: Path) -> UserError | None:
         return None
     return UserError(
         ErrorCode.DISK_FULL,
-        "The disk became full while the environment was created: free some space, or set IMAGE_TO_MESH_HOME to a "
-        "folder on another disk.",
+        "The disk became full while the environment was created: free some space, or choose a data folder "
+        "(IMAGE_TO_MESH_HOME) on another disk.",
         str(log),
     )
 
@@ -209,8 +210,8 @@ def _pip_failure(build: Build, text: str, log: Path) -> UserError:
     elif _LONG_PATH in text:
         code = ErrorCode.SETUP_FAILED
         message = (
-            "Windows allows only 260 characters in a path: set IMAGE_TO_MESH_HOME to a short path (C:\\i2m), or "
-            "enable long paths in Windows, and try again."
+            "Windows allows only 260 characters in a path: choose a data folder (IMAGE_TO_MESH_HOME) with a short path "
+            "(C:\\i2m), or enable long paths in Windows, and try again."
         )
     elif build.wheelhouse and missing:
         code = ErrorCode.NO_WHEEL

@@ -31,7 +31,7 @@ def data_folder(chosen: Path | None = None) -> Path:
         return _data_folder(chosen)
     except RuntimeError as error:
         raise UserError(
-            ErrorCode.NO_HOME, "Your home folder is not known: set the variable IMAGE_TO_MESH_HOME to a folder."
+            ErrorCode.NO_HOME, "Your home folder is not known: choose a data folder (IMAGE_TO_MESH_HOME)."
         ) from error
 
 

@@ -67,10 +67,10 @@ def locate_model(name: str) -> Path:
     try:
         return Path(snapshot_download(name, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
-        command = f"“python3 -m backend weights fetch {name}”" if name in catalog else f"“hf download {name}”"
         raise UserError(
             ErrorCode.WEIGHTS_MISSING,
-            f"The text-to-image model “{name}” is not on this computer: get it with {command}.",
+            f"The text-to-image model “{name}” is not on this computer: install it first, or choose another one.",
+            command=f"python3 -m backend weights fetch {name}" if name in catalog else f"hf download {name}",
         ) from error
 
 
@@ -200,7 +200,7 @@ def _none_installed() -> UserError:
     default = next(entry for entry in load_catalog().values() if entry.kind == KIND)
     return UserError(
         ErrorCode.NO_TEXT_MODEL,
-        "No text-to-image model is installed: get one in the extension's preferences or with "
-        f"“python3 -m backend weights fetch {default.name}” ({(default.bytes or 0) / 1e9:.0f} GB, {default.license}), "
-        "or give a diffusers folder as the text model.",
+        f"No text-to-image model is installed: install one, such as {default.name} "
+        f"({(default.bytes or 0) / 1e9:.0f} GB, {default.license}), or give a diffusers folder as the text model.",
+        command=f"python3 -m backend weights fetch {default.name}",
     )

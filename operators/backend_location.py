@@ -35,8 +35,8 @@ def backend_python() -> tuple[Path, dict[str, str]]:
     if python is None:
         raise UserError(
             ErrorCode.NO_BACKEND,
-            "The backend is not installed yet: press Install Backend in the Image to Mesh panel, "
-            "or run “python3 -m backend setup”.",
+            "The backend is not installed yet: press Install Backend in the Image to Mesh panel.",
+            command="python3 -m backend setup",
         )
     return python, variables
 

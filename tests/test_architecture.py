@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -178,6 +179,22 @@ def test_files_are_short_and_have_no_globals_and_no_late_imports(name):
     functions = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     late = [node for f in functions for node in ast.walk(f) if isinstance(node, (ast.Import, ast.ImportFrom))]
     assert name in IMPORTED_LATE or not [node.lineno for node in late]
+
+
+COMMANDS = re.compile(r"python3? -m|weights (add|fetch|list)|hf download|apt install|pip install")
+AT_A_TERMINAL = ("backend.command_line", "backend.weights.commands", "training", "benchmark", "procedural", "objects")
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not is_in(name, *AT_A_TERMINAL)])
+def test_sentences_name_no_command(name):
+    """Blender's panels show them too, beside a button; ``UserError.command`` is for people at a terminal."""
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    nodes = list(ast.walk(tree))
+    commands = [node.value for node in nodes if isinstance(node, ast.keyword) and node.arg == "command"]
+    texts = [node.value for node in nodes if isinstance(node, ast.Expr)]  # docstrings
+    elsewhere = {id(part) for node in (*commands, *texts) for part in ast.walk(node)}
+    shown = [node for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert not [node.value for node in shown if id(node) not in elsewhere and COMMANDS.search(node.value)]
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no Git checkout")

@@ -24,8 +24,7 @@ UNCERTAIN = 0.4
 DARK = 0.15
 """Median brightness of a picture below which its dark tones are spread and looked at once more."""
 MODEL_MISSING = (
-    "The background-removal model is not installed, so a simpler method cut out the object: install it with "
-    "“python3 -m backend weights fetch u2netp”."
+    "The background-removal model is not installed, so a simpler method cut out the object: install the weights u2netp."
 )
 MODEL_BLIND = "The background-removal model saw no object, so a simpler method cut it out: check the result."
 

@@ -120,7 +120,9 @@ def _verify(name: str | None, listener: ProgressListener) -> int:
     installed = installed_weights()
     if name is not None and name not in installed:
         raise UserError(
-            ErrorCode.WEIGHTS_MISSING, f"No weights named “{name}” are installed: “weights list” shows which are."
+            ErrorCode.WEIGHTS_MISSING,
+            f"No weights named “{name}” are installed: choose among those that are.",
+            command="python3 -m backend weights list",
         )
     chosen = [weights for weights in installed.values() if name in (None, weights.name)]
     failed = 0

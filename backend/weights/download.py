@@ -244,7 +244,7 @@ def _no_network(repo: str) -> UserError:
     return UserError(
         ErrorCode.NO_NETWORK,
         f"The model hub could not be reached for {repo}, and its files are not in the local cache: check the "
-        "connection and huggingface_hub's variables (HF_ENDPOINT, HF_HUB_OFFLINE), or use “weights add” with a file.",
+        "connection and huggingface_hub's variables (HF_ENDPOINT, HF_HUB_OFFLINE), or install a file.",
     )
 
 

@@ -62,7 +62,7 @@ def detect_format(path: Path) -> Format:
             raise UserError(
                 ErrorCode.WEIGHTS_UNKNOWN,
                 f"{path} is a Stable Diffusion checkpoint, but not one of Zero123 (it has no cc_projection): get one "
-                "of “weights list”, or for Text to Mesh a Stable Diffusion folder in diffusers' layout.",
+                "of the catalog, or for Text to Mesh a Stable Diffusion folder in diffusers' layout.",
             )
         return VIEW_CHECKPOINT
     if all(key in keys for key in _LOFTR_KEYS):

@@ -70,8 +70,9 @@ def resolve_dependencies(name: str) -> list[CatalogEntry]:
     if entries[name].repo is None:
         raise UserError(
             ErrorCode.WEIGHTS_UNKNOWN,
-            f"“{name}” cannot be downloaded automatically: download {entries[name].files[0]} yourself and install it "
-            "with “weights add”.",
+            f"“{name}” cannot be downloaded automatically: download {entries[name].files[0]} yourself and install that "
+            "file.",
+            command=f"python3 -m backend weights add {entries[name].files[0]}",
         )
     check_name(name)
     installed = installed_weights()
@@ -185,7 +186,7 @@ def convert(path: Path, folder: Path, half: bool, listener: ProgressListener) ->
 
 def _fetch_entry(entry: CatalogEntry, tracker: ProgressTracker) -> Path:
     if entry.repo is None:
-        raise UserError(ErrorCode.WEIGHTS_UNKNOWN, f"“{entry.name}” cannot be downloaded: use “weights add”.")
+        raise UserError(ErrorCode.WEIGHTS_UNKNOWN, f"“{entry.name}” cannot be downloaded: install it from a file.")
     check_name(entry.name)
     with tracker.stage("find", f"Listing {entry.repo}"):
         files = download.list_files(entry.repo, entry.files)

@@ -103,7 +103,7 @@ def check_disk_space(needed: int, folder: Path, purpose: str) -> None:
         raise UserError(
             ErrorCode.DISK_FULL,
             f"{purpose} needs {needed / 1e9:.2f} GB in {folder}, but only {free / 1e9:.2f} GB is free: free some "
-            "space, or set IMAGE_TO_MESH_HOME to a folder on another disk.",
+            "space, or choose a data folder (IMAGE_TO_MESH_HOME) on another disk.",
         )
 
 
@@ -201,7 +201,8 @@ def remove(name: str) -> int:
     if not exists:
         raise UserError(
             ErrorCode.WEIGHTS_MISSING,
-            f"No weights named “{name}” are installed: “weights list” shows which are.",
+            f"No weights named “{name}” are installed: choose among those that are.",
+            command="python3 -m backend weights list",
         )
     size = sum(path.stat().st_size for root in (folder, downloads) for path in root.rglob("*") if path.is_file())
     try:

@@ -26,8 +26,8 @@ def locate_weights(name: str) -> Path:
     if folder.is_file():
         raise UserError(
             ErrorCode.WEIGHTS_MISSING,
-            f"{folder} is a file: install it with “python3 -m backend weights add {folder}”, then give the name "
-            "that it gets.",
+            f"{folder} is a file: install it, then choose the name that it gets.",
+            command=f"python3 -m backend weights add {folder}",
         )
     if not folder.is_dir():
         raise UserError(
@@ -53,7 +53,8 @@ def resolve_components(name: str) -> tuple[Path, Path]:
     if surface is None:
         raise UserError(
             ErrorCode.WEIGHTS_MISSING,
-            f"The weights “{name}” need a surface network too: run “python3 -m backend weights fetch "
-            f"{PUBLIC_SURFACE_WEIGHTS}”, or “weights add” with the file ckpt_215000.pth.",
+            f"The weights “{name}” need a surface network too: install {PUBLIC_SURFACE_WEIGHTS}, or its file "
+            "ckpt_215000.pth.",
+            command=f"python3 -m backend weights fetch {PUBLIC_SURFACE_WEIGHTS}",
         )
     return view, surface

@@ -53,7 +53,7 @@ def _install(model: Path, home: Path, name: str) -> Path:
 
 def test_prompt_becomes_a_textured_mesh(text_model, weights, home, tmp_path):
     with Backend(sys.executable, tmp_path / "log") as backend:
-        with pytest.raises(UserError, match="weights fetch flux2-klein") as caught:
+        with pytest.raises(UserError, match="install one, such as flux2-klein") as caught:
             backend.wait(backend.text_to_mesh(PROMPT, tmp_path / "job", _options(weights)))
         assert caught.value.code == "no_text_model" and not (tmp_path / "job").exists()
         with pytest.raises(UserError) as caught:
@@ -108,9 +108,9 @@ def test_model_is_located_by_name_or_folder(text_model, home, tmp_path):
     assert text_to_image.locate_model("auto") == default  # ... in its order
     assert text_to_image.locate_model("aaa") == other and text_to_image.locate_model(str(text_model)) == text_model
     for name, way in (("sdxl", "weights fetch sdxl"), ("somebody/model", "hf download somebody/model"), ("a b", "a b")):
-        with pytest.raises(UserError, match=way) as caught:
+        with pytest.raises(UserError, match=f"“{name}” is not on this computer") as caught:
             text_to_image.locate_model(name)
-        assert caught.value.code == "weights_missing"
+        assert caught.value.code == "weights_missing" and way in caught.value.command
 
 
 def _cut(model: Path) -> None:

@@ -274,7 +274,7 @@ def test_without_the_model_grabcut_is_used_and_said(monkeypatch, tmp_path):
     monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path))
     cutout = cut_out(photograph("ball", "studio", shadow=0).image)
     assert cutout.method == "grabcut"
-    assert "weights fetch u2netp" in cutout.quality.warnings[0]
+    assert "install the weights u2netp" in cutout.quality.warnings[0]
 
 
 def test_the_model_is_the_published_one():
