@@ -57,15 +57,22 @@ def platform_tag() -> str:
     return tag
 
 
-def detect_accelerator(wheels: Path = WHEELS) -> str:
-    """``cuda``, ``rocm``, ``mps`` or ``cpu``, by asking the hardware: up to a few seconds."""
+def detect_device(wheels: Path = WHEELS) -> tuple[str, str]:
+    """The accelerator (``cuda``, ``rocm``, ``mps`` or ``cpu``) and what a person calls the device, or why a GPU that is
+    there is not used. Asks the hardware: up to a few seconds."""
     if sys.platform == "darwin":
-        return "mps" if platform.machine() == "arm64" else "cpu"
-    if _has_supported_cuda(_read_table(wheels)["cuda"]):
-        return "cuda"
+        return ("mps", "Apple GPU (Metal)") if platform.machine() == "arm64" else ("cpu", "CPU")
+    required, cards = _read_table(wheels)["cuda"], _nvidia_cards()
+    for name, driver, capability in cards:
+        if driver >= required["driver"] and capability >= required["capability"]:
+            return "cuda", f"{name} (CUDA)"
     if sys.platform == "linux" and os.access("/dev/kfd", os.R_OK) and shutil.which("rocminfo"):
-        return "rocm"
-    return "cpu"
+        return "rocm", "AMD GPU (ROCm)"
+    for name, _, capability in cards:
+        is_old = capability < required["capability"]
+        reason = "is too old" if is_old else f"needs driver {required['driver']} or newer"
+        return "cpu", f"CPU; {name} {reason}"
+    return "cpu", "CPU"
 
 
 def chosen_accelerator(given: str | None) -> str | None:
@@ -123,23 +130,20 @@ def _read_table(wheels: Path) -> dict:
     return tomllib.loads((wheels / "accelerators.toml").read_text(encoding="utf-8"))
 
 
-def _has_supported_cuda(required: dict) -> bool:
-    """Whether there is an NVIDIA GPU with at least the ``required`` compute ``capability`` and ``driver`` series."""
+def _nvidia_cards() -> list[tuple[str, int, float]]:
+    """The name, series of the driver and compute capability of each NVIDIA GPU that its driver's program lists."""
     program = shutil.which("nvidia-smi")
     if program is None:
-        return False
+        return []
     try:
         result = subprocess.run(
-            [program, "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"],
+            [program, "--query-gpu=driver_version,compute_cap,name", "--format=csv,noheader"],
             capture_output=True,
             text=True,
             timeout=20,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
-        cards = [line.split(",") for line in result.stdout.splitlines()] if result.returncode == 0 else []
-        return any(
-            int(driver.split(".")[0]) >= required["driver"] and float(capability) >= required["capability"]
-            for driver, capability in cards
-        )
+        cards = [line.split(",", 2) for line in result.stdout.splitlines()] if result.returncode == 0 else []
+        return [(name.strip(), int(driver.split(".")[0]), float(capability)) for driver, capability, name in cards]
     except (OSError, subprocess.TimeoutExpired, ValueError):
-        return False
+        return []

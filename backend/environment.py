@@ -17,22 +17,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .accelerator import WHEELS, chosen_accelerator, detect_accelerator, find_build, platform_tag, python_tag
+from .accelerator import WHEELS, chosen_accelerator, find_build, platform_tag, python_tag
+from .environment_plan import check_space, environment_folder, make_plan
 from .errors import ErrorCode, UserError
 from .installer import MASK_MODEL, STAGES, install, python_of, run_self_test
 from .integrity import find_damage
 from .locks import exclusive_lock
-from .paths import data_folder, weights_folder
+from .paths import weights_folder
 from .progress import ProgressListener, ProgressTracker
 from .weights.catalog import load_catalog
 from .weights.registry import atomic_install, exclusive_weights
 
-__all__ = ["detect_accelerator", "ensure", "environment_folder", "mend", "python_path", "remove"]
-
-
-def environment_folder(base: Path | None = None) -> Path:
-    """The folder that holds the environments, in the data folder (``paths.data_folder(base)``)."""
-    return data_folder(base) / "env"
+__all__ = ["ensure", "environment_folder", "mend", "python_path", "remove", "verify"]
 
 
 def python_path(base: Path | None = None, accelerator: str | None = None, wheels: Path = WHEELS) -> Path | None:
@@ -87,21 +83,40 @@ def mend(
     python = python_path(base, accelerator, wheels)
     if python is None:
         return ensure(listener, base, accelerator, wheels)
-    home, folder = environment_folder(base), python.parents[1]
-    tag, _, built_for, _ = folder.name.split("-")
-    build = find_build(built_for, wheels, tag)
+    folder = python.parents[1]
     tracker = ProgressTracker({"wait": 0, "verify": 10, **STAGES}, listener)
-    with exclusive_lock(home.parent / "setup.lock", _wait_for(tracker)):
-        with tracker.stage("verify", "Checking the environment's files"):
-            damage = find_damage(folder, build.locks, tracker.update)
-        if not damage and run_self_test(build, folder, home.parent / "setup.log", tracker) == 0:
+    with exclusive_lock(folder.parents[1] / "setup.lock", _wait_for(tracker)):
+        damage = _find_damage(folder, wheels, tracker)
+        if not damage:
             return python
-        reason = f"{damage[0]} and {len(damage) - 1} more" if len(damage) > 1 else "".join(damage) or "its self-test"
-        with tracker.stage("verify", f"Making the environment anew, because of {reason}"):
-            python = _create(tracker, base, built_for, wheels)
+        with tracker.stage("verify", f"Making the environment anew, because of {damage}"):
+            python = _create(tracker, base, folder.name.split("-")[2], wheels)
         if python.parents[1] != folder:
             shutil.rmtree(folder, ignore_errors=True)
         return python
+
+
+def verify(listener: ProgressListener, base: Path | None = None, wheels: Path = WHEELS) -> None:
+    """Compare every file of the environment with its wheel, and import everything. Changes nothing.
+
+    Raises UserError (``no_backend``, ``environment_broken``).
+    """
+    python = python_path(base, wheels=wheels)
+    if python is None:
+        raise UserError(ErrorCode.NO_BACKEND, "The backend is not installed: install it first.")
+    folder = python.parents[1]
+    tracker = ProgressTracker({"wait": 0, "verify": 10, **STAGES}, listener)
+    with exclusive_lock(folder.parents[1] / "setup.lock", _wait_for(tracker)):
+        damage = _find_damage(folder, wheels, tracker)
+    if damage:
+        raise UserError(
+            ErrorCode.ENVIRONMENT_BROKEN,
+            f"The backend's files are damaged ({damage}): repair it.",
+            str(folder.parents[1] / "setup.log"),
+            "python3 -m backend setup",
+        )
+    with tracker.stage("finish", "The backend's files are sound"):
+        tracker.update(1.0)
 
 
 def remove(base: Path | None = None) -> None:
@@ -121,17 +136,11 @@ def remove(base: Path | None = None) -> None:
 
 def _create(tracker: ProgressTracker, base: Path | None, accelerator: str | None, wheels: Path) -> Path:
     start, home = time.monotonic(), environment_folder(base)
-    accelerator = chosen_accelerator(accelerator) or detect_accelerator(wheels)
-    build = find_build(accelerator, wheels)
     _remove_partial(home)
-    needed, free = build.download + build.disk, shutil.disk_usage(home).free / 1e6
-    if free < needed:
-        raise UserError(
-            ErrorCode.DISK_FULL,
-            f"The environment needs {needed / 1e3:.1f} GB in {home}, but only {free / 1e3:.1f} GB is free: free some "
-            "space, or choose a data folder (IMAGE_TO_MESH_HOME) on another disk.",
-        )
-    name = f"{python_tag()}-{platform_tag()}-{accelerator}-{_lock_hash(wheels)}"
+    plan = make_plan(base, accelerator, wheels)
+    check_space(plan)
+    build = plan.build
+    name = f"{python_tag()}-{platform_tag()}-{build.accelerator}-{_lock_hash(wheels)}"
     target = home / name
     # Named after the process: the pip of an interrupted one may still be writing into its own. And short, since the
     # path of torch's deepest file has 190 characters and Windows allows 260 in all.
@@ -151,6 +160,17 @@ def _create(tracker: ProgressTracker, base: Path | None, accelerator: str | None
         seconds = time.monotonic() - start
         tracker.update(1.0, detail=f"{megabytes:.0f} MB of packages, {size:.0f} MB on disk, {seconds:.0f} s")
     return python_of(target)
+
+
+def _find_damage(folder: Path, wheels: Path, tracker: ProgressTracker) -> str:
+    """What is wrong with the environment in ``folder``, in a few words; empty where nothing is."""
+    tag, _, accelerator, _ = folder.name.split("-")
+    build = find_build(accelerator, wheels, tag)
+    with tracker.stage("verify", "Checking the environment's files"):
+        damage = find_damage(folder, build.locks, tracker.update)
+    if damage:
+        return f"{damage[0]} and {len(damage) - 1} more" if len(damage) > 1 else damage[0]
+    return "its self-test fails" if run_self_test(build, folder, folder.parents[1] / "setup.log", tracker) else ""
 
 
 def _install_mask_model(file: Path, base: Path | None) -> None:

@@ -21,6 +21,7 @@ STAGES = {"create": 1, "packages": 94, "test": 4, "finish": 1}
 """Each stage's usual share of the time; the last one belongs to ``environment.ensure``."""
 _SIZE = re.compile(r"\(([\d.]+) (bytes|kB|MB|GB)\)")
 _MEGABYTES = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
+_RETRY = re.compile(r"Retrying \(Retry\(total=(\d+)")
 _NOT_FOUND = re.compile(r"No matching distribution found for (\S+)")
 _NETWORK = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ConnectionReset|Connection refused|ProxyError"
@@ -128,7 +129,8 @@ class _PipOutput:
         self._total = locked.count("==") + bool(build.version)
         self._packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
         self._tracker = tracker
-        self._text = "Resolving packages"
+        self._text = "Asking for the packages"
+        self._no_answer = ""
         self._before = 0.0
         self._current = 0.0
 
@@ -139,6 +141,11 @@ class _PipOutput:
 
     def read(self, line: str) -> None:
         """One line of pip's output, or "" when there was none for a second."""
+        if retry := _RETRY.search(line):  # pip waits longer and longer between its attempts
+            left = int(retry[1])
+            self._no_answer = f"no connection, {left} more attempt{'' if left == 1 else 's'}"
+        elif line and not line.isspace():
+            self._no_answer = ""
         words = line.split()
         match words:
             case ["Progress", done, "of", _]:
@@ -156,12 +163,14 @@ class _PipOutput:
                 self._text = "Installing"
             case []:
                 pass
-            case _:
+            case _ if not retry:
                 return
         installed = len(list(self._packages.glob("*.dist-info")))
-        text = f"Installing: {installed} of {self._total} packages" if self._text == "Installing" else self._text
+        text = f"{installed} of {self._total} installed" if self._text == "Installing" else self._text
         fraction = 0.63 * min(1.0, self.megabytes / self._expected) + 0.37 * min(1.0, installed / self._total)
-        self._tracker.update(fraction, detail=f"{text}, {self.megabytes:.0f} MB in all")
+        expected = max(self._expected, self.megabytes)
+        amount = f"{self.megabytes:.0f} of {expected:.0f} MB"
+        self._tracker.update(fraction, detail=", ".join(filter(None, (text, amount, self._no_answer))))
 
 
 def _pip(

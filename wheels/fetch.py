@@ -15,7 +15,7 @@ from lock import PIP, PLATFORMS, PYTHONS, WHEELS
 
 sys.path.insert(0, str(WHEELS.parent))
 
-from backend.accelerator import ACCELERATORS, detect_accelerator, find_build, platform_tag
+from backend.accelerator import ACCELERATORS, detect_device, find_build, platform_tag
 from backend.errors import UserError
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     flags = parser.parse_args()
     try:
         platform = flags.platform or platform_tag()
-        folder = fetch(flags.accelerator or detect_accelerator(), flags.python, platform)
+        folder = fetch(flags.accelerator or detect_device()[0], flags.python, platform)
     except UserError as error:
         sys.exit(f"error: {error}")
     size = sum(wheel.stat().st_size for wheel in folder.glob("*.whl")) / 1e6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from backend import accelerator, environment
+from backend.environment_plan import make_plan
 from backend.errors import UserError
 from backend.weights import registry
 from backend.weights.catalog import load_catalog
@@ -45,12 +47,17 @@ def write_wheel(folder: Path, name: str, version: str, source: str, more: str = 
         module or f"{name}.py": source,
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/RECORD": "",
     }
+    rows = (f"{file},sha256={digest(text)},{len(text.encode())}\n" for file, text in files.items())
+    files[f"{info}/RECORD"] = f"{''.join(rows)}{info}/RECORD,,\n"
     with zipfile.ZipFile(path, "w") as archive:
         for file, text in files.items():
             archive.writestr(file, text)
     return path
+
+
+def digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 def pin(wheel: Path) -> str:
@@ -119,6 +126,12 @@ def test_environment_is_created_once_at_its_final_path(tmp_path, wheels):
     assert environment.ensure(events.append, base, wheels=wheels) == python and not events
     assert environment.python_path(base, "cpu", wheels) == python
     assert environment.python_path(base, "cuda", wheels) is None
+    environment.verify(events.append, base, wheels=wheels)
+    assert events[-1].fraction == 1 and "sound" in events[-1].text
+    (Path(file)).write_text("size = 2")
+    with pytest.raises(UserError, match=r"damaged \(.*pebble") as caught:
+        environment.verify(silent, base, wheels=wheels)
+    assert caught.value.code == "environment_broken" and Path(file).read_text() == "size = 2"
     other = folder.rename(folder.with_name(re.sub(r"cp\d+", "cp399", folder.name)))
     assert other in environment.python_path(base, wheels=wheels).parents, "another Python's environment will do"
     environment.remove(base)
@@ -202,10 +215,10 @@ def test_processes_at_the_same_time_create_one_environment(tmp_path, wheels):
     assert sum("Creating an empty environment" in text for text in texts) == 1
 
 
-def fails(base: Path, wheels: Path, code: str) -> str:
+def fails(base: Path, wheels: Path, code: str, listener=silent) -> str:
     """The one sentence of a failure that left nothing behind and named a log that tells more."""
     with pytest.raises(UserError) as caught:
-        environment.ensure(silent, base, wheels=wheels)
+        environment.ensure(listener, base, wheels=wheels)
     assert caught.value.code == code
     assert names(base) == [] and environment.python_path(base, wheels=wheels) is None
     assert "pip" in Path(caught.value.log).read_text()
@@ -222,7 +235,9 @@ def test_network_that_is_missing_is_one_sentence(tmp_path, wheels, monkeypatch):
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "1")
-    assert "internet connection" in fails(tmp_path, wheels, "no_network")
+    events = []
+    assert "internet connection" in fails(tmp_path, wheels, "no_network", events.append)
+    assert any("no connection, 0 more attempts" in event.detail for event in events), events
 
 
 def test_wheel_that_is_missing_is_named(tmp_path, wheels):
@@ -270,6 +285,9 @@ def test_torch_comes_from_its_own_index_where_pip_does_not_know_it(tmp_path, mon
 
 def test_disk_that_is_too_full_is_noticed_before_anything_is_done(tmp_path, monkeypatch):
     wheels = write_wheels(tmp_path / "wheels", tmp_path / "links", disk=10**9)
+    plan = make_plan(tmp_path / "nowhere yet", wheels=wheels)
+    assert (plan.download, plan.build.disk, plan.device) == (1, 10**9, "CPU") and plan.needed > plan.free > 0
+    assert plan.folder == tmp_path / "nowhere yet" / "env" and not plan.folder.parent.exists()
     with pytest.raises(UserError, match=r"needs 1000000\.0 GB") as caught:
         environment.ensure(silent, tmp_path, wheels=wheels)
     assert caught.value.code == "disk_full" and names(tmp_path) == []
@@ -306,10 +324,13 @@ def test_disk_that_fills_up_meanwhile_is_one_sentence(tmp_path, monkeypatch):
 )
 def test_cuda_needs_a_new_driver_and_card(tmp_path, monkeypatch, answer, expected):
     program = tmp_path / "nvidia-smi"
-    program.write_text(f"#!/bin/sh\necho '{answer}'\n" if answer else "#!/bin/sh\necho 'no devices'; exit 6\n")
+    program.write_text(
+        f"#!/bin/sh\necho '{answer}, A Card, 8 GB'\n" if answer else "#!/bin/sh\necho 'no devices'; exit 6\n"
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
-    assert accelerator.detect_accelerator() == expected
+    found, device = accelerator.detect_device()
+    assert found == expected and ("A Card, 8 GB" in device) == bool(answer and "N/A" not in answer), device
 
 
 def test_accelerator_that_is_chosen_is_checked(monkeypatch):
