@@ -197,7 +197,7 @@ def _check_output(flags: argparse.Namespace) -> None:
 
 def _run_command(flags: argparse.Namespace) -> int:
     """The commands that need the environment."""
-    from . import commands  # imports torch, which takes seconds
+    from . import commands  # needs packages of the environment
 
     if flags.command == "doctor":
         commands.doctor()

@@ -9,8 +9,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .device import choose_device
 from .errors import ErrorCode, UserError, printable
 from .io.outputs import (
     GENERATED_IMAGE,
@@ -23,11 +23,13 @@ from .io.outputs import (
     write_together,
 )
 from .options import Options
-from .pipeline import Pipeline
-from .progress import TerminalProgress
+from .progress import ProgressEvent, ProgressListener, TerminalProgress
 from .version import VERSION
 from .views.given import parse_views
 from .weights.resolve import locate_weights
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
 
 _SHOWN_MODULES = ("torch", "diffusers", "transformers", "safetensors", "PIL", "cv2", "scipy", "trimesh")
 _BYTES_PER_FACE = 60
@@ -50,7 +52,7 @@ def mesh(image: Path, output: Path | None, force: bool, options: Options, views:
             ErrorCode.BAD_OUTPUT, f"The preview would replace the image {preview}: choose another name with -o."
         )
     _run(
-        lambda folder: Pipeline().generate(image, folder, options, TerminalProgress(), given),
+        lambda pipeline, folder, listener: pipeline.generate(image, folder, options, listener, given),
         {"mesh.glb": (target, MESH), "preview.png": (preview, PREVIEW)},
         force,
         options,
@@ -65,7 +67,7 @@ def text(prompt: str, output: Path | None, force: bool, options: Options) -> Non
     name = "-".join(re.findall(r"\w+", prompt))[:60] or "mesh"
     target = resolve_output(output or Path(f"{name}.glb"))
     _run(
-        lambda folder: Pipeline().text_to_mesh(prompt, folder, options, TerminalProgress()),
+        lambda pipeline, folder, listener: pipeline.text_to_mesh(prompt, folder, options, listener),
         {
             "mesh.glb": (target, MESH),
             "preview.png": (_preview_path(target, []), PREVIEW),
@@ -78,6 +80,8 @@ def text(prompt: str, output: Path | None, force: bool, options: Options) -> Non
 
 def doctor() -> None:
     """Print what is installed. Raises UserError where no image could be turned into a mesh now."""
+    from .device import choose_device  # imports torch, which takes seconds
+
     print(f"Image to Mesh {VERSION}, Python {platform.python_version()}: {sys.executable}")
     versions = importlib.metadata.packages_distributions()
     for name in _SHOWN_MODULES:
@@ -87,14 +91,23 @@ def doctor() -> None:
     print(f"weights: {locate_weights('starter')}")
 
 
-def _run(job: Callable[[Path], dict], outputs: dict[str, tuple[Path, str]], force: bool, options: Options) -> None:
+def _run(
+    job: Callable[[Pipeline, Path, ProgressListener], dict],
+    outputs: dict[str, tuple[Path, str]],
+    force: bool,
+    options: Options,
+) -> None:
     """Run a job in a temporary folder, copy its ``outputs`` (name in the folder -> path, role) and print the report."""
     needed = 3 * options.texture_size**2 + _BYTES_PER_FACE * options.faces
     with (
         reserve_outputs(dict(outputs.values()), needed, force),
         tempfile.TemporaryDirectory(prefix="image-to-mesh-") as folder,
     ):
-        result = job(Path(folder))
+        listener = TerminalProgress()
+        listener(ProgressEvent("load", 0.0, "Starting"))
+        from .pipeline import Pipeline  # torch takes seconds: first the outputs are checked, and something is shown
+
+        result = job(Pipeline(), Path(folder), listener)
         write_together({path: (Path(folder) / name).read_bytes() for name, (path, _) in outputs.items()})
     _print_report(result["report"])
     print("", *(printable(str(path)) for path, _ in outputs.values()), sep="\n")

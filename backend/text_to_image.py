@@ -6,16 +6,13 @@ import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
-from diffusers.utils import logging as diffusers_logging
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from PIL import Image
-from transformers.utils import logging
 
 from .data_types import Cutout
 from .errors import ErrorCode, UserError
@@ -23,6 +20,9 @@ from .paths import expand_user, safe_join
 from .progress import OnProgress
 from .weights.catalog import load_catalog
 from .weights.registry import installed_weights
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 KIND = "text-to-image"
 AUTO = "auto"
@@ -125,10 +125,13 @@ def shows_whole_object(cutout: Cutout, height: int, width: int) -> bool:
 
 def _load_pipeline(folder: Path, device: torch.device) -> DiffusionPipeline:
     """The model, ready to sample. Files that could run a program (pickles) are refused. Raises UserError."""
+    from diffusers import AutoPipelineForText2Image  # imports every pipeline of diffusers, which takes seconds
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging
+
     logging.set_verbosity_error()  # else transformers warns about image processors that are not used here
     logging.disable_progress_bar()
     diffusers_logging.disable_progress_bar()
-    from diffusers import AutoPipelineForText2Image  # imports every pipeline of diffusers, which takes seconds
 
     try:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))

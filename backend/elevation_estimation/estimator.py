@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from kornia.feature import LoFTR
 
 from ..config import ElevationMethod, ReconstructionConfig
 from ..data_types import Elevation
 from . import epipolar, loftr, reference, sift
 from .matches import Matches
+
+if TYPE_CHECKING:
+    from kornia.feature import LoFTR
 
 
 class ElevationEstimation:

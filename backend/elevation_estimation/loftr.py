@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import torch
-from kornia.feature.loftr import LoFTR
-from kornia.feature.loftr.loftr import default_cfg
 
 from ..errors import ErrorCode, UserError
 from ..io.checkpoint import read_checkpoint
 from ..io.tensors import state_dict_mismatch
 from ..paths import weights_folder
 from .matches import IMAGE_WIDTH, VIEW_PAIRS, Matches
+
+if TYPE_CHECKING:
+    from kornia.feature import LoFTR
 
 MATCHING_WIDTH = 480
 """Width and height in pixels of the images that the network sees."""
@@ -39,6 +41,9 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> LoFTR:
 
     Raises UserError (those of ``read_checkpoint``, ``weights_mismatch``).
     """
+    from kornia.feature.loftr import LoFTR  # takes half a second, and few have its weights
+    from kornia.feature.loftr.loftr import default_cfg
+
     tensors = read_checkpoint(path)
     tensors = tensors.get("state_dict", tensors)
     config = copy.deepcopy(default_cfg)

@@ -172,8 +172,9 @@ def test_foreign_folder_of_pytorch_is_no_hindrance(kind, tmp_path):
         foreign.symlink_to("nowhere/at/all")
     else:
         foreign.mkdir(mode=0)
-    code = "from backend import ImageToMesh; import backend.pipeline"
+    code = "from backend import ImageToMesh; import torch._dynamo"  # which diffusers imports: it uses the folder
     environment = {**os.environ, "TMPDIR": str(tmp_path), "IMAGE_TO_MESH_HOME": str(tmp_path / "home")}
+    environment.pop("TORCHINDUCTOR_CACHE_DIR", None)  # which PyTorch has set in this process
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ...errors import ErrorCode, UserError
 from ...io.checkpoint import read_checkpoint
@@ -178,6 +176,9 @@ def _converted(
 def _build_modules(state: dict, source: Path) -> dict[str, nn.Module]:
     """The four components on the meta device, in the sizes that the checkpoint's own tensors have. Raises UserError."""
     unet, vae, clip, inputs, outputs = _configs(state, source)
+    from diffusers import AutoencoderKL, UNet2DConditionModel  # these take seconds
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
     try:
         with torch.device("meta"):
             return {

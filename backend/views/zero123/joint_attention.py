@@ -6,11 +6,13 @@ trained for single views is the starting point. View 0 is the input picture, cle
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import UNet2DConditionModel
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
 
 
 class JointSelfAttnProcessor:

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ...errors import ErrorCode, UserError
 from ...io.checkpoint import read_checkpoint
@@ -52,6 +50,9 @@ def load_components(folder: Path) -> dict:
     """
     if not folder.is_dir():
         raise UserError(ErrorCode.WEIGHTS_MISSING, f"There is no view model in {folder}: choose another folder.")
+    from diffusers import AutoencoderKL, UNet2DConditionModel  # these take seconds
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
     settings = _read_json(folder / "view.json") if (folder / "view.json").exists() else None
     unet = _build(UNet2DConditionModel.from_config, folder / "unet")
     vae = _build(AutoencoderKL.from_config, folder / "vae")

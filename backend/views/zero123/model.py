@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPVisionModelWithProjection
 
 from ...camera import relative_pose
 from .conditioning import ELEVATION_UNIT, clip_pixel_values
 from .loading import load_components
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPVisionModelWithProjection
 
 
 class SingleTokenAttnProcessor:

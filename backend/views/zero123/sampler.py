@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
 from ...progress import OnProgress, ignore_progress
 from .model import Zero123
+
+if TYPE_CHECKING:
+    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
 BATCH_SIZE = 16
 """Views sampled together; with guidance the UNet sees twice as many."""
 DECODE_BATCH_SIZE = 4
 """Images in the VAE at once; it needs six times the UNet's memory for each."""
-
-Scheduler = DDIMScheduler | DPMSolverMultistepScheduler
 
 
 def reference_scheduler(schedule: dict, steps: int) -> DDIMScheduler:
@@ -30,6 +30,8 @@ def reference_scheduler(schedule: dict, steps: int) -> DDIMScheduler:
 
     Its stride is rounded down, and of the steps that this gives the noisiest is dropped.
     """
+    from diffusers import DDIMScheduler  # takes seconds
+
     scheduler = cast(DDIMScheduler, DDIMScheduler.from_config(schedule, clip_sample=False, set_alpha_to_one=False))
     scheduler.set_timesteps(steps)
     count = scheduler.config["num_train_timesteps"]
@@ -39,6 +41,8 @@ def reference_scheduler(schedule: dict, steps: int) -> DDIMScheduler:
 
 def fast_scheduler(schedule: dict, steps: int) -> DPMSolverMultistepScheduler:
     """DPM-Solver++ 2M: second order, deterministic, needs a third of DDIM's steps. Starts at the noisiest step."""
+    from diffusers import DPMSolverMultistepScheduler  # takes seconds
+
     scheduler = DPMSolverMultistepScheduler.from_config(
         schedule, solver_order=2, algorithm_type="dpmsolver++", timestep_spacing="trailing", final_sigmas_type="zero"
     )
@@ -98,7 +102,7 @@ def sample(
 
 def denoise(
     model: Zero123,
-    scheduler: Scheduler,
+    scheduler: DDIMScheduler | DPMSolverMultistepScheduler,
     latents: torch.Tensor,
     condition: torch.Tensor,
     tokens: torch.Tensor,
