@@ -52,6 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     speed = commands.add_parser("speed", help="seconds of every stage and peak memory")
     speed.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="default: five procedural shapes")
     speed.add_argument("--json", type=Path, metavar="OUT", help="write every number")
+    speed.add_argument(
+        "--full-size",
+        action="store_true",
+        help="on a GPU: a view model of the public weights' size with random numbers, beside the reference's plan",
+    )
     options.add_flags(speed)
 
     page = commands.add_parser("page", help="write docs/benchmark.md from the numbers of quality and speed")

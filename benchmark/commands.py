@@ -10,6 +10,7 @@ from backend import options
 from procedural.scene import load_held_out
 
 from .contact_sheet import make_contact_sheet
+from .gpu_speed import EXAMPLE_IMAGE, gpu_speed_text, measure_gpu_speed
 from .quality import measure_quality
 from .real_objects import load_real_objects
 from .report import GROUP_TITLES, quality_page, quality_text, speed_text
@@ -37,8 +38,12 @@ def sheet(flags: Namespace) -> None:
 
 
 def speed(flags: Namespace) -> None:
-    measured = measure_speed(options.from_flags(flags), flags.images)
-    print(speed_text(measured))
+    if flags.full_size:
+        measured = measure_gpu_speed(flags.images[0] if flags.images else EXAMPLE_IMAGE)
+        print(gpu_speed_text(measured))
+    else:
+        measured = measure_speed(options.from_flags(flags), flags.images)
+        print(speed_text(measured))
     if flags.json:
         write_json(flags.json, measured)
 

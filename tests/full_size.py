@@ -17,14 +17,13 @@ import sys
 import time
 from pathlib import Path
 
-import torch
 from torch import nn
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmark.full_size import full_size_modules  # noqa: E402
 from tests.helpers.checkpoints import (  # noqa: E402
-    full_size_view_modules,
     original_state,
     write_diffusers,
     write_lightning,
@@ -58,8 +57,7 @@ def main() -> None:
     os.environ["IMAGE_TO_MESH_HOME"] = str(args.folder / "home")
     args.folder.mkdir(parents=True, exist_ok=True)
     run("backend", ["weights", "add", write_surface_checkpoint(args.folder / "ckpt_215000.pth")])
-    with torch.device(args.device):  # a GPU draws random numbers faster
-        modules = {name: module.cpu() for name, module in full_size_view_modules().items()}
+    modules = {name: module.cpu() for name, module in full_size_modules(args.device).items()}
     count = sum(each.numel() for module in modules.values() for each in module.parameters())
     print(f"{count / 1e9:.2f} billion numbers", flush=True)
     options = ["--device", args.device, "--quality", args.quality]

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from .. import camera
 from ..data_types import Elevation
 from .epipolar import epipolar_score
 from .matches import IMAGE_WIDTH, Matches, neighbor_cameras, world_to_camera
+
+
+@dataclass(frozen=True)
+class KeypointTriples:
+    """Keypoints that one image shares with two others."""
+
+    images: tuple[int, int, int]
+    """The image and the two others, as indices of ``neighbor_cameras``."""
+    rows: np.ndarray
+    """(N, 5) float matches between the image and the first other: x, y, x, y, confidence."""
+    others: np.ndarray
+    """(N, 5) the same keypoints' matches in the second other."""
 
 
 def estimate_elevation(matches: Matches) -> Elevation:
@@ -29,33 +45,41 @@ def search_polar(matches: Matches) -> int | None:
     """
     if any(len(rows) == 0 for rows in matches.values()):
         return None
-    best = min(range(30, 150, 10), key=lambda polar: reprojection_error(matches, polar))
-    return min(range(best - 10, best + 10), key=lambda polar: reprojection_error(matches, polar))
+    triples = shared_keypoints(matches)
+    best = min(range(30, 150, 10), key=lambda polar: reprojection_error(triples, polar))
+    return min(range(best - 10, best + 10), key=lambda polar: reprojection_error(triples, polar))
 
 
-def reprojection_error(matches: Matches, polar: float) -> float:
+def shared_keypoints(matches: Matches) -> list[KeypointTriples]:
+    """Where a match of the first image has the same keypoint (within a pixel) in two others: six pairs of these."""
+    reversed_matches = {(second, first): rows[:, [2, 3, 0, 1, 4]] for (first, second), rows in matches.items()}
+    directed = {**matches, **reversed_matches}
+    triples = []
+    for start in range(3):
+        first, second, *others = ((start + step) % 4 for step in range(4))
+        rows = directed[first, second]
+        for other in others:
+            other_rows = directed[first, other]
+            distance = cdist(rows[:, :2], other_rows[:, :2])
+            shared, nearest = distance.min(1) < 1, distance.argmin(1)
+            triples.append(KeypointTriples((first, second, other), rows[shared], other_rows[nearest[shared]]))
+    return triples
+
+
+def reprojection_error(triples: Sequence[KeypointTriples], polar: float) -> float:
     """The reference's score of a polar angle: pixels between reprojected and matched points, a sum of six means.
 
     A point is triangulated from two images and projected into a third where a match of the first has the same keypoint.
     """
-    poses = neighbor_cameras(polar)
-    projections = [_intrinsics() @ world_to_camera(pose) for pose in poses]
-    reversed_matches = {(second, first): rows[:, [2, 3, 0, 1, 4]] for (first, second), rows in matches.items()}
-    directed = {**matches, **reversed_matches}
+    projections = [_intrinsics() @ world_to_camera(pose) for pose in neighbor_cameras(polar)]
     error = 0.0
-    for start in range(3):
-        first, second, *others = ((start + step) % 4 for step in range(4))
-        rows = directed[first, second]
-        points = cv2.triangulatePoints(projections[first], projections[second], rows[:, :2].T, rows[:, 2:4].T)
-        for other in others:
-            other_rows = directed[first, other]
-            distance = np.linalg.norm(rows[:, None, :2] - other_rows[None, :, :2], axis=-1)
-            shared = distance.min(1) < 1
-            if shared.any():
-                matched = other_rows[distance.argmin(1)[shared]]
-                projected = projections[other] @ points[:, shared]
-                residual = np.linalg.norm(matched[:, 2:4] - (projected[:2] / projected[2]).T, axis=-1)
-                error += (residual * matched[:, 4]).sum() / matched[:, 4].sum()
+    for triple in triples:
+        if len(triple.rows):
+            first, second, other = (projections[image] for image in triple.images)
+            points = cv2.triangulatePoints(first, second, triple.rows[:, :2].T, triple.rows[:, 2:4].T)
+            projected = other @ points
+            residual = np.linalg.norm(triple.others[:, 2:4] - (projected[:2] / projected[2]).T, axis=-1)
+            error += (residual * triple.others[:, 4]).sum() / triple.others[:, 4].sum()
     return error
 
 

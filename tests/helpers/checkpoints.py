@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import CLIPVisionConfig
 
 from backend.surface.one2345.network import One2345
+from benchmark.full_size import view_modules as view_model_modules
 from tests.helpers.paths import TEST_DATA
 
 LIST = json.loads(gzip.decompress((TEST_DATA / "zero123" / "checkpoint_names.json.gz").read_bytes()))
@@ -39,39 +39,7 @@ def view_modules() -> dict[str, nn.Module]:
         patch_size=14,
         projection_dim=64,
     )
-    return _view_modules(widths, widths, vision)
-
-
-def full_size_view_modules() -> dict[str, nn.Module]:
-    """A view model of the public structure in full, 1.25 billion numbers."""
-    torch.manual_seed(0)
-    vision = CLIPVisionConfig(
-        hidden_size=1024,
-        intermediate_size=4096,
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        patch_size=14,
-        projection_dim=768,
-    )
-    return _view_modules((320, 640, 1280, 1280), (128, 256, 512, 512), vision)
-
-
-def _view_modules(
-    unet_widths: tuple[int, ...], vae_widths: tuple[int, ...], vision: CLIPVisionConfig
-) -> dict[str, nn.Module]:
-    width = vision.projection_dim
-    return {
-        "unet": UNet2DConditionModel(32, 8, 4, block_out_channels=unet_widths, cross_attention_dim=width),
-        "vae": AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            block_out_channels=vae_widths,
-            layers_per_block=2,
-            sample_size=256,
-        ),
-        "image_encoder": CLIPVisionModelWithProjection(vision),
-        "clip_camera_projection": nn.ModuleDict({"proj": nn.Linear(width + 4, width)}),
-    }
+    return view_model_modules(widths, widths, vision)
 
 
 def original_state(modules: dict[str, nn.Module], shift: float = AVERAGE_SHIFT) -> dict[str, torch.Tensor]:

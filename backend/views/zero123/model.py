@@ -17,6 +17,7 @@ from torch import nn
 
 from ...camera import relative_pose
 from .conditioning import ELEVATION_UNIT, clip_pixel_values
+from .cuda_graphs import GraphedUNet
 from .loading import load_components
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ class Zero123(nn.Module):
         self.elevation_head = elevation_head
         self.uses_source_elevation = uses_source_elevation
         """Whether the elevation has to be known before the first view."""
+        self.uses_cuda_graphs = True
+        """Whether calls of the UNet may be replayed on a CUDA GPU; operations of a replay cannot be counted."""
+        self._graphed_unet: GraphedUNet | None = None
         self.latent_channels: int = vae.config["latent_channels"]
         self.latent_size: int = unet.config["sample_size"]
         self.image_size: int = self.latent_size * 2 ** (len(vae.config["block_out_channels"]) - 1)
@@ -86,6 +90,11 @@ class Zero123(nn.Module):
             for network in (model.unet, model.vae):
                 nn.Module.to(network, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return model
+
+    def free_cached_memory(self) -> None:
+        """Free the GPU memory of replayed calls, and what PyTorch keeps for later."""
+        self._graphed_unet = None
+        torch.cuda.empty_cache()
 
     @property
     def device(self) -> torch.device:
@@ -133,6 +142,11 @@ class Zero123(nn.Module):
         tokens (B, 1, cross) -> prediction (B, c, h, w) float32, of the kind ``schedule["prediction_type"]`` names."""
         dtype = self.projection.weight.dtype
         joined = torch.cat([noisy, condition_latent], dim=1).to(dtype)
+        if joined.is_cuda and self.uses_cuda_graphs and torch.is_inference_mode_enabled():
+            if self._graphed_unet is None:
+                self._graphed_unet = GraphedUNet(self.unet)
+            timesteps = torch.as_tensor(t, dtype=torch.float32, device=joined.device).expand(len(joined))
+            return self._graphed_unet(joined, timesteps, tokens.to(dtype)).float()
         return self.unet(joined, t, encoder_hidden_states=tokens.to(dtype), return_dict=False)[0].float()
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:

@@ -6,8 +6,9 @@ generator per view on the CPU, so neither the device nor the batch that a view f
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -23,6 +24,8 @@ BATCH_SIZE = 16
 """Views sampled together; with guidance the UNet sees twice as many."""
 DECODE_BATCH_SIZE = 4
 """Images in the VAE at once; it needs six times the UNet's memory for each."""
+
+_log = logging.getLogger(__name__)
 
 
 def reference_scheduler(schedule: dict, steps: int) -> DDIMScheduler:
@@ -71,6 +74,9 @@ def sample(
     the CPU. ``guidance_scale`` 1 leaves the unconditional branch out. ``eta`` selects the reference's DDIM with that
     share of fresh noise per step (the reference uses 1); None: DPM-Solver++. ``callback_on_step_end`` is called after
     every step with the fraction of all steps that is done.
+
+    Where the GPU's memory does not suffice, fewer views are sampled at once, which the log says. Raises
+    torch.OutOfMemoryError where not even one fits.
     """
     device = model.device
     source_index = torch.arange(len(sources)) if source_of is None else torch.as_tensor(source_of)
@@ -78,25 +84,37 @@ def sample(
     poses = torch.as_tensor(relative_poses, dtype=torch.float32)
     shape = (model.latent_channels, model.latent_size, model.latent_size)
     make_scheduler = fast_scheduler if eta is None else reference_scheduler
-    batches = math.ceil(len(poses) / batch_size)
-    total = len(make_scheduler(model.schedule, num_inference_steps).timesteps) * batches
-    done = 0
 
-    def on_step_end() -> None:
-        nonlocal done
-        done += 1
-        callback_on_step_end(done / total)
-
-    images = []
-    for start in range(0, len(poses), batch_size):
-        batch = slice(start, start + batch_size)
+    def sample_batch(batch: slice) -> torch.Tensor:
         condition = conditions[source_index[batch].to(device)]
         tokens = model.tokens(embeddings[source_index[batch].to(device)], poses[batch].to(device))
         scheduler = make_scheduler(model.schedule, num_inference_steps)  # a fresh one: it stores earlier predictions
+
+        def on_step_end(fraction: float) -> None:
+            callback_on_step_end((batch.start + fraction * len(condition)) / len(poses))
+
         noise = _noise(generator[batch], shape)
         latents = denoise(model, scheduler, next(noise), condition, tokens, guidance_scale, eta, noise, on_step_end)
-        for few in latents.split(DECODE_BATCH_SIZE):
-            images.append(((model.decode(few)[:, :3] + 1) / 2).clamp(0, 1).cpu())
+        decoded = [model.decode(few)[:, :3].cpu() for few in latents.split(DECODE_BATCH_SIZE)]
+        return ((torch.cat(decoded) + 1) / 2).clamp(0, 1)
+
+    images, start = [], 0
+    while start < len(poses):
+        batch = slice(start, start + batch_size)
+        states = [each.get_state() for each in generator[batch]]
+        try:
+            images.append(sample_batch(batch))
+            start = batch.stop
+            continue
+        except torch.OutOfMemoryError:
+            if batch_size == 1:
+                raise
+        # Not above: there, the error still holds what the failed batch allocated.
+        batch_size = math.ceil(min(batch_size, len(poses) - start) / 2)
+        _log.warning("out of memory: going on with %d views at once", batch_size)
+        model.free_cached_memory()
+        for each, state in zip(generator[batch], states, strict=True):
+            each.set_state(state)
     return torch.cat(images).permute(0, 2, 3, 1).contiguous().numpy()
 
 
@@ -109,7 +127,7 @@ def denoise(
     guidance_scale: float,
     eta: float | None,
     noise: Iterator[torch.Tensor],
-    on_step_end: Callable[[], object],
+    on_step_end: OnProgress,
 ) -> torch.Tensor:
     """Run all the scheduler's steps on one batch: noise (B, c, h, w) float32 -> scaled latents of the same shape.
 
@@ -122,7 +140,8 @@ def denoise(
     if guided:
         condition = torch.cat([torch.zeros_like(condition), condition])
         tokens = torch.cat([torch.zeros_like(tokens), tokens])
-    for t in scheduler.timesteps.tolist():
+    steps = scheduler.timesteps.tolist()
+    for step, t in enumerate(steps, 1):
         prediction = model.denoise(latents.repeat(2, 1, 1, 1) if guided else latents, t, condition, tokens)
         if guided:
             unconditional, conditional = prediction.chunk(2)
@@ -131,7 +150,7 @@ def denoise(
         if eta is not None:
             extra = {"eta": eta, "variance_noise": next(noise).to(latents) if eta > 0 else None}
         latents = scheduler.step(prediction, t, latents, return_dict=False, **extra)[0]
-        on_step_end()
+        on_step_end(step / len(steps))
     return latents
 
 

@@ -68,10 +68,11 @@ def test_reference_scores_and_result_are_the_originals(case):
     matches = matches_of(case)
     assert reference.search_polar(matches) == case["returned"]
     if case["coarse_errors"] is not None:
-        errors = [reference.reprojection_error(matches, polar) for polar in range(30, 150, 10)]
+        triples = reference.shared_keypoints(matches)
+        errors = [reference.reprojection_error(triples, polar) for polar in range(30, 150, 10)]
         assert np.allclose(errors, case["coarse_errors"], rtol=1e-3, atol=1e-4)
         best = 30 + 10 * int(np.argmin(case["coarse_errors"]))
-        errors = [reference.reprojection_error(matches, polar) for polar in range(best - 10, best + 10)]
+        errors = [reference.reprojection_error(triples, polar) for polar in range(best - 10, best + 10)]
         assert np.allclose(errors, case["fine_errors"], rtol=1e-3, atol=1e-4)
 
 

@@ -93,7 +93,7 @@ def test_every_step_is_reported_and_may_cancel(model, sources):
     fractions = []
     arguments = {"source_of": [0] * 4, "callback_on_step_end": fractions.append, "batch_size": 3}
     sample(model, sources, POSES, 3, 3.0, generators(1, 2, 3, 4), **arguments)
-    assert fractions == [done / 6 for done in range(1, 7)]
+    assert fractions == pytest.approx([1 / 4, 2 / 4, 3 / 4, 10 / 12, 11 / 12, 1])  # of three views, then of one
 
     def cancel(fraction):
         if fraction > 0.5:
@@ -101,6 +101,31 @@ def test_every_step_is_reported_and_may_cancel(model, sources):
 
     with pytest.raises(InterruptedError):
         sample(model, sources, POSES[:2], 3, 3.0, generators(1, 2), callback_on_step_end=cancel)
+
+
+@pytest.mark.parametrize(("fits", "expected"), [(2, [4, 2, 2]), (1, [4, 2, 1, 1, 1, 1]), (0, None)])
+def test_out_of_memory_halves_the_batch_and_changes_no_view(model, sources, monkeypatch, fits, expected):
+    """Also where fresh noise is drawn in every step, as the failed batch has drawn some already."""
+    sizes, decode = [], model.decode
+
+    def run() -> np.ndarray:
+        arguments = {"source_of": [0] * 4, "eta": 1.0, "batch_size": 4}
+        return sample(model, sources, POSES, 3, 3.0, generators(1, 2, 3, 4), **arguments)
+
+    def decode_few(latents):
+        sizes.append(len(latents))
+        if len(latents) > fits:
+            raise torch.OutOfMemoryError("out of memory")
+        return decode(latents)
+
+    plain = run()
+    monkeypatch.setattr(model, "decode", decode_few)
+    if expected is None:
+        with pytest.raises(torch.OutOfMemoryError):
+            run()
+    else:
+        np.testing.assert_allclose(run(), plain, atol=1e-4)
+        assert sizes == expected
 
 
 def test_bfloat16_keeps_a_float32_vae_and_looks_the_same(original, model, sources):
