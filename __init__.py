@@ -1,4 +1,7 @@
-"""Image to Mesh: an image becomes a textured 3D object."""
+"""Image to Mesh: an image becomes a textured 3D object.
+
+Scripts call ``generate(image, faces=5000, ...)``, which returns the object (docs/scripting.md).
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,24 @@ from . import properties
 from .operators import (
     asset,
     backend_location,
+    command,
     drop,
-    generate,
+    remedies,
     remesh,
     results,
     saved_results,
     setup,
+    setup_plan,
     task_operator,
     tasks,
     weights,
 )
+from .operators import generate as generate_operators
+from .operators.scripting import generate
 from .panels import image_editor, preferences, preview, sidebar
 from .panels import weights as weights_panel
+
+__all__ = ["generate", "register", "unregister"]
 
 _MODULES = (
     properties,
@@ -25,14 +34,17 @@ _MODULES = (
     backend_location,
     tasks,
     task_operator,
+    setup_plan,
     setup,
     weights,
-    generate,
+    generate_operators,
     drop,
     remesh,
     results,
     saved_results,
     asset,
+    remedies,
+    command,
     preview,
     weights_panel,
     sidebar,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import Field, fields
+from typing import Any
 
 import bpy
 
 from .backend.options import Options
 
+SCENE_OPTIONS = [option for option in fields(Options) if option.name != "device"]
+"""The options that are settings of a scene; the device is one of the extension's preferences."""
 
-def _property(option: Field):
+
+def option_property(option: Field) -> Any:
     """A Blender property with the option's kind, range, default and help."""
     about = option.metadata
     texts = {"name": about["label"], "description": about["help"]}
@@ -36,12 +40,18 @@ def toggle_name(option: Field) -> str | None:
 
 
 def option_values(scene: bpy.types.Scene) -> dict:
-    """The scene's settings as plain values that the backend takes."""
+    """The scene's settings, and the device, as plain values that the backend takes."""
     settings = scene.image_to_mesh
-    toggles = {option.name: toggle_name(option) for option in fields(Options)}
-    return {
+    toggles = {option.name: toggle_name(option) for option in SCENE_OPTIONS}
+    values = {
         name: getattr(settings, name) for name, toggle in toggles.items() if toggle is None or getattr(settings, toggle)
     }
+    return values | {"device": chosen_device()}
+
+
+def chosen_device() -> str:
+    """Where the networks run, as the extension's preferences say."""
+    return bpy.context.preferences.addons[__package__].preferences.device
 
 
 _ANNOTATIONS = {
@@ -59,8 +69,8 @@ _ANNOTATIONS = {
         description="Add a camera with the viewpoint of the input image",
         default=False,
     ),
-    **{option.name: _property(option) for option in fields(Options)},
-    **{toggle_name(option): _toggle(option) for option in fields(Options) if option.default is None},
+    **{option.name: option_property(option) for option in SCENE_OPTIONS},
+    **{toggle_name(option): _toggle(option) for option in SCENE_OPTIONS if option.default is None},
 }
 
 ImageToMeshSettings = type(

@@ -113,7 +113,7 @@ def verify(listener: ProgressListener, base: Path | None = None, wheels: Path = 
             ErrorCode.ENVIRONMENT_BROKEN,
             f"The backend's files are damaged ({damage}): repair it.",
             str(folder.parents[1] / "setup.log"),
-            "python3 -m backend setup",
+            command="python3 -m backend setup",
         )
     with tracker.stage("finish", "The backend's files are sound"):
         tracker.update(1.0)

@@ -14,14 +14,14 @@ class BackgroundTask:
 
     label = ""
     """What a person calls it."""
-    idle_timeout = 0.0
-    """Seconds that its backend process, if it has one, stays when no task of this class runs."""
 
     def __init__(self):
         self.subject = ""
         """What it works on, if that is not clear from the label: an image's name, a prompt."""
         self.id = 0
         """Given by the manager."""
+        self.started_by: tuple[str, dict] | None = None
+        """The operator that started it, if one did, and its properties: what to call for another try."""
         self.fraction = 0.0
         """0..1 of the whole."""
         self.text = "Starting"
@@ -35,6 +35,11 @@ class BackgroundTask:
         self.started = time.monotonic()
         self.seconds = 0.0
         """How long it took, once it has ended."""
+
+    @classmethod
+    def idle_timeout(cls) -> float:
+        """Seconds that its backend process, if it has one, stays when no task of this class runs."""
+        return 0.0
 
     def start(self, manager: Any) -> None:
         """Begin; the ``tasks.TaskManager`` has the backend processes. Raises UserError."""

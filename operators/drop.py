@@ -21,6 +21,7 @@ class IMAGE_TO_MESH_OT_generate_files(bpy.types.Operator):
     bl_label = "Image Files to Meshes"
     bl_description = "Turn image files into textured objects, one after the other, beside each other at the 3D cursor"
 
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"HIDDEN", "SKIP_SAVE"})
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
     filter_glob: bpy.props.StringProperty(
@@ -36,7 +37,7 @@ class IMAGE_TO_MESH_OT_generate_files(bpy.types.Operator):
     def invoke(self, context, event):
         if bpy.app.background or context.window is None:
             return self.execute(context)
-        if self.files:
+        if self.files or self.filepath:
             return self._run(context, wait=False)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
@@ -48,6 +49,8 @@ class IMAGE_TO_MESH_OT_generate_files(bpy.types.Operator):
         """Queue a task for each file. With ``wait`` run one after the other, and report those that failed together."""
         manager, failures = task_manager(), []
         paths = [Path(bpy.path.abspath(self.directory)) / file.name for file in self.files if file.name]
+        if not paths and self.filepath:
+            paths = [Path(bpy.path.abspath(self.filepath))]
         if not paths:
             return report_error(
                 self, UserError(ErrorCode.BAD_IMAGE, "No image file was chosen: choose one or several.")
@@ -72,7 +75,9 @@ class IMAGE_TO_MESH_OT_generate_files(bpy.types.Operator):
     def _task(self, context, path: Path):
         settings = context.scene.image_to_mesh
         record = JobRecord(path.stem, option_values(context.scene), camera=settings.camera)
-        return new_task(context, record, lambda folder: path)
+        task = new_task(context, record, lambda folder: path)
+        task.started_by = self.bl_idname, {"filepath": str(path)}
+        return task
 
 
 class IMAGE_TO_MESH_FH_images(bpy.types.FileHandler):

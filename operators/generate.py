@@ -16,6 +16,10 @@ from . import image_input
 from .job_folders import new_job_folder
 from .job_record import JobRecord, sha256, write_record
 from .reconstruction import ReconstructionOperator, ReconstructionTask
+from .weights import has_text_model
+
+AUTOMATIC = "auto"
+"""The setting that takes whichever text-to-image model is installed."""
 
 
 def new_task(
@@ -75,6 +79,8 @@ class IMAGE_TO_MESH_OT_text_to_mesh(ReconstructionOperator, bpy.types.Operator):
 
     @classmethod
     def blocked_reason(cls, context):
+        if context.scene.image_to_mesh.text_model == AUTOMATIC and not has_text_model():
+            return "Install a text-to-image model first: the Image to Mesh panel lists some"
         if not context.scene.image_to_mesh.prompt.strip():
             return "Enter a prompt in the Image to Mesh panel"
         return None

@@ -13,6 +13,7 @@ from ..backend.errors import ErrorCode, UserError
 from . import image_input, job_list, scene
 from .backend_task import BackendTask
 from .job_folders import job_folder
+from .paths import preferences
 from .reporting import report_error
 from .task_operator import run_task
 from .tasks import task_manager
@@ -25,7 +26,6 @@ class ReconstructionTask(BackendTask):
     """From a request to the backend to the moment its result stands in a scene."""
 
     label = "Image to Mesh"
-    idle_timeout = 300.0  # the networks stay in memory for the next job
 
     def __init__(
         self,
@@ -56,6 +56,11 @@ class ReconstructionTask(BackendTask):
         self._target_uid = target.session_uid if target is not None else None
         self._scene_uid = context.scene.session_uid
         self._window = context.window.as_pointer() if context.window else 0
+
+    @classmethod
+    def idle_timeout(cls) -> float:
+        """The networks stay in memory for the next job."""
+        return 60.0 * preferences().idle_minutes
 
     @property
     def waits_for_scene(self) -> bool:

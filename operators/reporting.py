@@ -8,6 +8,7 @@ import bpy
 
 from ..backend.errors import ErrorCode, UserError, to_user_error
 from .paths import log_file
+from .text import draw_lines
 
 
 def log_unexpected(error: Exception) -> UserError:
@@ -28,11 +29,11 @@ def report_error(operator: bpy.types.Operator, error: Exception) -> set[str]:
 
 
 def show_error(error: UserError) -> None:
-    """Show why a task failed that no operator waits for; the panel shows it too, and for longer."""
+    """Show why a task failed that no operator waits for; the panel shows it too, for longer, with what mends it."""
     windows = bpy.context.window_manager.windows
     if bpy.app.background or not windows or error.code == ErrorCode.CANCELLED:
         return
     with bpy.context.temp_override(window=windows[0]):
         bpy.context.window_manager.popup_menu(
-            lambda menu, _: menu.layout.label(text=str(error)), title="Image to Mesh", icon="ERROR"
+            lambda menu, context: draw_lines(context, menu.layout, str(error)), title="Image to Mesh", icon="ERROR"
         )

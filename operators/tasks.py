@@ -120,7 +120,7 @@ class TaskManager:
         for kind, (backend, used) in list(self._backends.items()):
             if self.running(kind):
                 self._backends[kind] = backend, time.monotonic()
-            elif not backend.alive or time.monotonic() - used >= kind.idle_timeout:
+            elif not backend.alive or time.monotonic() - used >= kind.idle_timeout():
                 del self._backends[kind]
                 backend.close()
 
@@ -137,6 +137,10 @@ class TaskManager:
             except KeyboardInterrupt:
                 task.cancel()
         self._awaited = None
+
+    def has_backends(self) -> bool:
+        """Whether there are backend processes, which take memory."""
+        return bool(self._backends)
 
     def close_backends(self) -> None:
         """End the backend processes, and with them their tasks."""

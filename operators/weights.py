@@ -15,6 +15,7 @@ from .backend_location import data_home, is_ready, may_go_online
 from .backend_task import BackendTask
 from .task_operator import run_task
 from .tasks import task_manager
+from .text import DIALOG_WIDTH, draw_facts, draw_lines, size_of
 
 
 class WeightsTask(BackendTask):
@@ -36,6 +37,23 @@ def installed_weights() -> dict[str, InstalledWeights]:
 def catalog_entries() -> dict[str, CatalogEntry]:
     """The catalog by name."""
     return load_catalog()
+
+
+def license_word(name: str) -> str:
+    """The license of weights in one word."""
+    entry = catalog_entries().get(name)
+    return entry.license_word if entry else "Unknown"
+
+
+def license_terms(name: str) -> str:
+    """The license of weights as it is stated, with what it restricts."""
+    entry, mine = catalog_entries().get(name), installed_weights().get(name)
+    return entry.terms if entry else mine.license if mine else "not known"
+
+
+def has_text_model() -> bool:
+    """Whether there is a text-to-image model to choose by itself."""
+    return any(mine.kind == "text-to-image" for mine in installed_weights().values())
 
 
 def invalidate() -> None:
@@ -76,21 +94,41 @@ class IMAGE_TO_MESH_OT_fetch_weights(_WeightsOperator, bpy.types.Operator):
         return super().poll(context) and may_go_online(cls)
 
     def invoke(self, context, event):
-        entry = catalog_entries().get(self.name)
-        if bpy.app.background or entry is None:
+        if bpy.app.background or self.name not in catalog_entries():
             return self.execute(context)
-        missing = [name for name in entry.needs if name not in installed_weights()]
-        others = "".join(f"; with it {name}: {catalog_entries()[name].terms}" for name in missing)
-        return context.window_manager.invoke_confirm(
-            self,
-            event,
-            title=f"Fetch {self.name} ({size_of(entry.bytes)}) from {entry.repo}?",
-            message=f"License: {entry.terms}{others}",
-            confirm_text="Fetch",
+        return context.window_manager.invoke_props_dialog(
+            self, width=DIALOG_WIDTH, title=f"Fetch {self.name}", confirm_text="Fetch"
         )
+
+    def draw(self, context):
+        entries = catalog_entries()
+        missing = [name for name in entries[self.name].needs if name not in installed_weights()]
+        for entry in (entries[self.name], *(entries[name] for name in missing)):
+            facts = [("Weights", entry.name), ("For", entry.purpose), ("Download", size_of(entry.bytes))]
+            facts += [("From", entry.repo or ""), ("License", entry.terms)]
+            draw_facts(context, self.layout, facts, DIALOG_WIDTH)
 
     def execute(self, context):
         return self.run(lambda backend: backend.fetch_weights(self.name))
+
+
+class IMAGE_TO_MESH_OT_show_license(bpy.types.Operator):
+    bl_idname = "image_to_mesh.show_license"
+    bl_label = "License"
+    bl_options = {"INTERNAL"}
+
+    name: bpy.props.StringProperty(name="Name", options={"SKIP_SAVE"})
+
+    @classmethod
+    def description(cls, context, properties):
+        return f"License of {properties.name}: {license_terms(properties.name)}"
+
+    def execute(self, context):
+        def draw(menu, context):
+            draw_lines(context, menu.layout, license_terms(self.name))
+
+        context.window_manager.popup_menu(draw, title=f"License of {self.name}")
+        return {"FINISHED"}
 
 
 class IMAGE_TO_MESH_OT_add_weights(_WeightsOperator, bpy.types.Operator):
@@ -145,17 +183,18 @@ class IMAGE_TO_MESH_OT_use_weights(bpy.types.Operator):
     name: bpy.props.StringProperty(name="Name", default="starter", options={"SKIP_SAVE"})
 
     def execute(self, context):
-        context.scene.image_to_mesh.weights = self.name
+        settings = context.scene.image_to_mesh
+        mine = installed_weights().get(self.name)
+        if mine is not None and mine.kind == "text-to-image":
+            settings.text_model = self.name
+        else:
+            settings.weights = self.name
         return {"FINISHED"}
-
-
-def size_of(count: int | None) -> str:
-    """A number of bytes for a person; empty if it is not known."""
-    return "" if count is None else f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 _CLASSES = (
     IMAGE_TO_MESH_OT_fetch_weights,
+    IMAGE_TO_MESH_OT_show_license,
     IMAGE_TO_MESH_OT_add_weights,
     IMAGE_TO_MESH_OT_remove_weights,
     IMAGE_TO_MESH_OT_use_weights,

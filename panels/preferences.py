@@ -1,20 +1,27 @@
-"""The extension's preferences: where its backend is on this computer."""
+"""The extension's preferences: where its backend is on this computer, and what it may use of it."""
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import bpy
 
+from ..backend.options import Options
 from ..operators import backend_location, weights
 from ..operators.paths import PACKAGE
-from ..operators.setup import InstallTask
+from ..operators.setup import EnvironmentTask
 from ..operators.tasks import task_manager
-from .task import draw_progress
+from ..properties import option_property
+from .setup import draw_maintenance, draw_setup
 from .weights import draw_weights
 
 
 def _on_change(preferences, context) -> None:
     backend_location.refresh()
     weights.invalidate()
+
+
+_DEVICE = next(option for option in fields(Options) if option.name == "device")
 
 
 class ImageToMeshPreferences(bpy.types.AddonPreferences):
@@ -34,6 +41,16 @@ class ImageToMeshPreferences(bpy.types.AddonPreferences):
         update=_on_change,
     )
 
+    device: option_property(_DEVICE)
+    idle_minutes: bpy.props.IntProperty(
+        name="Free Memory After",
+        description="Minutes without a job after which the networks are dropped from memory; the next job then takes a "
+        "few seconds more",
+        default=5,
+        min=0,
+        max=24 * 60,
+        subtype="UNSIGNED",
+    )
     results_limit: bpy.props.IntProperty(
         name="Results Limit",
         description="Megabytes that saved results may take on disk: when a job starts, the oldest that the open file "
@@ -48,17 +65,17 @@ class ImageToMeshPreferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         layout.prop(self, "results_limit", text="Results Limit (MB)")
+        layout.prop(self, "device")
+        row = layout.row()
+        row.prop(self, "idle_minutes", text="Free Memory After (min)")
+        row.operator("image_to_mesh.free_memory")
         layout.prop(self, "home")
         layout.prop(self, "python")
-        is_ready, installation = backend_location.is_ready(), task_manager().running(InstallTask)
-        layout.label(text="The backend is installed" if is_ready else "The backend is not installed yet")
-        if installation is not None:
-            draw_progress(layout, installation)
-            return
-        row = layout.row()
-        install = row.operator("image_to_mesh.install", text="Repair Backend" if is_ready else "Install Backend")
-        install.repair = is_ready
-        row.operator("image_to_mesh.open_log")
+        box = layout.box()
+        if task_manager().running(EnvironmentTask) or not backend_location.is_ready():
+            draw_setup(context, box)
+        else:
+            draw_maintenance(context, box)
         draw_weights(context, layout)
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import fields
 
 import bpy
 
-from ..backend.options import Options
 from ..operators import image_input
 from ..operators.backend_location import is_ready
 from ..operators.job_folders import provenance
 from ..operators.reconstruction import ReconstructionTask
-from ..operators.setup import InstallTask
+from ..operators.setup import EnvironmentTask
 from ..operators.tasks import task_manager
-from ..properties import toggle_name
+from ..operators.text import draw_text
+from ..properties import SCENE_OPTIONS, toggle_name
 from .results import ResultsPanel
-from .task import draw_error, draw_progress, draw_text
-from .weights import draw_weights_task
+from .setup import draw_setup
+from .task import draw_error, draw_progress
+from .weights import draw_text_to_mesh, draw_weights_task
 
 
 class MainPanel:
@@ -28,27 +28,21 @@ class MainPanel:
     bl_region_type = "UI"
 
     def draw(self, context):
-        layout = self.layout
-        installation = task_manager().running(InstallTask)
-        if installation is not None:
-            draw_progress(layout, installation)
-        elif not is_ready():
-            _draw_install(context, layout)
+        if task_manager().running(EnvironmentTask) or not is_ready():
+            draw_setup(context, self.layout)
         else:
-            self._draw_reconstruction(context, layout)
+            self._draw_reconstruction(context, self.layout)
 
     def _draw_reconstruction(self, context, layout):
         task = task_manager().latest(ReconstructionTask)
         self.draw_image(context, layout)
         if task is not None and not task.finished:
-            draw_progress(layout, task)
+            draw_progress(context, layout, task)
             return
         column = layout.column()
         column.scale_y = 1.5
         column.operator("image_to_mesh.generate", icon="MESH_MONKEY")
-        column = layout.column(align=True)
-        column.prop(context.scene.image_to_mesh, "prompt", text="", placeholder="a blue teapot")
-        column.operator("image_to_mesh.text_to_mesh", icon="TEXT")
+        draw_text_to_mesh(context, layout)
         if task is None:
             return
         if task.waits_for_scene:
@@ -58,7 +52,7 @@ class MainPanel:
             row.label(text=f"{task.name}: done in {task.seconds:.0f} s", icon="CHECKMARK")
             row.operator("image_to_mesh.frame_result", text="", icon="ZOOM_SELECTED")
         if task.inputs == image_input.inputs(context):
-            draw_error(context, layout, task.error)
+            draw_error(context, layout, task)
 
     def draw_image(self, context, layout):
         """The image to be used, and where to choose another."""
@@ -86,13 +80,18 @@ class SettingsPanel:
         layout.use_property_split = True
         layout.use_property_decorate = False
         settings = context.scene.image_to_mesh
-        for option in fields(Options):
+        for option in SCENE_OPTIONS:
             toggle = toggle_name(option)
             if option.name == "weights":
                 row = layout.row(align=True)
                 row.prop(settings, option.name)
                 row.menu("IMAGE_TO_MESH_MT_weights", text="", icon="DOWNARROW_HLT")
-                draw_weights_task(layout)
+                draw_weights_task(context, layout)
+                continue
+            if option.name == "text_model":
+                row = layout.row(align=True)
+                row.prop(settings, option.name)
+                row.menu("IMAGE_TO_MESH_MT_text_models", text="", icon="DOWNARROW_HLT")
                 continue
             if toggle is None:
                 layout.prop(settings, option.name)
@@ -103,6 +102,9 @@ class SettingsPanel:
             value.active = getattr(settings, toggle)
             value.prop(settings, option.name, text="")
         layout.prop(settings, "camera")
+        row = layout.row(align=True)
+        row.operator("image_to_mesh.free_memory")
+        row.operator("image_to_mesh.open_preferences", text="", icon="PREFERENCES")
 
 
 class ResultPanel:
@@ -144,18 +146,6 @@ def _facts(about):
         yield "Confidence", f"{about['elevation_confidence']:.0%}"
     yield "Seed", f"{about['options']['seed']}"
     yield "Weights", f"{about['options']['weights']}"
-
-
-def _draw_install(context, layout):
-    layout.label(text="The backend is not installed yet", icon="INFO")
-    if not bpy.app.online_access and not bpy.app.online_access_override:
-        layout.prop(context.preferences.system, "use_online_access")
-    column = layout.column()
-    column.scale_y = 1.5
-    column.operator("image_to_mesh.install", icon="IMPORT")
-    task = task_manager().latest(InstallTask)
-    if task is not None:
-        draw_error(context, layout, task.error)
 
 
 class VIEW3D_PT_image_to_mesh(MainPanel, bpy.types.Panel):

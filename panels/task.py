@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 
-from ..backend.errors import ErrorCode, UserError
+from ..backend.errors import ErrorCode
 from ..operators.background_task import BackgroundTask
+from ..operators.remedies import draw_remedy
 from ..operators.tasks import task_manager
+from ..operators.text import draw_text
 from . import preview
 
-_LETTER_WIDTH = 7
-"""Pixels of an average letter, at a resolution scale of 1."""
 
-
-def draw_progress(layout, task: BackgroundTask) -> None:
+def draw_progress(context, layout, task: BackgroundTask) -> None:
     """A running task."""
     if task.subject:
         layout.label(text=task.subject, icon="IMAGE_DATA")
     seconds = int(time.monotonic() - task.started)
-    layout.progress(factor=task.fraction, text=f"{task.text}  {seconds // 60}:{seconds % 60:02}")
+    layout.progress(factor=task.fraction, text=f"{task.fraction:.0%}   {seconds // 60}:{seconds % 60:02}")
+    draw_text(context, layout, task.text)
     icon = preview.icon_of(task.preview)
     if icon:
         layout.template_icon(icon, scale=8)
@@ -31,17 +30,11 @@ def draw_progress(layout, task: BackgroundTask) -> None:
         row.operator("image_to_mesh.cancel", text="", icon="X").task = other.id
 
 
-def draw_error(context, layout, error: UserError | None) -> None:
-    """What went wrong, in lines as wide as the region."""
-    if error is None or error.code == ErrorCode.CANCELLED:
+def draw_error(context, layout, task: BackgroundTask | None) -> None:
+    """Why a task failed, and what mends that."""
+    if task is None or task.error is None or task.error.code == ErrorCode.CANCELLED:
         return
-    draw_text(context, layout, str(error))
-    layout.operator("image_to_mesh.open_log", icon="TEXT")
-
-
-def draw_text(context, layout, text: str) -> None:
-    """A box with text, in lines as wide as the region."""
-    letters = max(16, int(context.region.width / (_LETTER_WIDTH * context.preferences.system.ui_scale)))
-    column = layout.box().column(align=True)
-    for line in textwrap.wrap(text, letters):
-        column.label(text=line)
+    draw_text(context, layout, str(task.error), icon="ERROR")
+    row = layout.row(align=True)
+    draw_remedy(row, task.error, task)
+    row.operator("image_to_mesh.open_log", text="", icon="TEXT")

@@ -1,70 +1,114 @@
-"""The weights to choose from: a list in the preferences and a menu beside the sidebar's setting."""
+"""The weights to choose from: a list in the preferences, and menus beside the sidebar's settings."""
 
 from __future__ import annotations
 
 import bpy
 
-from ..backend.errors import ErrorCode
 from ..backend.weights.catalog import KINDS
 from ..operators import weights
+from ..operators.generate import AUTOMATIC
 from ..operators.tasks import task_manager
-from .task import draw_progress
+from ..operators.text import draw_text, size_of
+from .task import draw_error, draw_progress
+
+_COLUMNS = (0.27, 0.34, 0.42)
+"""Widths of the columns name, purpose and license, each as a share of what is left; size and button take the rest."""
 
 
 def draw_weights(context, layout) -> None:
-    """One row for each set of weights: what it is, how large, its license, and what can be done with it."""
+    """One row for each set of weights: what it is, how large, its license in a word, and what can be done with it."""
     box = layout.box()
     box.label(text="Weights")
-    draw_weights_task(box)
+    draw_weights_task(context, box)
     ours, entries = weights.installed_weights(), weights.catalog_entries()
     names = [*entries, *(name for name in ours if name not in entries)]
+    column = box.column(align=True)
     for name in names:
         mine, entry = ours.get(name), entries.get(name)
-        if not mine and not entry.repo:
-            continue
-        row = box.split(factor=0.8)
-        about = row.column(align=True)
-        kind = KINDS.get(mine.kind if mine else entry.kind, "")
-        size = weights.size_of(mine.bytes if mine else entry.bytes)
-        about.label(text="   ".join(filter(None, (name, kind, size))), icon="CHECKMARK" if mine else "BLANK1")
-        terms = about.row()
-        terms.active = False
-        terms.label(text=entry.terms if entry else mine.license, icon="BLANK1")
-        action = row.column()
-        if mine:
-            action.operator("image_to_mesh.remove_weights", text="Remove").name = name
-        else:
-            action.operator("image_to_mesh.fetch_weights", text="Fetch").name = name
+        if mine or entry.repo:
+            _draw_row(column, name, mine, entry)
     box.operator("image_to_mesh.add_weights", icon="FILE_FOLDER")
 
 
-def draw_weights_task(layout) -> None:
+def _draw_row(layout, name: str, mine, entry) -> None:
+    rest = layout
+    cells = []
+    for share in _COLUMNS:
+        rest = rest.split(factor=share)
+        cells.append(rest.row())
+    about, purpose, license = cells
+    about.label(text=name, icon="CHECKMARK" if mine else "BLANK1")
+    purpose.label(text=KINDS.get(mine.kind if mine else entry.kind, ""))
+    word = license.operator("image_to_mesh.show_license", text=weights.license_word(name), emboss=False)
+    word.name = name
+    action = rest.row().split(factor=0.5)
+    action.label(text=size_of(mine.bytes if mine else entry.bytes))
+    if mine:
+        action.operator("image_to_mesh.remove_weights", text="Remove").name = name
+    else:
+        action.operator("image_to_mesh.fetch_weights", text="Fetch").name = name
+
+
+def draw_weights_task(context, layout) -> None:
     """The running change of weights, or why the last one failed."""
     task = task_manager().latest(weights.WeightsTask)
-    if task is None:
+    if task is not None and not task.finished:
+        draw_progress(context, layout, task)
+    else:
+        draw_error(context, layout, task)
+
+
+def draw_text_to_mesh(context, layout) -> None:
+    """The prompt and its button; where no model could generate an image, that comes first, with the list."""
+    settings = context.scene.image_to_mesh
+    if settings.text_model == AUTOMATIC and not weights.has_text_model():
+        draw_text(context, layout, "Text to Mesh needs a text-to-image model, which is not included.", icon="INFO")
+        layout.menu("IMAGE_TO_MESH_MT_text_models", text="Get a Model", icon="IMPORT")
+        draw_weights_task(context, layout)
         return
-    if not task.finished:
-        draw_progress(layout, task)
-    elif task.error is not None and task.error.code != ErrorCode.CANCELLED:
-        layout.label(text=str(task.error), icon="ERROR")
+    column = layout.column(align=True)
+    column.prop(settings, "prompt", text="", placeholder="a blue teapot")
+    column.operator("image_to_mesh.text_to_mesh", icon="TEXT")
 
 
-class IMAGE_TO_MESH_MT_weights(bpy.types.Menu):
+class _WeightsMenu:
+    """Installed weights to use, and those that can be fetched."""
+
     bl_label = "Weights"
+    used: tuple[str, ...] = ()
+    """Kinds of weights to choose from."""
+    fetched = ""
+    """Kind of weights to fetch."""
 
     def draw(self, context):
         layout = self.layout
         ours, entries = weights.installed_weights(), weights.catalog_entries()
-        layout.operator("image_to_mesh.use_weights", text="starter").name = "starter"
+        self.draw_default(layout)
         for name, mine in ours.items():
-            if mine.kind in ("view", "bundle"):
+            if mine.kind in self.used:
                 layout.operator("image_to_mesh.use_weights", text=name).name = name
         layout.separator()
         for name, entry in entries.items():
-            if entry.kind == "view" and name not in ours:
-                text = f"Fetch {name} ({weights.size_of(entry.bytes)}{'' if entry.commercial else ', non-commercial'})"
+            if entry.kind == self.fetched and entry.repo and name not in ours:
+                text = f"Fetch {name} ({size_of(entry.bytes)}, {entry.license_word})"
                 layout.operator("image_to_mesh.fetch_weights", text=text).name = name
         layout.operator("image_to_mesh.add_weights")
+        layout.operator("image_to_mesh.open_preferences", text="All Weights")
+
+    def draw_default(self, layout) -> None:
+        """What is there without fetching anything."""
 
 
-register, unregister = bpy.utils.register_classes_factory((IMAGE_TO_MESH_MT_weights,))
+class IMAGE_TO_MESH_MT_weights(_WeightsMenu, bpy.types.Menu):
+    used, fetched = ("view", "bundle"), "view"
+
+    def draw_default(self, layout) -> None:
+        layout.operator("image_to_mesh.use_weights", text="starter").name = "starter"
+
+
+class IMAGE_TO_MESH_MT_text_models(_WeightsMenu, bpy.types.Menu):
+    bl_label = "Text-to-Image Models"
+    used, fetched = ("text-to-image",), "text-to-image"
+
+
+register, unregister = bpy.utils.register_classes_factory((IMAGE_TO_MESH_MT_weights, IMAGE_TO_MESH_MT_text_models))

@@ -23,6 +23,7 @@ FILES = [
 ]
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 MODULES["extension"] = MODULES.pop("__init__")
+OF_BLENDER = ("bpy", "bpy_extras", "blf", "mathutils")
 FOR_BLENDER = ("extension", "operators", "panels", "properties")
 BASE = (
     "backend.camera backend.config backend.errors backend.input_files backend.locks backend.options backend.paths "
@@ -157,7 +158,7 @@ def test_backend_imports_itself_relatively():
 def test_bpy_is_imported_only_for_blender():
     for name in MODULES:
         if not is_in(name, *FOR_BLENDER):
-            assert not any(is_in(other.module, "bpy", "bpy_extras", "mathutils") for other in IMPORTS[name]), name
+            assert not any(is_in(other.module, *OF_BLENDER) for other in IMPORTS[name]), name
 
 
 def test_blender_needs_only_numpy_and_the_standard_library():
@@ -170,7 +171,7 @@ def test_blender_needs_only_numpy_and_the_standard_library():
             if other.runs_at_once and other.module in MODULES and other.module not in seen:
                 left.append(other.module)
             elif other.runs_at_once and not is_in(other.module, *PACKAGES, *FOR_BLENDER):
-                extra = {"bpy", "bpy_extras", "mathutils", "numpy"} if is_in(name, *FOR_BLENDER) else set()
+                extra = {*OF_BLENDER, "numpy"} if is_in(name, *FOR_BLENDER) else set()
                 assert other.module.split(".")[0] in sys.stdlib_module_names | extra, (name, other)
     assert "backend.client" in seen
 

@@ -25,6 +25,7 @@ class CatalogEntry:
     kind: str
     purpose: str
     license: str
+    license_word: str
     commercial: bool
     vram: int
     repo: str | None = None

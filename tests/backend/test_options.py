@@ -11,6 +11,7 @@ import pytest
 from backend.config import ElevationMethod, ReconstructionConfig, Scheduler, TextureSource, resolve_options
 from backend.errors import UserError
 from backend.options import QUALITY_PRESETS, Options, QualityPreset, add_flags, from_flags
+from tests.helpers.paths import ROOT
 
 
 def _parsed(*flags: str) -> Options:
@@ -131,3 +132,15 @@ def test_help_shows_the_meaning_range_and_default_of_every_option(monkeypatch):
         assert option.metadata["minimum"] is None or f"{option.metadata['minimum']} to " in entry
         assert option.default in (None, False) or f"(default: {option.default})" in entry
         assert all(choice in entry for choice in option.metadata["choices"])
+
+
+def test_options_are_documented():
+    rows = [line for line in (ROOT / "docs" / "options.md").read_text(encoding="utf-8").splitlines() if "`--" in line]
+    documented = {row.split(" | ")[2].strip("`"): row for row in rows}
+    for option in fields(Options):
+        about, row = option.metadata, documented.pop(option.name)
+        default = {"None": "not set", "False": "off"}.get(str(option.default), option.default)
+        assert row.startswith(f"| {about['label']} | `--{option.name.replace('_', '-')}` |") and f"| {default} |" in row
+        assert about["minimum"] is None or f"| {about['minimum']:.0f} to {about['maximum']:.0f} |" in row
+        assert not about["choices"] or ", ".join(about["choices"]) in row
+    assert not documented

@@ -30,9 +30,10 @@ def install(package: Path) -> None:
 
 def use_backend(python: Path, weights: Path) -> None:
     """Settings for a job that takes seconds."""
-    bpy.context.preferences.addons[PACKAGE].preferences.python = str(python)
+    preferences = bpy.context.preferences.addons[PACKAGE].preferences
+    preferences.python, preferences.device = str(python), "cpu"
     settings = bpy.context.scene.image_to_mesh
-    settings.weights, settings.device = str(weights), "cpu"
+    settings.weights = str(weights)
     settings.faces, settings.texture_size = 500, 256
     settings.set_elevation, settings.elevation = True, 20
 

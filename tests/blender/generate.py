@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import bpy
-from common import arguments, check_object, counts, disc, install, module, run, task_manager, use_backend
+from common import (
+    PACKAGE,
+    arguments,
+    check_object,
+    counts,
+    disc,
+    install,
+    module,
+    refused,
+    run,
+    task_manager,
+    use_backend,
+)
 
 
 def test() -> None:
@@ -42,6 +55,26 @@ def test() -> None:
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "out.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(folder / "out.blend"))
     check_object(bpy.data.objects["disc"])
+    check_command(folder, weights)
+
+
+def check_command(folder: Path, weights: Path) -> None:
+    """What ``blender --command image_to_mesh`` runs, and the function for scripts."""
+    run_command, generate = module("operators.command").run, sys.modules[PACKAGE].generate
+    image = disc()
+    image.filepath_raw, image.file_format = str(folder / "Tasse.png"), "PNG"
+    image.save()
+    arguments = [str(folder / "Tasse.png"), "--weights", str(weights), "--faces", "500", "--texture-size", "256"]
+    out = folder / "Tasse.glb"
+    assert run_command([*arguments, "--out", str(out), "--elevation", "20"]) == 0
+    assert out.read_bytes()[:4] == b"glTF" and bpy.data.objects["Tasse"].type == "MESH"
+    for wrong in (["--out", str(out)], ["--out", str(folder / "out.obj")], ["--out", str(folder / "no" / "a.glb")], []):
+        assert run_command([*arguments, *wrong]) != 0, wrong
+    before = counts()
+    assert "does not exist" in refused(lambda: generate(folder / "nothing.png"))
+    assert "no option “smell”" in refused(lambda: generate(image, smell="sweet"))
+    assert "Faces must be" in refused(lambda: generate(image, faces=3))
+    assert counts() == before
 
 
 def check_task(generate) -> None:

@@ -12,12 +12,14 @@ def test() -> None:
     use_backend(python, weights)
     settings = bpy.context.scene.image_to_mesh
     assert not bpy.ops.image_to_mesh.text_to_mesh.poll()
+    assert "Install a text-to-image model" in refused(bpy.ops.image_to_mesh.text_to_mesh)
+    settings.text_model = "sdxl"
     assert "Enter a prompt" in refused(bpy.ops.image_to_mesh.text_to_mesh)
 
     settings.prompt = "eine blaue Teekanne"
     before = counts()
     message = refused(bpy.ops.image_to_mesh.text_to_mesh)
-    assert "No text-to-image model is installed" in message and "flux2-klein" in message and counts() == before
+    assert "“sdxl” is not on this computer" in message and counts() == before
     jobs = module("operators.paths").user_folder() / "jobs"
     assert not list(jobs.iterdir())
 
