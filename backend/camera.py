@@ -73,11 +73,16 @@ def project(points: np.ndarray, pose: np.ndarray, size: int) -> tuple[np.ndarray
     return np.stack([column, row], -1), depth
 
 
-def rays(pose: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rays through the pixel centers of a camera (4, 4): origins, unit directions, both (size, size, 3) float32."""
+def rays(
+    pose: np.ndarray, size: int, rows: slice = slice(None), columns: slice = slice(None)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rays through the pixel centers of a camera (4, 4): origins, unit directions, both (size, size, 3) float32.
+
+    ``rows`` and ``columns``: of these pixels only.
+    """
     steps = (np.arange(size) + 0.5) / size - 0.5
-    columns, rows = np.meshgrid(steps, steps)
-    local = np.stack([columns / FOCAL, -rows / FOCAL, -np.ones_like(rows)], -1)
+    x, y = np.meshgrid(steps[columns], steps[rows])
+    local = np.stack([x / FOCAL, -y / FOCAL, -np.ones_like(y)], -1)
     directions = local @ pose[:3, :3].T.astype(np.float64)
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     origins = np.broadcast_to(pose[:3, 3], directions.shape)

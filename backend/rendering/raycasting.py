@@ -42,24 +42,37 @@ def render(textured: TexturedMesh, pose: np.ndarray, size: int, shaded: bool = F
     The base color is unlit, or lightly shaded by a lamp above the left of the camera.
     samples: rays along a pixel's side (2 means 2 x 2), averaged.
     """
-    fine = size * samples
-    origins, directions = (array.reshape(-1, 3) for array in camera.rays(pose, fine))
+    top, bottom, left, right = _window(textured.mesh, pose, size)  # most of an image is often empty
+    rows, columns = slice(top * samples, bottom * samples), slice(left * samples, right * samples)
+    origins, directions = (array.reshape(-1, 3) for array in camera.rays(pose, size * samples, rows, columns))
     hit, _, face, weights = cast(textured.mesh, origins, directions)
     face, weights = face[hit], weights[hit]
     color = sample_texture(textured.texture, np.einsum("pc,pcd->pd", weights, textured.uvs[face]))
     if shaded:
         color *= _shade(textured.mesh, face, weights, pose)[:, None]
-    image = np.zeros((fine * fine, 4), np.float32)
-    image[hit, :3], image[hit, 3] = color, 1
-    image = image.reshape(size, samples, size, samples, 4).mean((1, 3))
+    fine = np.zeros((len(hit), 4), np.float32)
+    fine[hit, :3], fine[hit, 3] = color, 1
+    image = np.zeros((size, size, 4), np.float32)
+    inside = fine.reshape(bottom - top, samples, right - left, samples, 4).mean(1).mean(2)
     # colors were averaged with black where nothing was hit: undo the premultiplication
-    image[..., :3] /= np.maximum(image[..., 3:], 1e-6)
+    inside[..., :3] /= np.maximum(inside[..., 3:], 1e-6)
+    image[top:bottom, left:right] = inside
     return image
+
+
+def _window(mesh: Mesh, pose: np.ndarray, size: int) -> tuple[int, int, int, int]:
+    """Outside of these rows (first and past the last) and columns, a camera sees nothing of a mesh."""
+    pixels, depth = camera.project(mesh.vertices, pose, size)
+    if not len(depth) or depth.min() <= 0:  # the mesh reaches behind the camera
+        return 0, size, 0, size
+    left, top = np.clip(np.floor(pixels.min(0)), 0, size).astype(int)
+    right, bottom = np.clip(np.ceil(pixels.max(0)), 0, size).astype(int)
+    return top, bottom, left, right
 
 
 def _shade(mesh: Mesh, face: np.ndarray, weights: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """Brightness (P,) of points given by face (P,) and barycentric coordinates (P, 3)."""
-    normals = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).vertex_normals
+    normals = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).vertex_normals.astype(np.float32)
     normal = np.einsum("pc,pcd->pd", weights, normals[mesh.faces[face]])
     normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
     lamp = pose[:3, :3] @ (np.array([-0.4, 0.6, 0.7]) / np.sqrt(1.01))

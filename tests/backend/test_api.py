@@ -17,6 +17,7 @@ from PIL import Image
 from backend import ImageToMesh, api
 from backend.errors import Cancelled, UserError
 from backend.progress import ProgressEvent
+from tests.helpers.images import shaded_disc
 from tests.helpers.paths import ROOT
 
 SMALL = {"faces": 500, "texture_size": 256, "elevation": 20.0, "num_inference_steps": 2}
@@ -30,10 +31,7 @@ def pipeline(weights) -> ImageToMesh:
 
 @pytest.fixture(scope="module")
 def rgba() -> np.ndarray:
-    """A shaded disc, (128, 128, 4) uint8."""
-    rows, columns = np.mgrid[:128, :128]
-    inside = (rows - 64) ** 2 + (columns - 64) ** 2 < 50**2
-    return np.stack([rows * 2, columns * 2, rows, inside * 255], -1).astype(np.uint8)
+    return shaded_disc()
 
 
 @pytest.fixture(scope="module")

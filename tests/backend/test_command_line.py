@@ -21,6 +21,7 @@ from backend.__main__ import main
 from backend.accelerator import WHEELS, platform_tag, python_tag
 from backend.installer import python_of
 from backend.paths import STARTER_WEIGHTS
+from tests.helpers.images import shaded_disc
 from tests.helpers.paths import ROOT
 
 
@@ -29,11 +30,7 @@ def working_folder(tmp_path, monkeypatch) -> Path:
     """Run in an empty folder with a shaded disc in it, and keep logs away from the user's own."""
     folder = tmp_path / "Bilder und Ümläute"
     folder.mkdir()
-    rows, columns = np.mgrid[:128, :128]
-    inside = (rows - 64) ** 2 + (columns - 64) ** 2 < 50**2
-    Image.fromarray(np.stack([rows * 2, columns * 2, rows, inside * 255], -1).astype(np.uint8)).save(
-        folder / "disc.png"
-    )
+    Image.fromarray(shaded_disc()).save(folder / "disc.png")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

@@ -16,6 +16,7 @@ from PIL import Image
 
 from backend.bootstrap import unmet_requirements
 from backend.errors import to_user_error
+from tests.helpers.images import shaded_disc
 from tests.helpers.paths import ROOT
 
 posix = pytest.mark.skipif(os.name != "posix", reason="uses POSIX's files and signals")
@@ -84,11 +85,8 @@ def test_output_is_checked_before_the_work(option, tmp_path):
 
 @posix
 def test_name_that_is_no_utf8_is_meshed(weights, tmp_path):
-    rows, columns = np.mgrid[:96, :96]
-    inside = (rows - 48) ** 2 + (columns - 48) ** 2 < 36**2
-    picture = Image.fromarray(np.stack([rows * 2, columns * 2, rows, inside * 255], -1).astype(np.uint8))
     with open(os.fsencode(tmp_path) + b"/\xff\n.png", "wb") as file:
-        picture.save(file, "PNG")
+        Image.fromarray(shaded_disc()).save(file, "PNG")
     flags = [
         "--weights",
         str(weights),

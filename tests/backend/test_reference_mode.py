@@ -12,15 +12,13 @@ from backend import camera, surface
 from backend.io.job_folder import load_state
 from backend.options import Options
 from backend.pipeline import PREVIEW_TILE, Pipeline
+from tests.helpers.images import shaded_disc
 
 
 @pytest.mark.slow
 def test_reference_mode_does_a_whole_job(weights, tmp_path):
     torch.set_num_threads(1)
-    rows, columns = np.mgrid[:700, :600]
-    inside = (rows - 350) ** 2 + (columns - 300) ** 2 < 250**2
-    rgba = np.stack([rows // 3, columns // 3, rows // 4, inside * 255], -1).astype(np.uint8)
-    Image.fromarray(rgba).save(tmp_path / "picture.png")
+    Image.fromarray(shaded_disc(700, 600)).save(tmp_path / "picture.png")
     options = Options(weights=str(weights), reference_mode=True, texture_size=256, faces=2000, device="cpu")
     fractions = []
     job = Pipeline().generate(

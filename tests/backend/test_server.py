@@ -22,6 +22,7 @@ from backend.errors import UserError
 from backend.paths import PARTIAL
 from backend.protocol import Failure, Progress, Result
 from backend.version import VERSION
+from tests.helpers.images import shaded_disc
 from tests.helpers.paths import ROOT
 
 if sys.platform == "linux":
@@ -48,12 +49,8 @@ def own(tmp_path):
 @pytest.fixture
 def image_path(tmp_path) -> Path:
     """A shaded disc on a transparent ground, under a name with spaces and non-ASCII letters."""
-    rows, columns = np.mgrid[:128, :128]
-    rgba = np.stack(
-        [rows * 2, columns * 2, np.full((128, 128), 90), ((rows - 64) ** 2 + (columns - 64) ** 2 < 50**2) * 255]
-    )
     path = tmp_path / "Bild № 1 ümläut 日本.png"
-    Image.fromarray(rgba.transpose(1, 2, 0).astype(np.uint8)).save(path)
+    Image.fromarray(shaded_disc()).save(path)
     return path
 
 

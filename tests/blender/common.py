@@ -39,9 +39,9 @@ def use_backend(python: Path, weights: Path) -> None:
 
 
 def disc() -> bpy.types.Image:
-    """An image: a shaded disc on a transparent background."""
+    """An image: a shaded disc on a transparent background, with a notch: a whole disc would be taken for an avatar."""
     rows, columns = np.mgrid[:128, :128] / 128
-    inside = (rows - 0.5) ** 2 + (columns - 0.5) ** 2 < 0.16
+    inside = ((rows - 0.5) ** 2 + (columns - 0.5) ** 2 < 0.16) & ~((rows > 0.7) & (abs(columns - 0.5) < 0.1))
     image = bpy.data.images.new("disc", 128, 128, alpha=True)
     image.pixels.foreach_set(np.stack([rows, columns, 1 - rows, inside], -1).astype(np.float32).ravel())
     return image

@@ -15,11 +15,11 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from backend import environment
+from tests.helpers.images import shaded_disc
 from tests.helpers.paths import ROOT
 
 SCRIPTS = ROOT / "tests" / "blender"
@@ -115,10 +115,8 @@ def test_text_to_mesh(host, package, weights, text_model, tmp_path):
 @pytest.fixture
 def image_path(tmp_path) -> Path:
     """A shaded disc on a transparent ground."""
-    rows, columns = np.mgrid[:128, :128]
-    inside = (rows - 64) ** 2 + (columns - 64) ** 2 < 50**2
     path = tmp_path / "Größe 1.png"
-    Image.fromarray(np.stack([rows * 2, columns * 2, rows, inside * 255], -1).astype(np.uint8)).save(path)
+    Image.fromarray(shaded_disc()).save(path)
     return path
 
 

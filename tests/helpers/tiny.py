@@ -74,7 +74,7 @@ def _unet(channels: int, width: int) -> UNet2DConditionModel:
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
         cross_attention_dim=width,
-        attention_head_dim=8,
+        attention_head_dim=2,  # the number of heads: with more of them attention takes most of a job
         norm_num_groups=8,
     )
 

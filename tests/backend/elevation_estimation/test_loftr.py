@@ -17,6 +17,7 @@ from backend.errors import UserError
 from backend.options import Options
 from backend.pipeline import Pipeline
 from backend.progress import ignore_progress
+from tests.helpers.images import shaded_disc
 from tests.helpers.paths import TEST_DATA
 
 DATA = TEST_DATA / "zero123"
@@ -86,9 +87,7 @@ def test_pipeline_uses_loftr_where_it_is_installed(loftr_weights, weights, small
     folder.mkdir(parents=True)
     (folder / "loftr_indoor_ds_new.ckpt").write_bytes(loftr_weights.read_bytes())
     assert loftr.find_weights() == folder / "loftr_indoor_ds_new.ckpt"
-    rows, columns = np.mgrid[:64, :64]
-    inside = (rows - 32) ** 2 + (columns - 32) ** 2 < 25**2
-    Image.fromarray(np.stack([rows * 3, columns * 3, rows, inside * 255], -1).astype(np.uint8)).save(tmp_path / "p.png")
+    Image.fromarray(shaded_disc(64, 64)).save(tmp_path / "p.png")
     options = Options(weights=str(weights), quality="fast", faces=500, texture_size=256, device="cpu")
     asked = []
     hook = torch.nn.modules.module.register_module_forward_hook(

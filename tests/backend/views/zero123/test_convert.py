@@ -27,6 +27,7 @@ from backend.views.zero123 import convert as conversion
 from backend.views.zero123.convert import convert
 from backend.views.zero123.model import Zero123
 from tests.helpers.checkpoints import AVERAGE_SHIFT, LIST, original_state, view_modules, write_lightning
+from tests.helpers.images import shaded_disc
 
 STEMS = {"image_encoder": "model"}
 
@@ -134,9 +135,7 @@ def test_stable_zero123_needs_the_elevation_and_the_job_passes_it_on(weights, tm
     folder = shutil.copytree(weights, tmp_path / "weights")
     conversion.mark_uses_source_elevation(folder / "view")
     path = tmp_path / "disc.png"
-    rows, columns = np.mgrid[:64, :64] - 32
-    alpha = np.uint8(255) * (rows**2 + columns**2 < 600)
-    Image.fromarray(np.dstack([alpha // 2] * 3 + [alpha]).astype(np.uint8)).save(path)
+    Image.fromarray(shaded_disc(64, 64)).save(path)
     options = {"weights": str(folder), "device": "cpu", "faces": 500, "texture_size": 256}
     pipeline = Pipeline()
     job = path, tmp_path / "job", Options(**options), ignore_progress
