@@ -18,6 +18,7 @@ from pathlib import Path
 
 from . import environment, options
 from .accelerator import ACCELERATORS
+from .batch import commands as batch
 from .bootstrap import prepare_child, run_inside, unmet_requirements
 from .errors import ErrorCode, UserError, printable, to_user_error
 from .input_files import check_image_file
@@ -141,6 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     options.add_flags(text)
     text.set_defaults(run=_run_command, check=_check_text, needs_environment=True)
 
+    batch.add_parser(commands, _FORCE_HELP)
+
     server = commands.add_parser("serve", help="answer requests on stdin and stdout (what Blender talks to)")
     server.add_argument("--log", help="the file that stderr goes to, named in error messages")
     server.set_defaults(run=_serve)
@@ -148,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     setup = commands.add_parser("setup", help="create the backend's own Python environment, or mend it")
     setup.add_argument("--accelerator", choices=ACCELERATORS, help="default: what this computer has")
     setup.add_argument("--repair", action="store_true", help="delete every environment first, also sound ones")
+    setup.add_argument("--cluster", action="store_true", help="add Ray (82 MB), which “batch --engine ray” needs")
     setup.set_defaults(run=_setup, needs_environment=False)
 
     weights.add_parser(commands)
@@ -219,5 +223,8 @@ def _serve(flags: argparse.Namespace) -> int:
 def _setup(flags: argparse.Namespace) -> int:
     if flags.repair:
         environment.remove()
-    print(environment.mend(TerminalProgress(), accelerator=flags.accelerator))
+    python = environment.mend(TerminalProgress(), accelerator=flags.accelerator)
+    if flags.cluster:
+        environment.add_cluster(TerminalProgress(), accelerator=flags.accelerator)
+    print(python)
     return 0

@@ -15,12 +15,13 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from .accelerator import WHEELS, chosen_accelerator, find_build, platform_tag, python_tag
 from .environment_plan import check_space, environment_folder, make_plan
 from .errors import ErrorCode, UserError
-from .installer import MASK_MODEL, STAGES, install, python_of, run_self_test
+from .installer import MASK_MODEL, STAGES, add_packages, install, python_of, run_self_test
 from .integrity import find_damage
 from .locks import exclusive_lock
 from .paths import weights_folder
@@ -28,7 +29,7 @@ from .progress import ProgressListener, ProgressTracker
 from .weights.catalog import load_catalog
 from .weights.registry import atomic_install, exclusive_weights
 
-__all__ = ["ensure", "environment_folder", "mend", "python_path", "remove", "verify"]
+__all__ = ["add_cluster", "ensure", "environment_folder", "mend", "python_path", "remove", "verify"]
 
 
 def python_path(base: Path | None = None, accelerator: str | None = None, wheels: Path = WHEELS) -> Path | None:
@@ -117,6 +118,23 @@ def verify(listener: ProgressListener, base: Path | None = None, wheels: Path = 
         )
     with tracker.stage("finish", "The backend's files are sound"):
         tracker.update(1.0)
+
+
+def add_cluster(
+    listener: ProgressListener, base: Path | None = None, accelerator: str | None = None, wheels: Path = WHEELS
+) -> Path:
+    """As ``ensure``, and with Ray, for batches on a cluster, where it is not installed yet. Raises UserError."""
+    python = ensure(listener, base, accelerator, wheels)
+    folder = python.parents[1]
+    tag, _, built_for, _ = folder.name.split("-")
+    build = replace(
+        find_build(built_for, wheels, tag), locks=(wheels / "cluster.txt",), version=None, download=82, modules=("ray",)
+    )
+    tracker = ProgressTracker({"wait": 0, "packages": 95, "test": 5}, listener)
+    log = folder.parents[1] / "setup.log"
+    with exclusive_lock(folder.parents[1] / "setup.lock", _wait_for(tracker)):
+        add_packages(build, folder, log, tracker)
+    return python
 
 
 def remove(base: Path | None = None) -> None:

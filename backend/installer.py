@@ -79,6 +79,22 @@ def install(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> 
     return megabytes
 
 
+def add_packages(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> None:
+    """Install the packages of ``build.locks`` into the complete environment in ``folder``, of which they are no part.
+
+    An installation that was interrupted goes on where it ended. Raises UserError as ``install`` does.
+    """
+    with tracker.stage("packages", "Installing Python packages"):
+        _install_locks(build, folder, log, _PipOutput(build, folder, tracker))
+        shutil.rmtree(folder / "tmp")
+    if run_self_test(build, folder, log, tracker):
+        raise UserError(
+            ErrorCode.SETUP_FAILED,
+            "The packages were installed but do not work on this computer: see the log.",
+            str(log),
+        )
+
+
 def run_self_test(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> int:
     """Import everything in a process of its own, which a damaged library may crash; 0 where all of it works."""
     command = [str(python_of(folder)), "-I", "-c", _SELF_TEST, build.accelerator, *build.modules]
@@ -89,7 +105,7 @@ def run_self_test(build: Build, folder: Path, log: Path, tracker: ProgressTracke
 def _install_packages(build: Build, folder: Path, log: Path, tracker: ProgressTracker) -> float:
     """Fill the empty environment in ``folder``; the megabytes of packages. Raises UserError."""
     output = _PipOutput(build, folder, tracker)
-    (folder / "tmp").mkdir()
+    (folder / "tmp").mkdir(exist_ok=True)
     if build.version:
         requirement = f"torch=={build.version}"
         status, text = _pip(build, folder, "install", [requirement], log, output)
@@ -98,13 +114,19 @@ def _install_packages(build: Build, folder: Path, log: Path, tracker: ProgressTr
             status, text = _pip(build, folder, "install", arguments, log, output)
         if status:
             raise _pip_failure(build, text, log)
+    _install_locks(build, folder, log, output)
+    _extract_mask_model(build, folder, log, output)
+    shutil.rmtree(folder / "tmp")
+    return output.megabytes
+
+
+def _install_locks(build: Build, folder: Path, log: Path, output: _PipOutput) -> None:
+    """Install what is pinned by hash. Raises UserError."""
+    (folder / "tmp").mkdir(exist_ok=True)
     locks = [argument for lock in build.locks for argument in ("--requirement", str(lock))]
     status, text = _pip(build, folder, "install", ["--require-hashes", *locks], log, output)
     if status:
         raise _pip_failure(build, text, log)
-    _extract_mask_model(build, folder, log, output)
-    shutil.rmtree(folder / "tmp")
-    return output.megabytes
 
 
 def _extract_mask_model(build: Build, folder: Path, log: Path, output: _PipOutput) -> None:

@@ -38,8 +38,13 @@ def pytest_report_header() -> list[str]:
     return [] if find_spec("triton") else [f"Triton is not installed, so these are left out: {', '.join(TRITON)}"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need Blender. These are first, then the files with slow tests: short ones fill up the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that need Blender. These are first, then the files with slow tests: short ones fill up the end.
+
+    Those on a cluster are left out unless ``-m cluster`` asks for them.
+    """
+    if "cluster" not in config.option.markexpr:
+        items[:] = [item for item in items if not item.get_closest_marker("cluster")]
     for item in items:
         if item.path.parent.name == "blender":
             item.add_marker("blender")

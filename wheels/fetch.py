@@ -19,10 +19,10 @@ from backend.accelerator import ACCELERATORS, detect_device, find_build, platfor
 from backend.errors import UserError
 
 
-def fetch(accelerator: str, python: str, platform: str) -> Path:
+def fetch(accelerator: str, python: str, platform: str, cluster: bool) -> Path:
     """Download every wheel of one environment and that of its background-removal model, checked against their hashes.
 
-    Returns their folder. Raises UserError.
+    ``cluster``: also what ``setup --cluster`` adds. Returns their folder. Raises UserError.
     """
     build = find_build(accelerator, python=f"cp{python.replace('.', '')}", tag=platform)
     folder = WHEELS / accelerator
@@ -31,7 +31,8 @@ def fetch(accelerator: str, python: str, platform: str) -> Path:
         # As in the installer: with the user's own pip configuration first, then from the PyTorch project's index.
         if _download(folder, python, platform, [requirement]):
             _exit_on_failure(_download(folder, python, platform, [requirement, "--index-url", str(build.index)]))
-    locks = [argument for lock in build.locks for argument in ("--requirement", str(lock))]
+    files = [*build.locks, WHEELS / "cluster.txt"] if cluster else build.locks
+    locks = [argument for lock in files for argument in ("--requirement", str(lock))]
     _exit_on_failure(_download(folder, python, platform, ["--require-hashes", *locks]))
     arguments = ["--ignore-requires-python", "--require-hashes", "--requirement", str(build.mask_model)]
     _exit_on_failure(_download(folder, python, platform, arguments))
@@ -56,10 +57,11 @@ def main() -> None:
     parser.add_argument("--accelerator", choices=ACCELERATORS, help="default: what this computer has")
     parser.add_argument("--python", choices=PYTHONS, default=f"{sys.version_info.major}.{sys.version_info.minor}")
     parser.add_argument("--platform", choices=PLATFORMS, help="default: this computer's")
+    parser.add_argument("--cluster", action="store_true", help="with Ray, for batches on a cluster")
     flags = parser.parse_args()
     try:
         platform = flags.platform or platform_tag()
-        folder = fetch(flags.accelerator or detect_device()[0], flags.python, platform)
+        folder = fetch(flags.accelerator or detect_device()[0], flags.python, platform, flags.cluster)
     except UserError as error:
         sys.exit(f"error: {error}")
     size = sum(wheel.stat().st_size for wheel in folder.glob("*.whl")) / 1e6

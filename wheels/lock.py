@@ -2,6 +2,7 @@
 
 pip resolves requirements.txt once for each pair, without installing anything. With ``--platform`` it still evaluates
 the environment markers ("; sys_platform == ...") for the running interpreter, so they are replaced before it starts.
+What the optional engine for clusters needs beside these goes into cluster.txt, one file for all pairs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 WHEELS = Path(__file__).resolve().parent
@@ -32,6 +34,8 @@ PLATFORMS = {
         ["macosx_14_0_arm64", "macosx_14_0_universal2"],
     ),
 }
+CLUSTER = "ray==2.60.0"
+"""What ``python3 -m backend setup --cluster`` adds, with everything that it needs in turn."""
 TORCH = ("torch", "triton", "nvidia-", "cuda-")
 """Prefixes of the packages that belong to one build of PyTorch, and so into its own lock."""
 
@@ -45,8 +49,11 @@ sys.exit(main(sys.argv[3:]))
 """
 
 
-def resolve(python: str, platform: str) -> dict[str, tuple[str, str]]:
-    """Package name -> its version and the sha256 of the one wheel that fits ``python`` on ``platform``."""
+def resolve(python: str, platform: str, requirements: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Package name -> its version and the sha256 of the one wheel that fits ``python`` on ``platform``.
+
+    ``requirements``: pip's arguments.
+    """
     names, tags = PLATFORMS[platform]
     markers = {
         **names,
@@ -66,7 +73,7 @@ def resolve(python: str, platform: str) -> dict[str, tuple[str, str]]:
         arguments = ["install", "--dry-run", "--ignore-installed", "--quiet", "--only-binary", ":all:"]
         arguments += ["--report", str(report), "--target", folder, "--python-version", python, "--implementation", "cp"]
         arguments += [argument for tag in tags for argument in ("--platform", tag)]
-        arguments += ["--requirement", str(WHEELS / "requirements.txt")]
+        arguments += requirements
         command = [sys.executable, "-I", "-c", _RESOLVE, str(PIP), json.dumps(markers), *arguments]
         subprocess.run(command, env=environment, check=True)
         installs = json.loads(report.read_text(encoding="utf-8"))["install"]
@@ -81,11 +88,25 @@ def resolve(python: str, platform: str) -> dict[str, tuple[str, str]]:
 
 def write_lock(path: Path, pins: dict[tuple[str, str], set[str]]) -> None:
     """Write a requirements file; ``pins``: (package name, version) -> sha256 of every wheel that is allowed."""
-    lines = ["# Made by lock.py from requirements.txt: do not edit."]
+    lines = ["# Made by lock.py: do not edit."]
     for (name, version), hashes in sorted(pins.items()):
         lines.append(" ".join([f"{name}=={version}", *(f"--hash=sha256:{value}" for value in sorted(hashes))]))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     print(f"{path.name}: {len(pins)} packages", flush=True)
+
+
+def lock_cluster() -> None:
+    """Write cluster.txt: the packages of ``CLUSTER`` that the other lock files, which must be there, do not have."""
+    pins = defaultdict(set)
+    for platform in PLATFORMS:
+        for python in PYTHONS:
+            lock = WHEELS / f"cp{python.replace('.', '')}-{platform}.lock"
+            common = [line.split()[0] for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line]
+            names = {pin.split("==")[0] for pin in common}
+            for name, (version, sha256) in resolve(python, platform, [CLUSTER, *common]).items():
+                if name not in names and not name.startswith(TORCH):
+                    pins[name, version].add(sha256)
+    write_lock(WHEELS / "cluster.txt", pins)
 
 
 def main() -> None:
@@ -94,13 +115,15 @@ def main() -> None:
         torch = defaultdict(set)
         for python in PYTHONS:
             common = {}
-            for name, (version, sha256) in resolve(python, platform).items():
+            requirements = ["--requirement", str(WHEELS / "requirements.txt")]
+            for name, (version, sha256) in resolve(python, platform, requirements).items():
                 if name.startswith(TORCH):
                     torch[name, version].add(sha256)
                 else:
                     common[name, version] = {sha256}
             write_lock(WHEELS / f"cp{python.replace('.', '')}-{platform}.lock", common)
         write_lock(WHEELS / f"torch-{platform}.lock", torch)
+    lock_cluster()
 
 
 if __name__ == "__main__":

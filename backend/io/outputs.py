@@ -10,6 +10,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -19,12 +20,17 @@ from ..locks import exclusive_lock, refuse
 
 PREVIEW = "preview"
 GENERATED_IMAGE = "generated image"
+THUMBNAIL = "thumbnail"
 MESH = "mesh"
+PAGE = "page"
 """What a file of ours is; only a file of the same role may take its place."""
 GLB_GENERATOR = "Image to Mesh"
 """``asset.generator`` of a GLB of ours, by which it is recognized."""
+PAGE_MARK = '<meta name="generator" content="Image to Mesh">'
+"""In the head of an HTML page of ours."""
 _PNG_KEY = "Software"
 _MAX_GLB_JSON = 1 << 20
+_PAGE_HEAD = 1 << 10
 
 
 def png_mark(role: str) -> PngInfo:
@@ -39,7 +45,20 @@ def is_ours(path: Path, role: str) -> bool:
     try:
         if not path.is_file():  # a FIFO would be waited for
             return False
-        return _is_our_glb(path) if role == MESH else _is_our_png(path, role)
+        with open(path, "rb") as file:
+            return has_mark(file, role)
+    except OSError:
+        return False
+
+
+def has_mark(file: BinaryIO, role: str) -> bool:
+    """Whether the content of a file is what this program writes in this ``role``."""
+    try:
+        if role == MESH:
+            return _is_our_glb(file)
+        if role == PAGE:
+            return PAGE_MARK.encode() in file.read(_PAGE_HEAD)
+        return _is_our_png(file, role)
     except Exception:  # a file of any content; what cannot be read is not ours
         return False
 
@@ -169,8 +188,8 @@ def _unwritable(path: Path, error: OSError) -> UserError:
     return UserError(code, f"{path} cannot be written ({error.strerror}): choose another name or folder with -o.")
 
 
-def _is_our_png(path: Path, role: str) -> bool:
-    with Image.open(path, formats=["PNG"]) as image:
+def _is_our_png(file: BinaryIO, role: str) -> bool:
+    with Image.open(file, formats=["PNG"]) as image:
         return image.info.get(_PNG_KEY) == _png_text(role)
 
 
@@ -178,10 +197,9 @@ def _png_text(role: str) -> str:
     return f"Image to Mesh, {role}"
 
 
-def _is_our_glb(path: Path) -> bool:
-    with open(path, "rb") as file:
-        header = file.read(20)
-        length = int.from_bytes(header[12:16], "little")
-        if header[:4] != b"glTF" or header[16:] != b"JSON" or length > _MAX_GLB_JSON:
-            return False
-        return json.loads(file.read(length))["asset"]["generator"] == GLB_GENERATOR
+def _is_our_glb(file: BinaryIO) -> bool:
+    header = file.read(20)
+    length = int.from_bytes(header[12:16], "little")
+    if header[:4] != b"glTF" or header[16:] != b"JSON" or length > _MAX_GLB_JSON:
+        return False
+    return json.loads(file.read(length))["asset"]["generator"] == GLB_GENERATOR

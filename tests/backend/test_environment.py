@@ -126,6 +126,10 @@ def test_environment_is_created_once_at_its_final_path(tmp_path, wheels):
     assert environment.ensure(events.append, base, wheels=wheels) == python and not events
     assert environment.python_path(base, "cpu", wheels) == python
     assert environment.python_path(base, "cuda", wheels) is None
+    (wheels / "cluster.txt").write_text(pin(write_wheel(tmp_path / "links", "ray", "3.0", "")))
+    assert environment.add_cluster(silent, base, wheels=wheels) == python, "the same environment, with one package more"
+    assert subprocess.run([python, "-I", "-c", "import ray, pebble"]).returncode == 0
+    assert not (folder / "tmp").exists()
     environment.verify(events.append, base, wheels=wheels)
     assert events[-1].fraction == 1 and "sound" in events[-1].text
     (Path(file)).write_text("size = 2")
@@ -376,6 +380,14 @@ def test_locks_are_complete(python, build):
     marching_cubes = {"pymcubes", "scikit-image"}
     assert marching_cubes & set(pins)
     assert required - marching_cubes - {"torch"} <= set(pins)
+
+
+def test_packages_for_a_cluster_are_none_of_the_others():
+    lines = [line.split() for line in (WHEELS / "cluster.txt").read_text().splitlines() if not line.startswith("#")]
+    pins = {line[0].partition("==")[0]: line[1:] for line in lines}
+    assert len(pins["ray"]) == len(list(WHEELS.glob("cp*.lock"))), "a wheel for each Python and platform"
+    for lock in WHEELS.glob("*.lock"):
+        assert not set(pins) & {line.partition("==")[0] for line in lock.read_text().splitlines()}, lock
 
 
 def test_background_removal_model_is_pinned_and_in_the_catalog():

@@ -1,0 +1,73 @@
+"""The manifest of a batch: one JSON object a line and picture, written when the picture's results are there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+from ..errors import ErrorCode, UserError
+from .storage import Storage
+
+MANIFEST = "manifest.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of one picture."""
+
+    input: str
+    """Its path or address."""
+    sha256: str | None
+    """Of its content; None where it could not be read."""
+    options: dict
+    """All options of the job."""
+    files: dict[str, str] = field(default_factory=dict)
+    """The results by what they are (``mesh``, ``preview``, ``thumbnail``), relative to the manifest."""
+    seconds: float = 0.0
+    """How long the picture took, with all that was waited for."""
+    warnings: list[str] = field(default_factory=list)
+    """What a user should know before using the mesh, one sentence each."""
+    error: dict[str, str] | None = None
+    """``code`` and ``message`` where it failed."""
+
+
+def failed(input: str, sha256: str | None, options: dict, seconds: float, error: UserError) -> Entry:
+    """The entry of a picture that ended with an error."""
+    return Entry(input, sha256, options, {}, round(seconds, 3), [], {"code": error.code, "message": str(error)})
+
+
+def append_entry(storage: Storage, entry: Entry) -> None:
+    """Write one line, on the disk when this returns."""
+    storage.append(MANIFEST, _line(entry))
+
+
+def resume_entries(storage: Storage) -> Iterator[Entry]:
+    """The entries of an earlier run that stay, in their order; those of pictures that failed go, to be tried again.
+
+    So does a last line that was cut off when the run was killed. Raises UserError (``bad_output``) where a line is none
+    of ours.
+    """
+    kept, is_changed = [], False
+    for number, line in enumerate(storage.lines(MANIFEST), 1):
+        try:
+            entry = Entry(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            if line.endswith(b"\n"):
+                raise UserError(
+                    ErrorCode.BAD_OUTPUT,
+                    f"Line {number} of {MANIFEST} is not what this program writes: choose another folder with --out.",
+                ) from error
+            is_changed = True
+            continue
+        if entry.error is not None or not line.endswith(b"\n"):
+            is_changed = True
+            continue
+        kept.append(line)
+        yield entry
+    if is_changed:
+        storage.write({MANIFEST: (b"".join(kept), MANIFEST)}, force=True)  # every line of it was ours
+
+
+def _line(entry: Entry) -> bytes:
+    return json.dumps(asdict(entry), separators=(",", ":")).encode("ascii") + b"\n"
