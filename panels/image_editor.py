@@ -12,7 +12,8 @@ class IMAGE_PT_image_to_mesh(sidebar.MainPanel, bpy.types.Panel):
     bl_space_type = "IMAGE_EDITOR"
 
     def draw_image(self, context, layout):
-        if context.space_data.image is None:
+        shown = context.space_data.image
+        if shown is None or shown.type == "RENDER_RESULT" or shown.source == "TILED":
             super().draw_image(context, layout)
 
 

@@ -58,6 +58,9 @@ class MainPanel:
         """The image to be used, and where to choose another."""
         chosen = context.scene.image_to_mesh.image
         layout.template_ID(context.scene.image_to_mesh, "image", open="image.open")
+        row = layout.row(align=True)
+        row.operator("image_to_mesh.paste_image", text="Paste", icon="PASTEDOWN")
+        row.operator("image_to_mesh.use_render", icon="RENDER_STILL")
         image = image_input.active_image(context)
         if image is None:
             layout.label(text="No image selected", icon="IMAGE_DATA")
@@ -67,6 +70,8 @@ class MainPanel:
             layout.template_icon(preview.icon_id, scale=6)
         if image != chosen:
             layout.label(text=image.name, icon="IMAGE_DATA")
+        if image.source == "TILED":
+            draw_text(context, layout, "Only the first tile of this UDIM image is used.", icon="INFO")
 
 
 class SettingsPanel:

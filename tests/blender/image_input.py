@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from common import arguments, counts, install, module, run
+from common import arguments, counts, install, module, refused, run
 
 WIDTH, HEIGHT = 6, 4
 
@@ -39,6 +39,8 @@ def test() -> None:
     install(package)
     check_files(module("operators.image_input"), folder)
     check_choice(module("operators.image_input"))
+    check_render(module("operators.image_input"), folder)
+    check_tiles(module("operators.image_input"), folder)
 
 
 def check_files(image_input, folder: Path) -> None:
@@ -113,6 +115,37 @@ def check_choice(image_input) -> None:
     assert image_input.active_image(bpy.context) == node.image
     picked = bpy.context.scene.image_to_mesh.image = bpy.data.images.new("picked", WIDTH, HEIGHT)
     assert image_input.active_image(bpy.context) == picked
+
+
+def check_render(image_input, folder: Path) -> None:
+    """The last render is saved as it looks, transparency included, whatever the scene's file format is."""
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    scene = bpy.context.scene
+    scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 1, False
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = WIDTH, HEIGHT, 100
+    scene.render.film_transparent, scene.render.image_settings.file_format = True, "JPEG"
+    assert "ender" in refused(bpy.ops.image_to_mesh.use_render)
+    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(scene.camera)
+    bpy.ops.render.render()
+    assert bpy.ops.image_to_mesh.use_render() == {"FINISHED"} and scene.render.image_settings.file_format == "JPEG"
+    image = scene.image_to_mesh.image
+    assert tuple(image.size) == (WIDTH, HEIGHT) and image.packed_file is not None and image.filepath == "//Render.png"
+    assert image_input.active_image(bpy.context) == image
+    assert (read(image_input.image_file(image, folder))[..., 3] == 0).all(), "the empty film is not transparent"
+    assert "no image on the clipboard" in refused(bpy.ops.image_to_mesh.paste_image)
+
+
+def check_tiles(image_input, folder: Path) -> None:
+    """Of a UDIM image, the first tile is taken."""
+    for number in (1001, 1002):
+        _write(folder / f"tile.{number}.png")
+    image = bpy.data.images.load(str(folder / "tile.1001.png"))
+    image.source, image.filepath = "TILED", str(folder / "tile.<UDIM>.png")
+    image.tiles.new(1002)
+    image.reload()
+    image.tiles.active_index = 1
+    assert read(image_input.image_file(image, folder)).shape == (HEIGHT, WIDTH, 4)
 
 
 run(test)

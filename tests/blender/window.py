@@ -45,6 +45,7 @@ def story():
     sheet = task.folder / "views.png"
     assert task.preview.name == sheet.name and module("panels.preview").icon_of(sheet) > 0
 
+    yield from check_paste(folder)
     yield from check_edit_mode()
     yield from check_playback_and_quitting(folder)
     yield from check_drop(folder)
@@ -66,6 +67,31 @@ def story():
         open(screenshot, "w").close()
         yield 5.0
     assert not task_manager().is_running()
+
+
+def check_paste(folder):
+    """A file copied in a file manager is the image; undo takes the choice back."""
+    image = disc()
+    image.filepath_raw, image.file_format = str(folder / "copied file.png"), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+    settings = bpy.context.scene.image_to_mesh
+    before = settings.image.name
+    bpy.context.window_manager.clipboard = (folder / "copied file.png").as_uri() + "\n"
+    yield 0.5
+    with bpy.context.temp_override(window=window(), area=viewport()):
+        bpy.ops.image_to_mesh.paste_image("EXEC_DEFAULT", True)
+        assert settings.image.name == "copied file.png"
+        bpy.ops.ed.undo()
+        assert bpy.context.scene.image_to_mesh.image.name == before
+        bpy.context.window_manager.clipboard = "no path"
+        try:
+            bpy.ops.image_to_mesh.paste_image()
+        except RuntimeError as error:
+            assert "no image on the clipboard" in str(error)
+        else:
+            raise AssertionError("it pasted something")
+    assert viewport().type == "VIEW_3D"
 
 
 def check_edit_mode():
