@@ -12,6 +12,7 @@ from .operators import (
     command,
     drop,
     image_sources,
+    matching_camera,
     remedies,
     remesh,
     results,
@@ -20,6 +21,7 @@ from .operators import (
     setup_plan,
     task_operator,
     tasks,
+    textureless,
     weights,
 )
 from .operators import generate as generate_operators
@@ -45,6 +47,8 @@ _MODULES = (
     results,
     saved_results,
     asset,
+    matching_camera,
+    textureless,
     remedies,
     command,
     preview,

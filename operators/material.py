@@ -16,7 +16,11 @@ _SHADERS = (bpy.types.Material, bpy.types.NodeTree, bpy.types.World, bpy.types.L
 """What may show an image in a render."""
 
 
-def load_texture(path: Path, name: str, created: list) -> bpy.types.Image:
+TEXTURE, CONFIDENCE = "texture", "confidence"
+"""Images of ours, as their custom property calls them."""
+
+
+def load_texture(path: Path, name: str, created: list, kind: str = TEXTURE) -> bpy.types.Image:
     """The image file ``path``, packed into the .blend and marked as ours. Raises UserError (``bad_result``)."""
     damaged = UserError(ErrorCode.BAD_RESULT, f"The texture “{path}” cannot be read: generate it again.")
     try:
@@ -27,16 +31,28 @@ def load_texture(path: Path, name: str, created: list) -> bpy.types.Image:
     if 0 in image.size:
         raise damaged
     image.name = name
-    if image.colorspace_settings.name != "sRGB":  # to set it makes Blender decode the file again
-        image.colorspace_settings.name = "sRGB"
+    color_space = "sRGB" if kind == TEXTURE else "Non-Color"
+    if image.colorspace_settings.name != color_space:  # to set it makes Blender decode the file again
+        image.colorspace_settings.name = color_space
     image.pack()
     image.filepath_raw = f"//{image.name}.png"  # where Unpack would write it; the job's folder stays private
-    image[PROVENANCE] = "texture"
+    image[PROVENANCE] = kind
     return image
 
 
-def new_material(name: str, image: bpy.types.Image, uvs: np.ndarray, created: list) -> bpy.types.Material:
-    """A material with ``image`` as base color. Solid mode shows the mean color of the surface, ``uvs`` (F, 3, 2)."""
+def load_confidence(folder: Path, name: str, created: list) -> bpy.types.Image | None:
+    """How much of the texture comes from the image itself, from black to white; early results have no such file."""
+    path = folder / "confidence.png"
+    return load_texture(path, f"{name} Confidence", created, CONFIDENCE) if path.is_file() else None
+
+
+def new_material(
+    name: str, image: bpy.types.Image, confidence: bpy.types.Image | None, uvs: np.ndarray, created: list
+) -> bpy.types.Material:
+    """A material with ``image`` as base color, and ``confidence`` in a node beside it that nothing uses.
+
+    Solid mode, and the surface while it is without its texture, show the mean color, at ``uvs`` (F, 3, 2).
+    """
     material = bpy.data.materials.new(name)
     created.append(material)
     if bpy.app.version < (5, 0, 0):
@@ -47,17 +63,24 @@ def new_material(name: str, image: bpy.types.Image, uvs: np.ndarray, created: li
     node.image = image
     node.location = (surface.location.x - 320, surface.location.y)
     tree.links.new(node.outputs["Color"], surface.inputs["Base Color"])
+    if confidence is not None:
+        unused = tree.nodes.new("ShaderNodeTexImage")
+        unused.image, unused.label = confidence, "Confidence"
+        unused.location = (node.location.x, node.location.y - 300)
+        tree.nodes.active = node  # texture painting and the display of textures take the active one
     surface.inputs["Roughness"].default_value = material.roughness = ROUGHNESS
-    material.diffuse_color = (*_mean_color(image, uvs), 1.0)
+    color = (*_mean_color(image, uvs), 1.0)
+    material.diffuse_color = surface.inputs["Base Color"].default_value = color
     return material
 
 
 def swap_texture(materials: Iterable[bpy.types.Material], image: bpy.types.Image) -> None:
-    """Put ``image`` wherever these materials show a texture of ours, which it replaces, name included.
+    """Put ``image`` wherever these materials show an image of ours of its kind, which it replaces, name included.
 
     A texture that other materials show too stays for them.
     """
-    nodes = [node for material in materials for node in _texture_nodes(material.node_tree)]
+    kind = image[PROVENANCE]
+    nodes = [node for material in materials for node in texture_nodes(material.node_tree, kind)]
     replaced = {node.image for node in nodes}
     for node in nodes:
         node.image = image
@@ -72,12 +95,12 @@ def swap_texture(materials: Iterable[bpy.types.Material], image: bpy.types.Image
             image.filepath_raw = f"//{name}.png"
 
 
-def _texture_nodes(tree: bpy.types.NodeTree | None) -> Iterator[bpy.types.Node]:
-    """The nodes, those in groups included, that show a texture of ours."""
+def texture_nodes(tree: bpy.types.NodeTree | None, kind: str = TEXTURE) -> Iterator[bpy.types.Node]:
+    """The nodes, those in groups included, that show an image of ours of this kind."""
     for node in tree.nodes if tree is not None else ():
         if node.type == "GROUP":
-            yield from _texture_nodes(node.node_tree)
-        elif node.type == "TEX_IMAGE" and node.image is not None and PROVENANCE in node.image:
+            yield from texture_nodes(node.node_tree, kind)
+        elif node.type == "TEX_IMAGE" and node.image is not None and node.image.get(PROVENANCE) == kind:
             yield node
 
 

@@ -6,18 +6,16 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils import Matrix, Vector
 
 from ..backend.errors import ErrorCode, UserError
 from . import placement
 from .job_folders import JOB, PROVENANCE
-from .material import load_texture, new_material, swap_texture
+from .matching_camera import add_camera
+from .material import load_confidence, load_texture, new_material, swap_texture
 from .result_files import Result, read_result
 
 _NAME_BYTES = 63
 """Longest name of a datablock in Blender 4 (Blender 5 allows 255)."""
-_SENSOR = 36.0
-"""Width of the matching camera's sensor in millimeters."""
 
 
 def add_object(context, folder: Path, name: str, provenance: dict, camera: bool = False) -> bpy.types.Object:
@@ -32,7 +30,9 @@ def add_object(context, folder: Path, name: str, provenance: dict, camera: bool 
     created: list[bpy.types.ID] = []
     try:
         mesh = _mesh(name, result, created)
-        mesh.materials.append(new_material(name, load_texture(result.texture, name, created), result.uvs, created))
+        texture = load_texture(result.texture, name, created)
+        confidence = load_confidence(folder, name, created)
+        mesh.materials.append(new_material(name, texture, confidence, result.uvs, created))
         obj = bpy.data.objects.new(name, mesh)
         created.append(obj)
         obj.location = context.scene.cursor.location
@@ -40,7 +40,7 @@ def add_object(context, folder: Path, name: str, provenance: dict, camera: bool 
         placement.link(context, obj)
         placement.stand_beside(context, obj)
         if camera:
-            placement.link(context, _camera(obj, result, created))
+            placement.link(context, add_camera(obj, result, created))
         if "prompt" in provenance:
             _load_generated_image(folder / "picture.png", name, created)
     except Exception:
@@ -62,8 +62,9 @@ def replace_mesh(obj: bpy.types.Object, folder: Path, provenance: dict) -> None:
     try:
         mesh = _mesh(old.name, result, created)
         image = load_texture(result.texture, obj.name, created)
+        confidence = load_confidence(folder, obj.name, created)
         if not old.materials:
-            mesh.materials.append(new_material(obj.name, image, result.uvs, created))
+            mesh.materials.append(new_material(obj.name, image, confidence, result.uvs, created))
     except Exception:
         bpy.data.batch_remove(created)
         raise
@@ -74,7 +75,12 @@ def replace_mesh(obj: bpy.types.Object, folder: Path, provenance: dict) -> None:
         if slot.link == "OBJECT":
             slot.material = _for_these(slot.material, sharing)
     old.user_remap(mesh)
-    swap_texture({slot.material for slot in obj.material_slots if slot.material is not None}, image)
+    materials = {slot.material for slot in obj.material_slots if slot.material is not None}
+    swap_texture(materials, image)
+    if confidence is not None:
+        swap_texture(materials, confidence)
+        if confidence.users == 0:  # the artist has taken the node away
+            bpy.data.images.remove(confidence)
     name = old.name
     if old.users == 0:
         bpy.data.meshes.remove(old)
@@ -115,27 +121,3 @@ def _load_generated_image(path: Path, name: str, created: list) -> None:
     image.pack()
     image.filepath_raw = f"//{image.name}.png"
     image.use_fake_user = True
-
-
-def _camera(obj: bpy.types.Object, result: Result, created: list) -> bpy.types.Object:
-    """A camera, child of ``obj``, that sees it where the image shows it.
-
-    ``result.camera``: ``camera_to_world`` 4x4, ``focal`` in canvas sides, ``canvas`` (left, top, side) in
-    pixels of the image, and its ``width`` and ``height``.
-    """
-    data = bpy.data.cameras.new(f"{obj.name} Camera"[:_NAME_BYTES])
-    created.append(data)
-    camera = bpy.data.objects.new(data.name, data)
-    created.append(camera)
-    image = result.camera
-    left, top, side = image["canvas"]
-    width, height = image["width"], image["height"]
-    data.sensor_fit, data.sensor_width = "HORIZONTAL", _SENSOR
-    data.lens = image["focal"] * side / width * _SENSOR
-    data.shift_x = 0.5 - (left + side / 2) / width
-    data.shift_y = (top + side / 2 - height / 2) / width
-    pose = Matrix(image["camera_to_world"])
-    pose.translation = result.scale * (pose.translation - Vector(result.origin.tolist()))
-    camera.parent = obj
-    camera.matrix_basis = pose
-    return camera

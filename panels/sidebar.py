@@ -13,6 +13,7 @@ from ..operators.reconstruction import ReconstructionTask
 from ..operators.setup import EnvironmentTask
 from ..operators.tasks import task_manager
 from ..operators.text import draw_text
+from ..operators.textureless import is_textureless
 from ..properties import SCENE_OPTIONS, toggle_name
 from .results import ResultsPanel
 from .setup import draw_setup
@@ -138,6 +139,9 @@ class ResultPanel:
         layout.operator("image_to_mesh.remesh", icon="MOD_DECIM")
         layout.operator("image_to_mesh.generate_again", icon="FILE_REFRESH")
         layout.operator("image_to_mesh.mark_asset", icon="ASSET_MANAGER")
+        layout.operator("image_to_mesh.use_camera", icon="CAMERA_DATA")
+        is_bare = is_textureless(context.active_object)
+        layout.operator("image_to_mesh.textureless", icon="SHADING_SOLID", depress=is_bare)
 
 
 def _facts(about):

@@ -19,7 +19,8 @@ def test() -> None:
 
     obj = scene.add_object(bpy.context, folder / "job", name, {"image": "Tasse"}, camera=False)
     check_object(obj)
-    assert counts() == {**before, **{kind: before[kind] + 1 for kind in ("objects", "meshes", "materials", "images")}}
+    added = {"objects": 1, "meshes": 1, "materials": 1, "images": 2}
+    assert counts() == {**before, **{kind: before[kind] + count for kind, count in added.items()}}
     assert name.startswith(obj.name) and 62 <= len(obj.name.encode()) <= 63, obj.name
     assert tuple(obj.location) == tuple(cursor)
     assert bpy.context.view_layer.objects.active == obj and bpy.context.selected_objects == [obj]
@@ -56,9 +57,18 @@ def test() -> None:
 
 
 def check_camera(report, obj, camera) -> None:
-    """A corner of the box is where the image's camera projected it, in pixels of the image."""
-    image = report["camera"]
-    bpy.context.scene.render.resolution_x, bpy.context.scene.render.resolution_y = image["width"], image["height"]
+    """A corner of the box is where the image's camera projected it, in pixels of the image, which is whole and in the
+    middle of the frame in a render of any aspect ratio."""
+    for size in ((640, 480), (1920, 1080), (500, 500), (1080, 1920)):
+        check_frame(report, obj, camera, size)
+
+
+def check_frame(report, obj, camera, size) -> None:
+    image, render = report["camera"], bpy.context.scene.render
+    render.resolution_x, render.resolution_y = size
+    bpy.context.view_layer.update()
+    scale = min(size[0] / image["width"], size[1] / image["height"])
+    margins = (np.array(size) / scale - (image["width"], image["height"])) / 2
     for corner in ((-0.3, -0.1, -0.25), (0.5, 0.3, -0.05)):  # in the backend's world: opposite corners of the box
         left, top, side = image["canvas"]
         depth = corner[1] + 1.2
@@ -66,7 +76,8 @@ def check_camera(report, obj, camera) -> None:
         row = top + side * (0.5 - image["focal"] * corner[2] / depth)
         point = (np.array(corner) - (0.1, 0.1, -0.25)) / 0.8 + np.array(obj.location)
         x, y, _ = world_to_camera_view(bpy.context.scene, camera, type(camera.location)(point))
-        assert np.allclose((x * image["width"], (1 - y) * image["height"]), (column, row), atol=0.01)
+        pixel = np.array((x * size[0], (1 - y) * size[1])) / scale - margins
+        assert np.allclose(pixel, (column, row), atol=0.01), (size, pixel, column, row)
 
 
 def check_refusals(scene, folder) -> None:

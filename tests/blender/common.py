@@ -113,6 +113,8 @@ def write_job_folder(folder: Path) -> dict:
     texture.pixels.foreach_set(pixels.ravel())
     texture.filepath_raw, texture.file_format = str(folder / "texture.png"), "PNG"
     texture.save()
+    texture.filepath_raw = str(folder / "confidence.png")
+    texture.save()
     bpy.data.images.remove(texture)
     camera_to_world = [[1, 0, 0, 0], [0, 0, -1, -1.2], [0, 1, 0, 0], [0, 0, 0, 1]]
     report = {
@@ -168,3 +170,6 @@ def check_object(obj) -> None:
     assert image.packed_file is not None and image.packed_file.size > 0
     assert image.colorspace_settings.name == "sRGB"
     assert image.size[0] > 0
+    (confidence,) = (node for node in nodes if node.label == "Confidence")
+    assert not confidence.outputs["Color"].is_linked and confidence.image.packed_file is not None
+    assert confidence.image.colorspace_settings.name == "Non-Color" and nodes.active == link.from_node

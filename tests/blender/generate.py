@@ -41,6 +41,14 @@ def test() -> None:
     assert (module("operators.job_folders").job_folder(obj) / "mesh.glb").is_file()
     assert str(Path.home()) not in str(about) and str(folder) not in str(about)
 
+    camera = bpy.data.objects["disc Camera"]
+    assert bpy.context.scene.camera != camera and bpy.ops.image_to_mesh.use_camera() == {"FINISHED"}
+    assert bpy.context.scene.camera == camera and camera.data.show_background_images
+    (background,) = camera.data.background_images
+    assert tuple(background.image.size) == (128, 128) and str(folder) not in background.image.filepath
+    bpy.data.objects.remove(camera)
+    assert bpy.ops.image_to_mesh.use_camera() == {"FINISHED"} and bpy.context.scene.camera.parent == obj
+
     old = obj.data
     settings.faces = 1000
     assert bpy.ops.image_to_mesh.remesh() == {"FINISHED"}

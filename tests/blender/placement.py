@@ -103,6 +103,11 @@ def check_appearance(scene, job: Path) -> None:
     assert np.allclose((red, green, blue, alpha), (1 / 6, 0, 5 / 6, 1), atol=0.01), tuple(material.diffuse_color)
     surface = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     assert np.isclose(surface.inputs["Roughness"].default_value, 0.8) and np.isclose(material.roughness, 0.8)
+    color = surface.inputs["Base Color"]
+    for linked in (False, True):
+        assert bpy.ops.image_to_mesh.textureless() == {"FINISHED"} and color.is_linked == linked
+    assert np.allclose(color.default_value, material.diffuse_color)
+    check_object(context.active_object)
 
 
 def check_new_mesh(scene, job: Path) -> None:
@@ -114,7 +119,7 @@ def check_new_mesh(scene, job: Path) -> None:
     tree = material.node_tree
     surface = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
     surface.inputs["Roughness"].default_value = 0.1
-    texture = next(node for node in tree.nodes if node.type == "TEX_IMAGE")
+    texture = next(node for node in tree.nodes if node.type == "TEX_IMAGE" and not node.label)
     texture.image.name = "Glaze Color"
     own = tree.nodes.new("ShaderNodeTexImage")
     own.image = bpy.data.images.new("Artist's", 8, 8)
