@@ -20,6 +20,8 @@ class BackgroundTask:
         """What it works on, if that is not clear from the label: an image's name, a prompt."""
         self.id = 0
         """Given by the manager."""
+        self.is_one_of_many = False
+        """Whether it waited in the queue: its failure is listed, and the next one begins."""
         self.started_by: tuple[str, dict] | None = None
         """The operator that started it, if one did, and its properties: what to call for another try."""
         self.fraction = 0.0

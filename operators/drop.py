@@ -1,4 +1,5 @@
-"""Image files, dropped on a 3D View or chosen in a file browser: each becomes an object, one after the other."""
+"""Image files, dropped on a 3D View or chosen in a file browser, or all of a folder: each becomes an object, one after
+the other."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ from .tasks import task_manager
 class IMAGE_TO_MESH_OT_generate_files(bpy.types.Operator):
     bl_idname = "image_to_mesh.generate_files"
     bl_label = "Image Files to Meshes"
-    bl_description = "Turn image files into textured objects, one after the other, beside each other at the 3D cursor"
+    bl_description = (
+        "Turn image files into textured objects, one after the other, in a row that begins at the 3D cursor. "
+        "If no file is chosen: all image files of the folder"
+    )
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"HIDDEN", "SKIP_SAVE"})
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
@@ -48,13 +52,13 @@ class IMAGE_TO_MESH_OT_generate_files(bpy.types.Operator):
     def _run(self, context, wait: bool):
         """Queue a task for each file. With ``wait`` run one after the other, and report those that failed together."""
         manager, failures = task_manager(), []
-        paths = [Path(bpy.path.abspath(self.directory)) / file.name for file in self.files if file.name]
-        if not paths and self.filepath:
-            paths = [Path(bpy.path.abspath(self.filepath))]
+        paths = self._paths()
         if not paths:
             return report_error(
-                self, UserError(ErrorCode.BAD_IMAGE, "No image file was chosen: choose one or several.")
+                self,
+                UserError(ErrorCode.BAD_IMAGE, "There is no image file: choose some, or a folder of them."),
             )
+        manager.failures.clear()
         for path in paths:
             try:
                 task = self._task(context, path)
@@ -71,6 +75,17 @@ class IMAGE_TO_MESH_OT_generate_files(bpy.types.Operator):
             self.report({"ERROR"}, "; ".join(failures))
             return {"CANCELLED"}
         return {"FINISHED"}
+
+    def _paths(self) -> list[Path]:
+        """The chosen files, else the one named, else all image files of the folder."""
+        folder = Path(bpy.path.abspath(self.directory)) if self.directory else None
+        paths = [folder / file.name for file in self.files if file.name] if folder is not None else []
+        named = Path(bpy.path.abspath(self.filepath)) if self.filepath else None
+        if not paths and named is not None and not named.is_dir():
+            return [named]
+        if paths or folder is None or not folder.is_dir():
+            return paths
+        return sorted(path for path in folder.iterdir() if path.suffix.lower() in READ_BY_BACKEND and path.is_file())
 
     def _task(self, context, path: Path):
         settings = context.scene.image_to_mesh

@@ -55,6 +55,18 @@ class IMAGE_TO_MESH_OT_free_memory(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class IMAGE_TO_MESH_OT_clear_failures(bpy.types.Operator):
+    bl_idname = "image_to_mesh.clear_failures"
+    bl_label = "Clear"
+    bl_description = "Clear the list of image files that failed"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context):
+        task_manager().failures.clear()
+        redraw_panels()
+        return {"FINISHED"}
+
+
 class IMAGE_TO_MESH_OT_cancel(bpy.types.Operator):
     bl_idname = "image_to_mesh.cancel"
     bl_label = "Cancel"
@@ -83,4 +95,6 @@ class IMAGE_TO_MESH_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory((IMAGE_TO_MESH_OT_free_memory, IMAGE_TO_MESH_OT_cancel))
+register, unregister = bpy.utils.register_classes_factory(
+    (IMAGE_TO_MESH_OT_free_memory, IMAGE_TO_MESH_OT_clear_failures, IMAGE_TO_MESH_OT_cancel)
+)

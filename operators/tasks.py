@@ -35,6 +35,8 @@ class TaskManager:
         self._backends: dict[type[BackgroundTask], tuple[Backend, float]] = {}
         """The process for each class of tasks, and when it was last in use."""
         self._waiting: list[BackgroundTask] = []
+        self.failures: list[BackgroundTask] = []
+        """Tasks of the queue that failed, to be listed until somebody has seen them."""
         self._last_id = 0
         self._awaited: BackgroundTask | None = None
         self._shown: tuple = ()
@@ -65,6 +67,7 @@ class TaskManager:
 
     def queue(self, task: BackgroundTask) -> None:
         """Run a new task as soon as no other of its class runs."""
+        task.is_one_of_many = True
         self._number(task)
         self._waiting.append(task)
         self._start_waiting()
@@ -175,7 +178,8 @@ class TaskManager:
                 try:
                     self._begin(task)
                 except Exception as error:
-                    show_error(log_unexpected(error))
+                    task.error, task.finished = log_unexpected(error), True
+                    self._report(task)
 
     def _end(self, task: BackgroundTask) -> None:
         task.seconds = time.monotonic() - task.started
@@ -185,7 +189,14 @@ class TaskManager:
         except Exception as error:
             task.error = log_unexpected(error)
         task.clean_up()
-        if task.error is not None and task is not self._awaited:
+        if task is not self._awaited:
+            self._report(task)
+
+    def _report(self, task: BackgroundTask) -> None:
+        """Say why a task failed, if it did; one of many is listed instead."""
+        if task.error is not None and task.is_one_of_many and task.error.code != ErrorCode.CANCELLED:
+            self.failures.append(task)
+        elif task.error is not None:
             show_error(task.error)
 
     def _on_timer(self) -> float | None:
@@ -200,7 +211,8 @@ class TaskManager:
         """Redraw what shows the tasks, when it has changed."""
         running = [task for task in self if not task.finished]
         values = [(task.id, task.finished, round(task.fraction, 3), task.text, task.preview) for task in self]
-        shown = (*values, len(self._waiting), int(time.monotonic()) if running else 0)  # panels count the seconds
+        seconds = int(time.monotonic()) if running else 0  # panels count them
+        shown = (*values, len(self._waiting), len(self.failures), seconds)
         if shown != self._shown:
             self._shown = shown
             redraw_panels()

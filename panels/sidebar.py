@@ -17,7 +17,7 @@ from ..operators.textureless import is_textureless
 from ..properties import SCENE_OPTIONS, toggle_name
 from .results import ResultsPanel
 from .setup import draw_setup
-from .task import draw_error, draw_progress
+from .task import draw_error, draw_failures, draw_progress
 from .weights import draw_text_to_mesh, draw_weights_task
 
 
@@ -39,11 +39,13 @@ class MainPanel:
         self.draw_image(context, layout)
         if task is not None and not task.finished:
             draw_progress(context, layout, task)
+            draw_failures(context, layout)
             return
         column = layout.column()
         column.scale_y = 1.5
         column.operator("image_to_mesh.generate", icon="MESH_MONKEY")
         draw_text_to_mesh(context, layout)
+        draw_failures(context, layout)
         if task is None:
             return
         if task.waits_for_scene:
@@ -52,7 +54,7 @@ class MainPanel:
             row = layout.row()
             row.label(text=f"{task.name}: done in {task.seconds:.0f} s", icon="CHECKMARK")
             row.operator("image_to_mesh.frame_result", text="", icon="ZOOM_SELECTED")
-        if task.inputs == image_input.inputs(context):
+        if task.inputs == image_input.inputs(context) and not task.is_one_of_many:
             draw_error(context, layout, task)
 
     def draw_image(self, context, layout):

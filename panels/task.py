@@ -11,6 +11,9 @@ from ..operators.tasks import task_manager
 from ..operators.text import draw_text
 from . import preview
 
+_LISTED = 5
+"""Waiting or failed tasks shown at a time."""
+
 
 def draw_progress(context, layout, task: BackgroundTask) -> None:
     """A running task."""
@@ -24,10 +27,29 @@ def draw_progress(context, layout, task: BackgroundTask) -> None:
         layout.template_icon(icon, scale=8)
     layout.operator("image_to_mesh.cancel", icon="CANCEL").task = task.id
     waiting = [other for other in task_manager().waiting() if type(other) is type(task)]
-    for other in waiting:
+    for other in waiting[:_LISTED]:
         row = layout.row()
         row.label(text=f"Next: {other.subject}")
         row.operator("image_to_mesh.cancel", text="", icon="X").task = other.id
+    if waiting:
+        more = len(waiting) - _LISTED
+        layout.operator(
+            "image_to_mesh.cancel", text=f"Cancel All ({more} more)" if more > 0 else "Cancel All", icon="X"
+        )
+
+
+def draw_failures(context, layout) -> None:
+    """The image files that failed among several, with what mends each."""
+    failures = task_manager().failures
+    if not failures:
+        return
+    row = layout.row()
+    row.label(text="1 image failed" if len(failures) == 1 else f"{len(failures)} images failed", icon="ERROR")
+    row.operator("image_to_mesh.clear_failures", text="", icon="X")
+    for task in failures[-_LISTED:]:
+        if task.error is not None:
+            draw_text(context, layout, f"{task.subject}: {task.error}")
+            draw_remedy(layout, task.error, task)
 
 
 def draw_error(context, layout, task: BackgroundTask | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import bpy
 from common import arguments, check_object, disc, install, module, refused, run, task_manager, use_backend
 
@@ -13,20 +15,23 @@ def test() -> None:
     use_backend(python, weights)
     image = disc()
     image.file_format = "PNG"
-    for name in ("Tasse", "Ünïcode 2"):
+    (folder / "all of it").mkdir()
+    for name in ("Tasse", "all of it/Ünïcode 2"):
         image.filepath_raw = str(folder / f"{name}.png")
         image.save()
     bpy.data.images.remove(image)
     (folder / "bad.png").write_text("no image")
-    chosen = {"directory": str(folder), "files": [{"name": f"{name}.png"} for name in ("Tasse", "bad", "Ünïcode 2")]}
+    (folder / "all of it" / "a note.txt").write_text("no image either")
+    chosen = {"directory": str(folder), "files": [{"name": f"{name}.png"} for name in ("bad", "Tasse")]}
 
     generate_files = bpy.ops.image_to_mesh.generate_files
     message = refused(lambda: generate_files(**chosen))
     assert "bad.png" in message and "Tasse" not in message, message
+    assert generate_files(directory=str(folder / "all of it")) == {"FINISHED"}
     first, second = sorted(bpy.data.objects, key=lambda obj: obj.location.x)
     assert (first.name, second.name) == ("Tasse", "Ünïcode 2") and second.location.x > 1 and not bpy.data.cameras
     check_object(first)
-    assert "No image file" in refused(generate_files)
+    assert "no image file" in refused(generate_files)
     handler = bpy.types.IMAGE_TO_MESH_FH_images
     assert ".png" in handler.bl_file_extensions and handler.bl_import_operator == "image_to_mesh.generate_files"
 
@@ -35,7 +40,7 @@ def test() -> None:
 
 def check_queue(folder) -> None:
     """Tasks wait for their turn, and can be taken out or all be cancelled."""
-    drop, manager = module("operators.drop"), task_manager()
+    drop, manager, bad_path = module("operators.drop"), task_manager(), folder / "bad.png"
 
     def queue(name: str):
         record = drop.JobRecord(name, module("properties").option_values(bpy.context.scene))
@@ -55,6 +60,19 @@ def check_queue(folder) -> None:
     bpy.ops.image_to_mesh.cancel()
     assert manager.waiting() == [] and not four.folder.exists()
     manager.wait(three)
+    bad = drop.new_task(
+        bpy.context, drop.JobRecord("bad", module("properties").option_values(bpy.context.scene)), lambda _: bad_path
+    )
+    manager.queue(bad)
+    five = queue("five")
+    while not bad.finished:
+        manager.update()
+        time.sleep(0.05)
+    assert manager.failures == [bad] and bad.error.code == "bad_image" and manager.running(type(five)) is five
+    bpy.ops.image_to_mesh.cancel()
+    manager.wait(five)
+    assert manager.failures == [bad] and bpy.ops.image_to_mesh.clear_failures() == {"FINISHED"}
+    assert manager.failures == []
     assert three.error.code == "cancelled" and "four" not in bpy.data.objects and "one" in bpy.data.objects
 
 
