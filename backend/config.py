@@ -9,8 +9,6 @@ from .options import QUALITY_PRESETS, REFERENCE_PRESET, Options
 
 ROUGHNESS = 0.8
 """Of the material, 0..1; the image does not tell it."""
-JOINT_GUIDANCE_SCALE = 2.0
-"""Best of those measured (docs/experiments.md), for any number of steps."""
 
 
 class Scheduler(StrEnum):
@@ -56,8 +54,8 @@ class ReconstructionConfig:
     """Scale of the classifier-free guidance; 1 turns it off."""
     joint_num_inference_steps: int
     """Scheduler steps of a model that samples all views together, which needs fewer."""
-    joint_guidance_scale: float
-    """The same for such a model."""
+    joint_guidance_scale: float | None
+    """The same for such a model; None: what its weights were trained for."""
     num_views: int
     """Views that are sampled on their own: 8 (stage 1 only) or 40 (with every view's four neighbors)."""
     scheduler: Scheduler
@@ -91,7 +89,7 @@ def resolve_options(options: Options, device: str) -> ReconstructionConfig:
         num_inference_steps=preset.num_inference_steps,
         guidance_scale=preset.guidance_scale,
         joint_num_inference_steps=preset.joint_num_inference_steps,
-        joint_guidance_scale=JOINT_GUIDANCE_SCALE,
+        joint_guidance_scale=None,
         num_views=preset.num_views,
         scheduler=Scheduler.DDIM if reference else Scheduler.DPM_SOLVER,
         quantize_views=reference,

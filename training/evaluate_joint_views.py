@@ -34,7 +34,7 @@ from training.object_library import ObjectLibrary
 
 RING = slice(2, 9)
 """Columns of ``plan_cameras`` without the input and the view from above."""
-SETTINGS = ((4, 2.0), (4, 1.0), (8, 2.0), (12, 2.0))
+SETTINGS = ((4, 1.0), (4, 1.5), (8, 1.0), (12, 1.0))
 """Steps and guidance of the sampler; the first is the default preset."""
 BACK = 3
 """Column of the view from behind."""

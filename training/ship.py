@@ -16,6 +16,7 @@ from backend.paths import STARTER_WEIGHTS
 from backend.views.zero123.model import Zero123
 from training import surface_model, view_model
 from training.joint_model import load_joint_model
+from training.model_config import interpolate
 from training.vae_model import load_vae
 
 LIMIT = 26 * 2**20
@@ -26,19 +27,22 @@ def main() -> None:
     parser.add_argument("--views", type=Path, help="checkpoint of training.joint_views")
     parser.add_argument("--vae", type=Path, help="folder of training.vae")
     parser.add_argument("--surface", help="checkpoint of training.surface, or folder of weights")
-    parser.add_argument(
-        "--surface-share",
-        type=float,
-        default=1.0,
-        help="how far to go from the shipped surface network to the new one, 0..1 (default: 1)",
-    )
+    for name in ("views", "surface"):
+        parser.add_argument(
+            f"--{name}-share",
+            type=float,
+            default=1.0,
+            help="how far to go from the shipped weights to the new ones, 0..1 (default: 1)",
+        )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         shutil.copytree(STARTER_WEIGHTS, place, dirs_exist_ok=True)
         if args.views:
-            parts = set(view_model.PARTS) - {"vae"}
-            view_model.save(load_joint_model(args.views), place / "view", quantize=True, parts=parts)
+            model = load_joint_model(args.views)
+            if args.views_share < 1:
+                interpolate(model, Zero123.load(place / "view"), args.views_share)
+            view_model.save(model, place / "view", quantize=True, parts=set(view_model.PARTS) - {"vae"})
         if args.vae:
             model = Zero123.load(place / "view")
             model.vae = load_vae(args.vae)
@@ -46,7 +50,7 @@ def main() -> None:
         if args.surface:
             network = surface_model.load_network(args.surface)
             if args.surface_share < 1:
-                surface_model.interpolate(network, surface_model.load_network("starter"), args.surface_share)
+                interpolate(network, surface_model.load_network("starter"), args.surface_share)
             surface_model.save(network, place / "surface", quantize=True)
         size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
         if size > LIMIT:

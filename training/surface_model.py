@@ -37,16 +37,6 @@ def load_network(source: str | Path, device: str | torch.device = "cpu") -> Surf
     return network.requires_grad_(False).eval().to(device)
 
 
-@torch.no_grad()
-def interpolate(network: SurfaceNetwork, origin: SurfaceNetwork, share: float) -> None:
-    """Move ``network`` back toward ``origin``, from which it was trained on; ``share`` 0..1 of the way stays.
-
-    In between, what either can do is often done as well (arXiv 2109.01903).
-    """
-    for weight, first in zip(network.parameters(), origin.parameters(), strict=True):
-        weight.copy_(torch.lerp(first, weight, share))
-
-
 def save(network: SurfaceNetwork, folder: Path, quantize: bool) -> None:
     """Write the folder that ``backend.surface.load`` reads."""
     tensors = {name: tensor.half() for name, tensor in network.state_dict().items()}

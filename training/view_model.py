@@ -79,10 +79,12 @@ def _write_json(path: Path, value: dict) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def save(model: Zero123, folder: Path, quantize: bool, parts: Collection[str] = PARTS) -> None:
+def save(
+    model: Zero123, folder: Path, quantize: bool, parts: Collection[str] = PARTS, guidance_scale: float = 1.0
+) -> None:
     """Write ``parts`` of the folder that ``backend.views.loading`` reads as a joint view model.
 
-    ``quantize`` stores matrices as int8, else as float16.
+    ``quantize`` stores matrices as int8, else as float16; ``guidance_scale`` is what the model is to be sampled with.
     """
     modules = {
         "unet": (model.unet, "diffusion_pytorch_model.safetensors", _unet_config(model)),
@@ -97,7 +99,12 @@ def save(model: Zero123, folder: Path, quantize: bool, parts: Collection[str] = 
                 _write_json(folder / name / "config.json", config)
     if "elevation" in parts:
         write_tensors(folder / "elevation.safetensors", _halved(model.elevation_head), False)
-    settings = {"kind": "joint", "view_plan": VIEW_PLAN, "elevation_head": ELEVATION_WIDTHS}
+    settings = {
+        "kind": "joint",
+        "view_plan": VIEW_PLAN,
+        "guidance_scale": guidance_scale,
+        "elevation_head": ELEVATION_WIDTHS,
+    }
     _write_json(folder / "view.json", settings)
     _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULE)
 

@@ -28,8 +28,9 @@ REPLACED_WITHIN = 20.0
 class JointViewModel:
     """The ``ViewModel`` around a ``Zero123`` that samples all views in the same UNet calls."""
 
-    def __init__(self, model: Zero123):
-        self.model = model
+    def __init__(self, model: Zero123, guidance_scale: float):
+        """``guidance_scale``: of classifier-free guidance where a job does not say; 1 where the weights learned it."""
+        self.model, self.guidance_scale = model, guidance_scale
 
     def sample_views(
         self,
@@ -66,7 +67,7 @@ class JointViewModel:
             torch.tensor(cameras, dtype=torch.float32, device=self.model.device)[None],
             torch.stack([self._noise(config.seed, name) for name, *_ in planned])[None].to(self.model.device),
             config.joint_num_inference_steps,
-            config.joint_guidance_scale,
+            self.guidance_scale if config.joint_guidance_scale is None else config.joint_guidance_scale,
             callback_on_step_end,
         )
         decoded = sampled[0].permute(0, 2, 3, 1).contiguous().cpu().numpy()

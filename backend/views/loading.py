@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,10 +14,10 @@ from .independent import IndependentViewModel
 from .joint import JointViewModel
 from .zero123.model import Zero123
 
-KINDS: dict[str, Callable[[Zero123], ViewModel]] = {"independent": IndependentViewModel, "joint": JointViewModel}
-"""What a folder's ``kind`` may be; one without a kind is independent."""
 VIEW_PLAN = "rings and above"
 """Name of ``camera.joint_plan``, which a folder of joint weights says it was trained for."""
+JOINT_GUIDANCE_SCALE = 2.0
+"""Of joint weights that do not say theirs."""
 
 
 def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype) -> ViewModel:
@@ -28,10 +27,17 @@ def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype) -> V
         content = json.loads((folder / "view.json").read_text(encoding="utf-8"))
     settings = content if isinstance(content, dict) else {}
     kind = settings.get("kind", "independent")
-    if not isinstance(kind, str) or kind not in KINDS or settings.get("view_plan", VIEW_PLAN) != VIEW_PLAN:
+    if kind not in ("independent", "joint") or settings.get("view_plan", VIEW_PLAN) != VIEW_PLAN:
         raise UserError(
             ErrorCode.WEIGHTS_UNKNOWN,
             f"The view weights in {folder} are of the kind “{kind}”, which this version does not know: update Image to "
             "Mesh, or choose other weights.",
         )
-    return KINDS[kind](Zero123.load(folder, device, dtype))
+    scale = settings.get("guidance_scale", JOINT_GUIDANCE_SCALE)
+    if not isinstance(scale, (int, float)) or not 1 <= scale <= 100:
+        raise UserError(
+            ErrorCode.WEIGHTS_BROKEN,
+            f"“guidance_scale” in {folder / 'view.json'} must be a number from 1 to 100: install the weights again.",
+        )
+    model = Zero123.load(folder, device, dtype)
+    return IndependentViewModel(model) if kind == "independent" else JointViewModel(model, scale)

@@ -12,7 +12,8 @@ from tests.helpers.training_runs import short_surface_run
 from training import field_metrics, surface_model
 from training.checkpoint import save_checkpoint
 from training.field_metrics import sample_field, score_field
-from training.surface_model import CONFIG, interpolate, load_network
+from training.model_config import interpolate
+from training.surface_model import CONFIG, load_network
 
 
 @pytest.mark.parametrize("kind", ["checkpoint", "folder", "starter"])

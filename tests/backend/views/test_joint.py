@@ -43,7 +43,7 @@ def config(seed: int = 0, reference_mode: bool = False) -> ReconstructionConfig:
 
 
 def sample(model, *views: GivenView, elevation: Elevation = ELEVATION, **changes):
-    return JointViewModel(model).sample_views(cutout(), views, lambda predict, near: elevation, config(**changes))
+    return JointViewModel(model, 2.0).sample_views(cutout(), views, lambda predict, near: elevation, config(**changes))
 
 
 @pytest.fixture(scope="module")
@@ -125,10 +125,10 @@ def test_elevation_is_predicted_or_asked_for(model):
         estimates.append(predict())
         return Elevation(estimates[0][0], 0.5, "predicted")
 
-    views, elevation = JointViewModel(model).sample_views(cutout(), (), estimate, config())
+    views, elevation = JointViewModel(model, 2.0).sample_views(cutout(), (), estimate, config())
     assert elevation.degrees == estimates[0][0] and estimates[0][1] > 0 and len(views.names) == 9
     with pytest.raises(UserError, match="set it"):
-        JointViewModel(model).sample_views(cutout(), (), lambda predict, near: near(), config())
+        JointViewModel(model, 2.0).sample_views(cutout(), (), lambda predict, near: near(), config())
 
 
 def test_views_that_are_not_given_see_clean_ones_and_progress_is_reported(model):
@@ -143,8 +143,34 @@ def test_views_that_are_not_given_see_clean_ones_and_progress_is_reported(model)
     assert (sample_jointly(model, pictures, angles, noise, 3, 2.0) - views)[0].abs().max() > 1e-3
 
 
-def test_a_folder_says_that_it_is_joint(folder):
-    assert isinstance(load_view_model(folder, torch.device("cpu"), torch.float32), JointViewModel)
+@pytest.mark.parametrize(("settings", "scale"), [({}, 2.0), ({"guidance_scale": 1}, 1.0)])
+def test_a_folder_says_that_it_is_joint_and_how_strong_its_guidance_is(folder, settings, scale):
+    content = json.loads((folder / "view.json").read_text())
+    (folder / "view.json").write_text(json.dumps(content | settings))
+    model = load_view_model(folder, torch.device("cpu"), torch.float32)
+    assert isinstance(model, JointViewModel) and model.guidance_scale == scale
+
+
+@pytest.mark.parametrize("scale", ["2", None, [1], 0.5, 1e9, float("nan")])
+def test_a_guidance_scale_that_is_none_is_refused(folder, scale):
+    content = json.loads((folder / "view.json").read_text())
+    (folder / "view.json").write_text(json.dumps(content | {"guidance_scale": scale}))
+    with pytest.raises(UserError, match="must be a number from 1 to 100"):
+        load_view_model(folder, torch.device("cpu"), torch.float32)
+
+
+def test_a_job_may_set_the_guidance_and_one_without_takes_one_pass(model):
+    batches = []
+    hook = model.unet.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
+    images = []
+    for own, job in ((1.0, None), (2.0, 1.0), (2.0, None), (1.0, 2.0)):
+        settings = replace(config(), joint_guidance_scale=job)
+        views, _ = JointViewModel(model, own).sample_views(cutout(), (), lambda predict, near: ELEVATION, settings)
+        images.append(views.images)
+    hook.remove()
+    np.testing.assert_array_equal(images[0], images[1])
+    np.testing.assert_array_equal(images[2], images[3])
+    assert len(batches) == 2 + 2 + 4 + 4
 
 
 @pytest.mark.parametrize("settings", [{"kind": "other"}, {"kind": "joint", "view_plan": "twelve"}, {"kind": 3}])
