@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     quality.add_argument("--shapes", type=int, metavar="N", help="evaluate N shapes of each group (default: all)")
     quality.add_argument("--json", type=Path, metavar="OUT", help="write every number")
     quality.add_argument("--markdown", type=Path, metavar="OUT", help="write the page")
+    quality.add_argument("--workers", type=int, default=1, metavar="N", help="share the cores among N processes")
     quality.add_argument("--true-elevation", action="store_true", help="also with each camera's elevation given")
     quality.add_argument("--back", action="store_true", help="also with a second image, of the back")
     _add_object_flags(quality)

@@ -24,7 +24,7 @@ def quality(flags: Namespace) -> None:
     if flags.shapes:
         shapes = select_shapes(shapes, dict.fromkeys(GROUP_TITLES, int(flags.shapes)))
     variants = [name for name, wanted in zip(VARIANTS, (flags.true_elevation, flags.back), strict=True) if wanted]
-    measured = measure_quality(options.from_flags(flags), shapes, variants)
+    measured = measure_quality(options.from_flags(flags), shapes, variants, flags.workers)
     print(quality_text(measured))
     if flags.json:
         write_json(flags.json, measured)

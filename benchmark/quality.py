@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
+import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from backend.data_types import Cutout, TexturedMesh
 from backend.device import choose_device
@@ -27,13 +31,37 @@ from .summary import BACK_GIVEN, TRUE_ELEVATION, summarize, summarize_seconds
 WHOLE_IMAGE = (0.0, 0.0, float(INPUT_SIZE))
 
 
-def measure_quality(options: Options, shapes: Sequence[Shape], variants: Sequence[str] = ()) -> dict:
+def measure_quality(options: Options, shapes: Sequence[Shape], variants: Sequence[str] = (), workers: int = 1) -> dict:
     """Evaluate shapes, with a line on stderr for each.
 
-    ``variants``: what else the pipeline is measured with, of ``summary.VARIANTS``. Raises UserError where the weights
-    cannot be loaded.
+    ``variants``: what else the pipeline is measured with, of ``summary.VARIANTS``. ``workers``: processes that share
+    the shapes and the processor's cores; 1 stays in this process. Raises UserError where the weights cannot be loaded.
     """
     info = run_info(options, INPUT_SIZE)  # now, because the code may change during the run
+    if workers == 1:
+        results = _evaluate_all(options, shapes, variants)
+    else:
+        info["hardware"]["threads"] = threads = max(1, (os.cpu_count() or 1) // workers)
+        results: list[dict] = [{}] * len(shapes)
+        # Not forked: a child of a process with PyTorch's threads may hang.
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            parts = [slice(first, None, workers) for first in range(workers)]
+            jobs = [pool.submit(_evaluate_all, options, shapes[part], variants, threads) for part in parts]
+            for part, job in zip(parts, jobs, strict=True):
+                results[part] = job.result()
+    return {
+        "run": info | {"workers": workers},
+        "groups": summarize(results),
+        "seconds": summarize_seconds([result["seconds"] for result in results if "seconds" in result]),
+        "shapes": results,
+    }
+
+
+def _evaluate_all(
+    options: Options, shapes: Sequence[Shape], variants: Sequence[str], threads: int | None = None
+) -> list[dict]:
+    if threads is not None:
+        torch.set_num_threads(threads)
     pipeline = Pipeline()
     pipeline.load(options.weights, choose_device(options.device))
     results = []
@@ -42,12 +70,7 @@ def measure_quality(options: Options, shapes: Sequence[Shape], variants: Sequenc
         results.append(result)
         outcome = result.get("failed") or f"F@.05 {result['methods']['image_to_mesh']['f05']:.3f}"
         print(f"{number}/{len(shapes)} {shape.name}: {outcome}", file=sys.stderr, flush=True)
-    return {
-        "run": info,
-        "groups": summarize(results),
-        "seconds": summarize_seconds([result["seconds"] for result in results if "seconds" in result]),
-        "shapes": results,
-    }
+    return results
 
 
 def evaluate_shape(truth: GroundTruth, pipeline: Pipeline, options: Options, variants: Sequence[str] = ()) -> dict:
