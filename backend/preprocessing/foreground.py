@@ -13,7 +13,7 @@ from .borders import picture_inside
 from .canvas import center
 from .parts import choose_parts
 from .quality import MAX_SHARE, judge
-from .segmentation import UNCERTAIN, Segmentation, segment
+from .segmentation import UNCERTAIN, Segmentation, agreement, segment
 
 MIN_TRANSPARENT = 0.01
 """Alpha channels that are transparent on a smaller share of the image do not cut an object out."""
@@ -59,7 +59,8 @@ def cut_out(image: np.ndarray) -> Cutout:
     if is_useful and not _is_object_inside(found, filled[inside], alpha[picture][inside]):
         return _by_alpha(color, alpha)
     remarks = (*found.remarks, *([OUTLINED] if is_useful else []))
-    quality = judge(found.alpha, found.parts, found.method, found.uncertain, found.agreement, remarks)
+    agrees = agreement(filled[inside], found)
+    quality = judge(found.alpha, found.parts, found.method, found.uncertain, agrees, remarks)
     whole = np.zeros_like(image)
     whole[picture][inside] = np.dstack([found.color, np.minimum(found.alpha, alpha[picture][inside])])
     return _finish(whole, found.method, quality)

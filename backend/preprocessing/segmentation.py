@@ -40,8 +40,9 @@ class Segmentation(NamedTuple):
     """As in ``data_types.Cutout``."""
     parts: Parts
     uncertain: float
-    """As in ``data_types.CutoutQuality``, like the next one."""
-    agreement: float | None
+    """As in ``data_types.CutoutQuality``."""
+    mask: np.ndarray
+    """(H, W) float32 0..1, as it was found: with all parts and without a matte."""
     remarks: tuple[str, ...]
     """Sentences for the user."""
 
@@ -49,27 +50,30 @@ class Segmentation(NamedTuple):
 def segment(color: np.ndarray) -> Segmentation:
     """Picture (H, W, 3) float32 sRGB 0..1, without bars -> its object. Raises UserError (``rembg_failed``)."""
     predictor = load_predictor()
-    simple = grabcut(color)
-    simple_scale = max(simple.shape) / WORKING_SIDE
+    simple_scale = max(color.shape) / WORKING_SIDE
     if predictor is None:
-        return _finish(color, simple, "grabcut", simple_scale, None, MODEL_MISSING)
+        return _finish(color, grabcut(color), "grabcut", simple_scale, MODEL_MISSING)
     mask, scale = _predict(predictor, color)
     if mask.any():
-        return _finish(color, mask, predictor.name, scale, _iou(mask, simple))
+        return _finish(color, mask, predictor.name, scale)
     # GrabCut finds something in front of every clutter; only what stands alone in the picture is believed.
+    simple = grabcut(color)
     touches = any(line.any() for line in (simple[0], simple[-1], simple[:, 0], simple[:, -1]))
-    return _finish(color, simple * (not touches), "grabcut", simple_scale, None, MODEL_BLIND)
+    return _finish(color, simple * (not touches), "grabcut", simple_scale, MODEL_BLIND)
 
 
-def _finish(
-    color: np.ndarray, mask: np.ndarray, method: str, scale: float, agreement: float | None, *remarks: str
-) -> Segmentation:
+def agreement(color: np.ndarray, found: Segmentation) -> float | None:
+    """How much a model's mask of a picture (H, W, 3) agrees with GrabCut's (``CutoutQuality``). Takes seconds."""
+    return None if found.method == "grabcut" else _iou(found.mask, grabcut(color))
+
+
+def _finish(color: np.ndarray, mask: np.ndarray, method: str, scale: float, *remarks: str) -> Segmentation:
     """``scale``: pixels of the picture for one of the mask as it was found; 1.5 of them is what its edge may be off."""
     parts = choose_parts(mask)
     band = 1.5 * max(1.0, scale)
     uncertain = float(((mask > CLEAR[0]) & (mask < CLEAR[1])).sum() / max(parts.kept.sum(), 1))
     clean, alpha = matte(color, keep_parts(mask, parts.kept, int(3 * band)), band)
-    return Segmentation(clean, alpha, method, parts, uncertain, agreement, remarks)
+    return Segmentation(clean, alpha, method, parts, uncertain, mask, remarks)
 
 
 def _predict(predictor: Predictor, color: np.ndarray) -> tuple[np.ndarray, float]:

@@ -65,7 +65,7 @@ def test_python_missing_or_environment_empty(tmp_path):
     with Backend(python, tmp_path / "log") as own:
         with pytest.raises(UserError) as caught:
             own.wait(own.generate(tmp_path / "a.png", tmp_path / "job", {}))
-        assert caught.value.code == "environment_broken" and "setup" in str(caught.value)
+        assert caught.value.code == "environment_broken" and "repair" in str(caught.value)
         assert not (tmp_path / "job").exists()
 
 

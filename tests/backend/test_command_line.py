@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,9 @@ from backend.installer import python_of
 from backend.paths import STARTER_WEIGHTS
 from tests.helpers.images import shaded_disc
 from tests.helpers.paths import ROOT
+
+if os.name == "posix":
+    import resource
 
 
 @pytest.fixture(autouse=True)
@@ -122,13 +126,17 @@ def test_mistakes_are_one_sentence_each(weights, working_folder, capsys):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files")
-def test_full_disk_leaves_nothing_behind(weights, working_folder, tmp_path):
+def test_full_disk_leaves_nothing_behind(weights, working_folder, tmp_path, monkeypatch, capsys):
     """Files may have 100 kB only: what a disk that becomes full during the work looks like."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
-    command = 'ulimit -f 100; exec "$@"'
-    arguments = [sys.executable, "-m", "backend", "mesh", "disc.png", *_flags(weights)]
-    done = subprocess.run(["bash", "-c", command, "bash", *arguments], env=environment, capture_output=True, text=True)
-    assert done.returncode == 1 and "error: The disk is full" in done.stderr, done.stderr
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
+    try:
+        status = main(["mesh", "disc.png", *_flags(weights)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    stderr = capsys.readouterr().err
+    assert status == 1 and "error: The disk is full" in stderr, stderr
     assert _names(working_folder) == ["disc.png"] and not list(tmp_path.glob("image-to-mesh-*"))
 
 
@@ -155,15 +163,18 @@ def test_nothing_of_the_user_is_overwritten(weights, working_folder):
     }
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("SIGINT", "Generating views"), ("SIGTERM", "Loading the networks"), ("SIGHUP", "Cutting out the object")],
+)
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
-def test_signal_leaves_no_temporary_files(name, weights, working_folder, tmp_path, monkeypatch):
+def test_signal_leaves_no_temporary_files(name, step, weights, working_folder, tmp_path, monkeypatch):
     number = getattr(signal, name)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     process = _process("mesh", "disc.png", *_flags(weights), "--quality", "high")
     for line in process.stderr:
-        if "Generating views" in line:
+        if step in line:
             break
     assert list(tmp_path.glob("image-to-mesh-*"))
     process.send_signal(number)

@@ -273,7 +273,7 @@ def test_cancel_ends_the_job_and_not_the_process(backend, weights, image_path, t
 @linux
 def test_cancel_kills_a_process_that_does_not_answer(own, weights, image_path, tmp_path):
     id = own.generate(image_path, tmp_path / "job", _options(weights, quality="high"))
-    _wait_for_stage(own, id, "views")
+    _wait_for_stage(own, id, "picture")
     os.kill(own.hello["pid"], signal.SIGSTOP)
     own.cancel(id)
     end = _end(own, id, 10)
@@ -284,7 +284,7 @@ def test_cancel_kills_a_process_that_does_not_answer(own, weights, image_path, t
 @linux
 def test_killed_process_is_one_clear_failure(own, weights, image_path, tmp_path):
     id = own.generate(image_path, tmp_path / "job", _options(weights, quality="high"))
-    _wait_for_stage(own, id, "views")
+    _wait_for_stage(own, id, "picture")
     os.kill(own.hello["pid"], signal.SIGKILL)
     end = _end(own, id, 5)
     assert end.error.code == "worker_crashed" and "memory" in str(end.error) and str(own.log) in str(end.error)
