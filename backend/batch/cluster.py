@@ -51,14 +51,13 @@ def process(tasks: Iterator[Task], job: Job, workers: int | None) -> Generator[O
     import ray
 
     ray.init(runtime_env={"env_vars": {"PYTHONPATH": str(_PACKAGES)}}, log_to_driver=False, logging_level=logging.ERROR)
-    known = ray.put(frozenset(job.known))  # referred to as long as actors may start again with it
     try:
-        yield from _run(tasks, job, _start_actors(job, workers, known))
+        yield from _run(tasks, job, _start_actors(job, workers))
     finally:
         ray.shutdown()
 
 
-def _start_actors(job: Job, workers: int | None, known: Any) -> list:
+def _start_actors(job: Job, workers: int | None) -> list:
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -66,7 +65,7 @@ def _start_actors(job: Job, workers: int | None, known: Any) -> list:
     cores = CORES_PER_WORKER if any(node.get("CPU", 0) >= CORES_PER_WORKER for node in nodes) and not cards else 1
     count = workers or cards or max(1, int(sum(node.get("CPU", 0) // cores for node in nodes)))
     actor = ray.remote(_Maker).options(num_cpus=cores, num_gpus=min(1, cards / count), max_restarts=-1)
-    return [actor.remote(job.place, job.options, job.force, [known]) for _ in range(count)]
+    return [actor.remote(job.place, job.options, job.force) for _ in range(count)]
 
 
 def _run(tasks: Iterator[Task], job: Job, actors: list) -> Iterator[Outcome]:
@@ -79,11 +78,12 @@ def _run(tasks: Iterator[Task], job: Job, actors: list) -> Iterator[Outcome]:
 
     running: dict[Any, tuple[Any, Task | None]] = {_when_ready(actor): (actor, None) for actor in actors}
     idle, lost, losses = [], [], Counter()
+    known = ray.put(frozenset(job.known))
     outcome: Outcome | None = None
     while True:
         while idle and (task := lost.pop() if lost else next(tasks, None)):
             actor = idle.pop()
-            running[actor.make.remote(task)] = actor, task
+            running[actor.make.remote(task, [known])] = actor, task
         if outcome is not None:
             yield _checked(outcome)
         if idle and not any(task for _, task in running.values()):
@@ -132,21 +132,21 @@ def _last_line(error: Exception) -> str:
 class _Maker:
     """An actor: makes one mesh at a time, with networks that stay loaded."""
 
-    def __init__(self, place: str, options: Options, force: bool, known: list):
-        """``known``: a reference to the sha256 of the pictures that are done, in a list, so that Ray passes it as it
-        is: arguments that Ray resolves itself are gone when an actor starts again."""
+    def __init__(self, place: str, options: Options, force: bool):
         set_library_variables()
-        import ray
-
         from ..pipeline import Pipeline
 
         self._pipeline = Pipeline()
         self._storage = open_storage(place)
         self._options = options
         self._force = force
-        self._known: frozenset[str] = ray.get(known[0])
+        self._known: frozenset[str] = frozenset()
 
-    def make(self, task: Task) -> Outcome:
+    def make(self, task: Task, known: list) -> Outcome:
+        """``known``: a reference to the sha256 of the pictures that are done, in a list, where Ray leaves it alone."""
+        import ray
+
+        self._known = self._known or ray.get(known[0])
         started, sha256 = time.monotonic(), None
         try:
             with tempfile.TemporaryDirectory(prefix="image-to-mesh-") as folder:

@@ -84,7 +84,7 @@ class _State:
             self.index.add(entry)
             self.names.take(entry.files.values())
             if entry.options == options and entry.sha256:
-                self._remember(entry, entry.sha256)
+                self._remember(replace(entry, options=options), entry.sha256)  # one object for all
 
     def add(self, outcome: Outcome) -> None:
         """List one outcome: in the manifest first."""
