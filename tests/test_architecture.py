@@ -44,7 +44,7 @@ ALLOWED = {
 """Packages, and all that they may import."""
 IMPORTED_LATE = {
     "backend": "Blender imports this package and has no PyTorch",
-    "backend.batch.cluster": "Ray is optional, and only its workers need PyTorch",
+    "backend.batch.cluster": "Ray is optional, and only its workers need the pipeline",
     "backend.batch.commands": "the command line starts fast, and makes the environment first",
     "backend.command_line": "the command line starts fast, and makes the environment first",
     "backend.commands": "the command line refuses what it can before PyTorch is imported",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -37,19 +40,15 @@ def process(tasks: Iterator[Task], job: Job, workers: int | None) -> Generator[O
     storage = LocalStorage(Path(os.path.abspath(job.place)))
     remove_any(storage.root / PARTIAL)  # of a run that was killed
     variables = _worker_variables(choose_device(job.options.device).type, workers)
-    pool = [_Worker(number, job, storage, each) for number, each in enumerate(variables)]
+    pool = [_Worker(number, job, storage, each) for number, each in enumerate(variables, 1)]
     try:
-        while True:
-            for worker in pool:
-                while worker.task is None and (task := next(tasks, None)):
-                    if outcome := worker.start(task):
-                        yield outcome
-            busy = [worker for worker in pool if worker.task]
-            if not busy:
-                return
+        for worker in pool:
+            yield from worker.begin(tasks)
+        while busy := [worker for worker in pool if worker.is_busy]:
             for worker in busy:
-                if outcome := worker.poll():
-                    yield outcome
+                if finish := worker.poll():
+                    yield from worker.begin(tasks)  # first, so that it does not wait for the disk
+                    yield finish()
             time.sleep(_POLL_INTERVAL)
     finally:
         with ThreadPoolExecutor(len(pool)) as threads:  # each may take seconds to end
@@ -70,82 +69,94 @@ def _worker_variables(device: str, workers: int | None) -> list[dict[str, str]]:
     return [threads | ({_CARDS: cards[number % len(cards)]} if cards else {}) for number in range(count)]
 
 
+@dataclass(frozen=True)
+class _Attempt:
+    """A picture that a worker has got, and where its job's files go."""
+
+    task: Task
+    sha256: str
+    folder: Path
+    started: float
+    is_second: bool = False
+
+
 class _Worker:
     """A backend process, which is started when its first picture comes and again when it has died."""
 
     def __init__(self, number: int, job: Job, storage: LocalStorage, variables: dict[str, str]):
-        self.task: Task | None = None
         self._job = job
         self._storage = storage
         self._variables = variables
         self._options = job.options.to_dict()
-        self._log = data_folder() / "logs" / f"batch-{number + 1}.log"
-        self._folder = storage.root / PARTIAL / str(number + 1)
+        self._log = data_folder() / "logs" / f"batch-{number}.log"
+        self._folders = (storage.root / PARTIAL / f"{number}-{count}" for count in itertools.count())
         self._backend: Backend | None = None
-        self._sha256: str | None = None
-        self._request = 0
-        self._started = 0.0
-        self._is_second_try = False
+        self._attempt: _Attempt | None = None
 
-    def start(self, task: Task) -> Outcome | None:
-        """Begin with a picture; its outcome where there is nothing to be done or to be read."""
-        self._started = time.monotonic()
-        self._sha256 = None
-        try:
-            self._sha256 = hash_image(task.source)
-        except (UserError, OSError) as error:
-            self.task = task
-            return self._fail(error)
-        if self._sha256 in self._job.known:
-            return Known(task.source, self._sha256)
-        self.task = task
-        self._is_second_try = False
-        self._submit(task)
-        return None
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has got a picture."""
+        return self._attempt is not None
 
-    def poll(self) -> Outcome | None:
-        """The picture's outcome, once there is one. Never waits."""
-        assert self._backend is not None and self.task is not None  # as after ``start``
+    def begin(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
+        """Begin with the next picture that has to be made; the outcomes of those before it."""
+        for task in tasks:
+            started = time.monotonic()
+            try:
+                sha256 = hash_image(task.source)
+            except (UserError, OSError) as error:
+                yield self._failed(error, task, None, started)
+                continue
+            if sha256 in self._job.known:
+                yield Known(task.source, sha256)
+                continue
+            self._submit(_Attempt(task, sha256, next(self._folders), started))
+            return
+
+    def poll(self) -> Callable[[], Outcome] | None:
+        """What gives the picture's outcome, once it has ended. Never waits; the worker is free then."""
+        assert self._backend is not None and self._attempt is not None  # as after ``begin``
         end = next((event for event in self._backend.poll() if not isinstance(event, Progress)), None)
-        if isinstance(end, Result):
-            return self._finish(self.task, end.value["report"]["warnings"])
-        if isinstance(end, Failure):
-            if end.error.code != ErrorCode.WORKER_CRASHED:
-                return self._fail(end.error)
+        attempt = self._attempt
+        if isinstance(end, Failure) and end.error.code == ErrorCode.WORKER_CRASHED:
             if self._backend.hello is None:  # not a picture's fault
                 raise end.error
-            if self._is_second_try:
-                return self._fail(end.error)
-            self._is_second_try = True
-            self._submit(self.task)
-        return None
+            if not attempt.is_second:
+                self._submit(replace(attempt, folder=next(self._folders), is_second=True))
+                return None
+        if end is None:
+            return None
+        self._attempt = None
+        return partial(self._finish, attempt, end)
 
     def close(self) -> None:
         """End the process. An unfinished picture leaves nothing."""
         if self._backend is not None:
             self._backend.close()
 
-    def _submit(self, task: Task) -> None:
+    def _submit(self, attempt: _Attempt) -> None:
         if self._backend is None or not self._backend.alive:
             self.close()
             self._backend = Backend(sys.executable, self._log, self._variables)
-        remove_any(self._folder)
-        self._folder.mkdir(parents=True)
-        self._request = self._backend.generate(task.source, self._folder, self._options)
+        attempt.folder.mkdir(parents=True)
+        self._backend.generate(attempt.task.source, attempt.folder, self._options)
+        self._attempt = attempt
 
-    def _finish(self, task: Task, warnings: list[str]) -> Outcome:
+    def _finish(self, attempt: _Attempt, end: Result | Failure) -> Outcome:
+        task, sha256, started = attempt.task, attempt.sha256, attempt.started
         try:
-            files = publish(self._folder, task.name, self._storage, self._job.force)
+            if isinstance(end, Failure):
+                raise end.error
+            files = publish(attempt.folder, task.name, self._storage, self._job.force)
         except (UserError, OSError) as error:
-            return self._fail(error)
-        seconds = round(time.monotonic() - self._started, 3)
-        self.task = None
-        return Entry(task.source, self._sha256, self._options, files, seconds, warnings)
+            return self._failed(error, task, sha256, started)
+        finally:
+            remove_any(attempt.folder)
+        seconds = round(time.monotonic() - started, 3)
+        return Entry(task.source, sha256, self._options, files, seconds, end.value["report"]["warnings"])
 
-    def _fail(self, error: Exception) -> Entry:
-        assert self.task is not None
+    def _failed(self, error: Exception, task: Task, sha256: str | None, started: float) -> Entry:
         problem = to_user_error(error, str(self._log))
         if problem.code in FATAL:
             raise problem
-        task, self.task = self.task, None
-        return failed(task.source, self._sha256, self._options, time.monotonic() - self._started, problem)
+        return failed(task.source, sha256, self._options, time.monotonic() - started, problem)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from ..errors import ErrorCode, UserError
+from .results import result_files
 from .storage import Storage
 
 MANIFEST = "manifest.jsonl"
@@ -51,7 +52,7 @@ def resume_entries(storage: Storage) -> Iterator[Entry]:
     kept, is_changed = [], False
     for number, line in enumerate(storage.lines(MANIFEST), 1):
         try:
-            entry = Entry(**json.loads(line))
+            entry = _checked(Entry(**json.loads(line)))
         except (ValueError, TypeError) as error:
             if line.endswith(b"\n"):
                 raise UserError(
@@ -67,6 +68,17 @@ def resume_entries(storage: Storage) -> Iterator[Entry]:
         yield entry
     if is_changed:
         storage.write({MANIFEST: (b"".join(kept), MANIFEST)}, force=True)  # every line of it was ours
+
+
+def _checked(entry: Entry) -> Entry:
+    """Raises TypeError for values that would not be understood later."""
+    names = list(entry.files.values()) if isinstance(entry.files, dict) else [None]
+    texts = [entry.input, entry.sha256 or "", *names, *entry.warnings]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(entry.seconds, int | float):
+        raise TypeError(texts)
+    if entry.error is None and set(entry.files) != set(result_files("")):
+        raise TypeError(entry.files)
+    return entry
 
 
 def _line(entry: Entry) -> bytes:

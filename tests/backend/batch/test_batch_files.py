@@ -91,10 +91,16 @@ def test_manifest_goes_on_after_a_kill(storage):
         assert list(resume_entries(storage)) == [_entry("a"), _entry("c")]
         append_entry(storage, _entry("\udcff"))
         assert list(resume_entries(storage)) == [_entry("a"), _entry("c"), _entry("\udcff")]
-        storage.append(MANIFEST, b'{"of": "another program"}\n')
-        with pytest.raises(UserError, match="Line 4 of"):
-            list(resume_entries(storage))
-        assert len(list(storage.lines(MANIFEST))) == 4
+        for line in (
+            b'{"of": "another program"}\n',
+            b'{"input": "a", "sha256": null, "options": {}, "files": {"mesh": 1}}\n',
+        ):
+            before = b"".join(storage.lines(MANIFEST))
+            storage.append(MANIFEST, line)
+            with pytest.raises(UserError, match="Line 4 of"):
+                list(resume_entries(storage))
+            assert b"".join(storage.lines(MANIFEST)) == before + line
+            storage.write({MANIFEST: (before, MANIFEST)}, force=True)
 
 
 def test_full_pages_of_the_index_stay(storage, monkeypatch):
