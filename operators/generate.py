@@ -13,9 +13,11 @@ import bpy
 from ..backend.version import VERSION
 from ..properties import option_values
 from . import image_input
+from .image_conversion import ImageConversion, needs_conversion
 from .job_folders import new_job_folder
 from .job_record import JobRecord, sha256, write_record
 from .reconstruction import ReconstructionOperator, ReconstructionTask
+from .task_operator import run_task
 from .weights import has_text_model
 
 AUTOMATIC = "auto"
@@ -67,6 +69,18 @@ class IMAGE_TO_MESH_OT_generate(ReconstructionOperator, bpy.types.Operator):
         image, settings = image_input.active_image(context), context.scene.image_to_mesh
         record = JobRecord(image_input.object_name(image), option_values(context.scene), camera=settings.camera)
         return new_task(context, record, lambda folder: image_input.image_file(image, folder))
+
+    def run(self, context, wait):
+        image = image_input.active_image(context)
+        if wait or not needs_conversion(image):
+            return super().run(context, wait)
+        settings = context.scene.image_to_mesh
+        record = JobRecord(image_input.object_name(image), option_values(context.scene), camera=settings.camera)
+
+        def go_on(context: bpy.types.Context, path: Path) -> ReconstructionTask:
+            return new_task(context, record, lambda folder: Path(shutil.move(path, folder)))
+
+        return run_task(self, ImageConversion(context, image, go_on), wait=False)
 
 
 class IMAGE_TO_MESH_OT_text_to_mesh(ReconstructionOperator, bpy.types.Operator):

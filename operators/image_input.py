@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import bpy
-import numpy as np
 
 from ..backend.errors import ErrorCode, UserError
+from .image_pixels import encode_pixels, read_pixels
 from .job_folders import PROVENANCE
 
 READ_BY_BACKEND = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".tga", ".gif"}
@@ -43,14 +41,12 @@ def object_name(image: bpy.types.Image) -> str:
 def image_file(image: bpy.types.Image, folder: Path) -> Path:
     """The image as a file: its own if that is what Blender shows, else a new PNG in ``folder``. Raises UserError."""
     path = Path(bpy.path.abspath(image.filepath, library=image.library)) if image.filepath else None
-    readable = path is not None and path.suffix.lower() in READ_BY_BACKEND
-    if image.source == "FILE" and not image.is_dirty:
-        if image.packed_file is not None and readable:
-            copy = folder / f"image{path.suffix.lower()}"
-            copy.write_bytes(image.packed_file.data)
-            return copy
-        if path is not None and readable and path.is_file():
+    if path is not None and is_file(image):
+        if image.packed_file is None:
             return path
+        copy = folder / f"image{path.suffix.lower()}"
+        copy.write_bytes(image.packed_file.data)
+        return copy
     width, height = image.size  # loads the image when it was not yet
     if width * height == 0:
         if path is not None and path.is_file():
@@ -58,8 +54,15 @@ def image_file(image: bpy.types.Image, folder: Path) -> Path:
         missing = f"“{path}” is missing" if path else f"“{image.name}” has no pixels"
         raise UserError(ErrorCode.BAD_IMAGE, f"The image {missing}: locate the file, or choose another image.")
     target = folder / "image.png"
-    target.write_bytes(_png(_straight_srgb(image, width, height)))
+    target.write_bytes(encode_pixels(read_pixels(image)))
     return target
+
+
+def is_file(image: bpy.types.Image) -> bool:
+    """Whether a file, on disk or packed, shows what Blender shows, so that no pixel has to be read."""
+    if image.source != "FILE" or image.is_dirty or Path(image.filepath).suffix.lower() not in READ_BY_BACKEND:
+        return False
+    return image.packed_file is not None or Path(bpy.path.abspath(image.filepath, library=image.library)).is_file()
 
 
 def _is_image_editor(area) -> bool:
@@ -88,35 +91,3 @@ def _texture(obj) -> bpy.types.Image | None:
 def _has_pixels(image: bpy.types.Image) -> bool:
     """Whether a script may read the image's pixels; those of renders and viewers it may not."""
     return image.type not in {"RENDER_RESULT", "COMPOSITING"} and image.source != "MOVIE"
-
-
-def _straight_srgb(image: bpy.types.Image, width: int, height: int) -> np.ndarray:
-    """The image's pixels as (height, width, 3 or 4) uint8, top row first, straight alpha, sRGB."""
-    pixels = np.empty(width * height * image.channels, np.float32)
-    image.pixels.foreach_get(pixels)
-    pixels = pixels.reshape(height, width, image.channels)[::-1]
-    color, alpha = pixels[..., :3], pixels[..., 3:4]
-    if image.channels < 3:
-        color, alpha = np.repeat(pixels[..., :1], 3, axis=-1), pixels[..., 1:2]
-    if image.is_float:  # Blender holds floats scene-linear with premultiplied alpha, bytes as they are in the file
-        if alpha.shape[-1] and image.alpha_mode != "CHANNEL_PACKED":
-            color = np.divide(color, alpha, out=np.zeros_like(color), where=alpha > 0)
-        color = np.clip(color, 0, 1)
-        color = np.where(color <= 0.0031308, 12.92 * color, 1.055 * color ** (1 / 2.4) - 0.055)
-    if image.alpha_mode == "NONE":
-        alpha = alpha[..., :0]
-    return (np.concatenate([color, alpha], -1).clip(0, 1) * 255 + 0.5).astype(np.uint8)
-
-
-def _png(rows: np.ndarray) -> bytes:
-    """(height, width, 3 or 4) uint8 -> the bytes of a PNG file."""
-    height, width, channels = rows.shape
-    lines = np.zeros((height, 1 + width * channels), np.uint8)  # each line begins with its filter: 0, none
-    lines[:, 1:] = rows.reshape(height, -1)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, {3: 2, 4: 6}[channels], 0, 0, 0)
-    body = zlib.compress(lines.tobytes(), 3)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")

@@ -12,6 +12,7 @@ from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
 from . import image_input, job_list, scene
 from .backend_task import BackendTask
+from .image_conversion import ImageConversion
 from .job_folders import job_folder
 from .paths import preferences
 from .reporting import report_error
@@ -147,7 +148,8 @@ class ReconstructionOperator:
     @classmethod
     def poll(cls, context):
         """Whether it can start now; says why not."""
-        is_running = task_manager().running(ReconstructionTask) is not None
+        running = task_manager().running
+        is_running = running(ReconstructionTask) is not None or running(ImageConversion) is not None
         reason = "Image to Mesh is already running" if is_running else cls.blocked_reason(context)
         if reason:
             cls.poll_message_set(reason)

@@ -68,6 +68,15 @@ def replace_mesh(obj: bpy.types.Object, folder: Path, provenance: dict) -> None:
     except Exception:
         bpy.data.batch_remove(created)
         raise
+    put_mesh(obj, mesh, image, confidence)
+    obj[PROVENANCE] = {**provenance, **result.facts, JOB: folder.name}
+
+
+def put_mesh(
+    obj: bpy.types.Object, mesh: bpy.types.Mesh, image: bpy.types.Image, confidence: bpy.types.Image | None
+) -> None:
+    """Let ``obj``, and those that share its mesh, have ``mesh``, and ``image`` and ``confidence`` in its materials."""
+    old = obj.data
     sharing = {old, *(other for other in bpy.data.objects if other.data == old)}
     for material in old.materials:
         mesh.materials.append(_for_these(material, sharing))
@@ -85,7 +94,6 @@ def replace_mesh(obj: bpy.types.Object, folder: Path, provenance: dict) -> None:
     if old.users == 0:
         bpy.data.meshes.remove(old)
         mesh.name = name
-    obj[PROVENANCE] = {**provenance, **result.facts, JOB: folder.name}
 
 
 def _for_these(material: bpy.types.Material | None, users: set[bpy.types.ID]) -> bpy.types.Material | None:
@@ -98,16 +106,25 @@ def _for_these(material: bpy.types.Material | None, users: set[bpy.types.ID]) ->
 def _mesh(name: str, result: Result, created: list) -> bpy.types.Mesh:
     mesh = bpy.data.meshes.new(name)
     created.append(mesh)
-    mesh.vertices.add(len(result.vertices))
-    mesh.vertices.foreach_set("co", result.vertices.ravel())
-    mesh.loops.add(result.faces.size)
-    mesh.loops.foreach_set("vertex_index", result.faces.ravel())
-    mesh.polygons.add(len(result.faces))
-    mesh.polygons.foreach_set("loop_start", np.arange(0, result.faces.size, 3, dtype=np.int32))
-    mesh.uv_layers.new(name="UVMap").uv.foreach_set("vector", result.uvs.ravel())
+    starts = np.arange(0, result.faces.size, 3, dtype=np.int32)
+    fill_mesh(mesh, result.vertices, result.faces.ravel(), starts, result.uvs)
+    return mesh
+
+
+def fill_mesh(
+    mesh: bpy.types.Mesh, vertices: np.ndarray, corners: np.ndarray, starts: np.ndarray, uvs: np.ndarray
+) -> None:
+    """Fill an empty mesh: ``vertices`` (V, 3), the vertices of all ``corners`` (C,), the first corner of each face in
+    ``starts``, and the ``uvs`` of all corners."""
+    mesh.vertices.add(len(vertices))
+    mesh.vertices.foreach_set("co", vertices.ravel())
+    mesh.loops.add(len(corners))
+    mesh.loops.foreach_set("vertex_index", corners)
+    mesh.polygons.add(len(starts))
+    mesh.polygons.foreach_set("loop_start", starts)
+    mesh.uv_layers.new(name="UVMap").uv.foreach_set("vector", uvs.ravel())
     mesh.update(calc_edges=True)
     mesh.shade_smooth()
-    return mesh
 
 
 def _load_generated_image(path: Path, name: str, created: list) -> None:

@@ -8,7 +8,9 @@ import bpy
 
 from ..operators import image_input
 from ..operators.backend_location import is_ready
+from ..operators.image_conversion import ImageConversion
 from ..operators.job_folders import provenance
+from ..operators.quads import QuadsTask
 from ..operators.reconstruction import ReconstructionTask
 from ..operators.setup import EnvironmentTask
 from ..operators.tasks import task_manager
@@ -35,8 +37,11 @@ class MainPanel:
             self._draw_reconstruction(context, self.layout)
 
     def _draw_reconstruction(self, context, layout):
-        task = task_manager().latest(ReconstructionTask)
+        task, conversion = task_manager().latest(ReconstructionTask), task_manager().latest(ImageConversion)
         self.draw_image(context, layout)
+        if conversion is not None and not conversion.finished:
+            draw_progress(context, layout, conversion)
+            return
         if task is not None and not task.finished:
             draw_progress(context, layout, task)
             draw_failures(context, layout)
@@ -46,6 +51,7 @@ class MainPanel:
         column.operator("image_to_mesh.generate", icon="MESH_MONKEY")
         draw_text_to_mesh(context, layout)
         draw_failures(context, layout)
+        draw_error(context, layout, conversion)
         if task is None:
             return
         if task.waits_for_scene:
@@ -138,7 +144,14 @@ class ResultPanel:
         warnings = str(about.get("warnings", ""))  # anybody may have written the property
         for warning in warnings.splitlines():
             draw_text(context, layout, warning)
-        layout.operator("image_to_mesh.remesh", icon="MOD_DECIM")
+        task = task_manager().latest(QuadsTask)
+        if task is not None and not task.finished:
+            draw_progress(context, layout, task)
+        else:
+            row = layout.row(align=True)
+            row.operator("image_to_mesh.remesh", icon="MOD_DECIM")
+            row.operator("image_to_mesh.quads", icon="MOD_REMESH")
+            draw_error(context, layout, task)
         layout.operator("image_to_mesh.generate_again", icon="FILE_REFRESH")
         layout.operator("image_to_mesh.mark_asset", icon="ASSET_MANAGER")
         layout.operator("image_to_mesh.use_camera", icon="CAMERA_DATA")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 import bpy
-from common import arguments, check_object, disc, install, module, refused, run, task_manager, use_backend
+import numpy as np
+from common import arguments, check_object, counts, disc, install, module, refused, run, task_manager, use_backend
 
 
 def test() -> None:
@@ -35,7 +36,37 @@ def test() -> None:
     handler = bpy.types.IMAGE_TO_MESH_FH_images
     assert ".png" in handler.bl_file_extensions and handler.bl_import_operator == "image_to_mesh.generate_files"
 
+    check_quads(second)
     check_queue(folder)
+
+
+def check_quads(obj) -> None:
+    """Closed, of quads only, with the colors of the triangles where they are."""
+    old, material = obj.data, obj.data.materials[0]
+    before, names = counts(), (obj.name, old.name)
+    bpy.context.view_layer.objects.active = obj
+    color = color_at(obj, (0, -1, 0.5))
+    assert bpy.ops.image_to_mesh.quads() == {"FINISHED"}
+    mesh = obj.data
+    assert len(mesh.polygons) > 100 and all(polygon.loop_total == 4 for polygon in mesh.polygons)
+    assert len(mesh.edges) == 2 * len(mesh.polygons), "it is not closed"
+    assert (obj.name, mesh.name) == names and list(mesh.materials) == [material] and counts() == before
+    assert obj["image_to_mesh"]["faces"] == len(mesh.polygons)
+    assert np.allclose(color_at(obj, (0, -1, 0.5)), color, atol=0.1), (color_at(obj, (0, -1, 0.5)), color)
+
+
+def color_at(obj, point) -> np.ndarray:
+    """The mean color of the texture on the face that is nearest to a point, RGB."""
+    found, _, _, index = obj.closest_point_on_mesh(point)
+    assert found
+    corners = obj.data.polygons[index].loop_indices
+    uvs = np.array([obj.data.uv_layers[0].uv[corner].vector for corner in corners])
+    nodes = obj.data.materials[0].node_tree.nodes
+    image = next(node.image for node in nodes if node.type == "TEX_IMAGE" and not node.label)
+    width, height = image.size
+    pixels = np.array(image.pixels[:]).reshape(height, width, 4)
+    column, row = (uvs.mean(0) * (width - 1, height - 1)).round().astype(int)
+    return pixels[row, column, :3]
 
 
 def check_queue(folder) -> None:

@@ -7,7 +7,8 @@ import signal
 import time
 
 import bpy
-from common import arguments, disc, install, reconstruction, use_backend
+import numpy as np
+from common import arguments, disc, install, module, reconstruction, task_manager, use_backend
 from person import open_tab, run_story, until, viewport
 
 LONGEST_GAP = 0.05
@@ -49,6 +50,42 @@ class Watch:
         return 0.01
 
 
+LONGEST_COPY = 0.3
+"""Seconds of the main thread's own time to copy 4096 x 4096 pixels, and for anything else until they are a file."""
+
+
+def large_disc() -> bpy.types.Image:
+    """The disc with 4096 x 4096 scene-linear pixels."""
+    small = disc()
+    pixels = np.empty((128, 128, 4), np.float32)
+    small.pixels.foreach_get(pixels.ravel())
+    bpy.data.images.remove(small)
+    image = bpy.data.images.new("large", 4096, 4096, alpha=True, float_buffer=True)
+    image.pixels.foreach_set(np.kron(pixels, np.ones((32, 32, 1), np.float32)).ravel())
+    return image
+
+
+def check_large_image():
+    """The pixels of a large image are written in a thread; then the job begins by itself."""
+    conversion = module("operators.image_conversion").ImageConversion
+    bpy.context.scene.image_to_mesh.image = large_disc()
+    yield 1.0
+    gaps, last = [], time.thread_time()
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=viewport()):
+        assert bpy.ops.image_to_mesh.generate("INVOKE_DEFAULT") == {"FINISHED"}
+    before = reconstruction()
+    while task_manager().running(conversion) is not None:
+        now = time.thread_time()
+        gaps.append(now - last)
+        last = now
+        yield 0.01
+    assert task_manager().latest(conversion).error is None and reconstruction() is not before
+    assert len(gaps) > 10 and max(gaps) < LONGEST_COPY, f"the main thread was kept for {max(gaps):.2f} s"
+    print(f"{len(gaps)} ticks while the image was written, the longest {max(gaps):.3f} s of CPU")
+    bpy.ops.image_to_mesh.cancel()
+    yield from until(lambda: reconstruction().finished)
+
+
 def story():
     package, folder, python, weights = arguments()
     install(package)
@@ -79,6 +116,7 @@ def story():
     assert watch.draws == 0, f"{watch.draws} viewport draws during the job"
     assert len(watch.gaps) > 100 and max(watch.gaps) < LONGEST_GAP, sorted(watch.gaps)[-5:]
     assert watch.import_gap < LONGEST_IMPORT, watch.import_gap
+    yield from check_large_image()
 
 
 def has_autosaved(folder) -> bool:
