@@ -9,8 +9,9 @@ import bpy
 
 from .backend.options import Options
 
-SCENE_OPTIONS = [option for option in fields(Options) if option.name != "device"]
-"""The options that are settings of a scene; the device is one of the extension's preferences."""
+SCENE_OPTIONS = [option for option in fields(Options) if option.name not in ("device", "close_handles")]
+"""The options that are settings of a scene. The device is one of the extension's preferences, and handles are closed by
+a button, once somebody has seen them."""
 
 
 def option_property(option: Field) -> Any:

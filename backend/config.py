@@ -70,6 +70,8 @@ class ReconstructionConfig:
     """Cells along a side of the grid from which the mesh is extracted."""
     reference_grid: bool
     """Whether every point of the surface network's own grid is queried and the mesh not smoothed."""
+    close_handles: bool
+    """Whether narrow holes through the object are filled."""
     faces: int
     """Triangles of the mesh."""
     texture_source: TextureSource
@@ -98,6 +100,7 @@ def resolve_options(options: Options, device: str) -> ReconstructionConfig:
         silhouette_constraint=not reference,
         resolution=preset.resolution,
         reference_grid=reference,
+        close_handles=options.close_handles and not reference,
         faces=options.faces,
         texture_source=TextureSource.FIELD if reference else TextureSource.VIEWS,
         texture_size=options.texture_size,

@@ -86,6 +86,12 @@ class Options:
     texture_size: int = _option(
         1024, int, "Texture Size", "Width and height of the texture in pixels", minimum=256, maximum=4096
     )
+    close_handles: bool = _option(
+        False,
+        bool,
+        "Close Handles",
+        "Fill narrow holes through the object (up to a tenth of its size), which a surface may have where it is thin",
+    )
     reference_mode: bool = _option(
         False,
         bool,

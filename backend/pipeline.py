@@ -232,7 +232,7 @@ def _extract_and_texture(
     """The textured mesh, and what was measured on it."""
     with tracker.stage("mesh", "Extracting the mesh"):
         grid = field.grid_to_world if config.reference_grid else None
-        mesh = meshing.extract(field, config.resolution, config.faces, tracker.update, grid)
+        mesh = meshing.extract(field, config.resolution, config.faces, tracker.update, grid, config.close_handles)
         measurements = meshing.measure(mesh)
     with tracker.stage("texture", "Baking the texture"):
         from_views = config.texture_source is TextureSource.VIEWS

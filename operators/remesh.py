@@ -27,9 +27,21 @@ class IMAGE_TO_MESH_OT_remesh(ReconstructionOperator, bpy.types.Operator):
             return "Select an object made by Image to Mesh, in Object Mode"
         return None
 
+    close_handles: bpy.props.BoolProperty(
+        name="Close Handles",
+        description="Fill narrow holes through the object that it should not have",
+        options={"SKIP_SAVE"},
+    )
+
     @classmethod
-    def new_task(cls, context):
-        obj, options = context.active_object, option_values(context.scene)
+    def description(cls, context, properties):
+        if properties.close_handles:
+            return "Rebuild the active object with the narrow holes through it filled; a hole as wide as a mug's stays"
+        return cls.bl_description
+
+    def new_task(self, context):
+        obj = context.active_object
+        options = option_values(context.scene) | {"close_handles": self.close_handles}
         folder = job_folder(obj)
         if folder is None or not (folder / "field.safetensors").is_file():
             raise UserError(

@@ -22,6 +22,9 @@ from .setup import draw_setup
 from .task import draw_error, draw_failures, draw_progress
 from .weights import draw_text_to_mesh, draw_weights_task
 
+_SUSPICIOUS_HANDLES = 2
+"""A mug has one; what has more usually got them where its surface was too thin."""
+
 
 class MainPanel:
     """An image or a prompt, a button for each, and what is happening."""
@@ -141,6 +144,11 @@ class ResultPanel:
                 row = column.row()
                 row.label(text=label)
                 row.label(text=text)
+        handles = about.get("genus", 0)
+        if isinstance(handles, int) and handles >= _SUSPICIOUS_HANDLES:
+            text = f"There are {handles} holes through the object, more than most things have."
+            draw_text(context, layout, text, icon="INFO")
+            layout.operator("image_to_mesh.remesh", text="Close Handles", icon="MESH_TORUS").close_handles = True
         warnings = str(about.get("warnings", ""))  # anybody may have written the property
         for warning in warnings.splitlines():
             draw_text(context, layout, warning)

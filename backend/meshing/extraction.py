@@ -7,7 +7,7 @@ import numpy as np
 from ..data_types import Field, Mesh
 from ..errors import ErrorCode, UserError
 from ..progress import OnProgress, ignore_progress
-from . import bridging, grid_sampling, simplify
+from . import bridging, grid_sampling, handles, simplify
 
 try:
     from mcubes import marching_cubes as _mcubes
@@ -26,13 +26,14 @@ def extract(
     faces: int,
     on_progress: OnProgress = ignore_progress,
     reference_grid: grid_sampling.GridToWorld | None = None,
+    without_handles: bool = False,
 ) -> Mesh:
     """The field's outer surface as one closed, manifold mesh with outward normals.
 
     resolution: grid cells along a side of the field's cube. faces: the budget, met exactly (one less if odd).
     on_progress: called after every block of field points. reference_grid: maps the cube of the reference grid to the
     world (``Field.grid_to_world``); the field is then evaluated at every grid point and the mesh is not smoothed, as
-    One-2-3-45 does (which however keeps all components and faces).
+    One-2-3-45 does (which however keeps all components and faces). without_handles: fill narrow handles.
     Raises UserError ``no_object`` if the field has no surface, ``broken_field`` if its values are not finite,
     ``faces_too_few`` if the surface cannot be simplified that far.
     """
@@ -56,7 +57,8 @@ def extract(
             vertices, triangles = isosurface(-values)
             triangles = triangles[:, ::-1]
         else:
-            vertices, triangles = isosurface(bridging.bridge_components(values, cell))
+            values = bridging.bridge_components(values, cell)
+            vertices, triangles = isosurface(handles.close_handles(values, cell) if without_handles else values)
         mesh = simplify.outer_shell(Mesh(grid_to_world(vertices * step - 1), triangles))
     if mesh is None:
         raise UserError(

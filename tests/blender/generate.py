@@ -51,10 +51,11 @@ def test() -> None:
 
     old = obj.data
     settings.faces = 1000
-    assert bpy.ops.image_to_mesh.remesh() == {"FINISHED"}
+    assert bpy.ops.image_to_mesh.remesh(close_handles=True) == {"FINISHED"}
     check_object(obj)
     assert obj.data != old and abs(len(obj.data.polygons) - 1000) <= 20 and tuple(obj.location) == (1, -2, 0.5)
     assert obj["image_to_mesh"]["options"]["faces"] == 1000
+    assert obj["image_to_mesh"]["options"]["close_handles"] is True
 
     assert bpy.ops.image_to_mesh.mark_asset() == {"FINISHED"} and not bpy.ops.image_to_mesh.mark_asset.poll()
     assert "“disc”" in obj.asset_data.description and "seed: 0" in obj.asset_data.description

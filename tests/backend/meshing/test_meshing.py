@@ -10,9 +10,9 @@ from scipy.ndimage import gaussian_filter
 from backend import meshing
 from backend.data_types import Mesh
 from backend.errors import UserError
-from backend.meshing import extraction, grid_sampling, simplify
+from backend.meshing import extraction, grid_sampling, handles, simplify
 from backend.meshing.measurement import measure
-from tests.helpers.fields import FIELDS, AnalyticField, ball
+from tests.helpers.fields import FIELDS, AnalyticField, ball, box, cylinder
 
 
 @pytest.mark.parametrize("name", sorted(FIELDS))
@@ -132,6 +132,35 @@ def test_bridge_along_the_border_leaves_the_surface_closed():
 def test_components_that_are_too_small_are_not_bridged(radius, bridged):
     field = AnalyticField(lambda p: np.minimum(ball(p, 0.3), ball(p, radius, (0, 0, 0.32 + radius))))
     assert (meshing.extract(field, 96, 4000).vertices[:, 2].max() > 0.31) == bridged
+
+
+@pytest.mark.parametrize(("radius", "genus"), [(0.02, 1), (0.035, 1), (0.12, 2)])
+def test_narrow_handles_are_closed_and_nothing_else(radius, genus):
+    """A plate with a hole of this radius and one that stays, and a slit that is no handle."""
+
+    def plate_with_holes(p):
+        holes = [cylinder(p - np.float32([x, 0, 0]), r, 0.3) for x, r in ((-0.2, radius), (0.25, 0.13))]
+        slit = box(p - np.float32([0, 0.4, 0]), (0.03, 0.25, 0.3))
+        return np.maximum(box(p, (0.5, 0.4, 0.1)), -np.minimum.reduce([*holes, slit]))
+
+    field = AnalyticField(plate_with_holes, 0.6)
+    before = measure(meshing.extract(field, 96, 20_000))
+    after = measure(meshing.extract(field, 96, 20_000, without_handles=True))
+    assert (before["genus"], after["genus"]) == (2, genus) and after["manifold"]
+    hole = np.pi * radius**2 * 0.2 if genus == 1 else 0.0
+    assert after["volume"] - before["volume"] == pytest.approx(hole, abs=0.002), "something else was filled"
+
+
+def test_euler_characteristic_counts_components_handles_and_cavities():
+    solid = np.zeros((12, 12, 12), bool)
+    solid[2:9, 2:9, 2:9] = True
+    assert handles.euler_characteristic(solid) == 1
+    solid[5, 5, 5] = False
+    assert handles.euler_characteristic(solid) == 2
+    solid[5, 5, :] = False
+    assert handles.euler_characteristic(solid) == 0
+    solid[11, 11, 11] = True
+    assert handles.euler_characteristic(solid) == 1
 
 
 def test_field_that_leaves_its_cube_is_closed_inside_it():
