@@ -58,7 +58,8 @@ class IMAGE_TO_MESH_OT_generate_files(bpy.types.Operator):
                 self,
                 UserError(ErrorCode.BAD_IMAGE, "There is no image file: choose some, or a folder of them."),
             )
-        manager.failures.clear()
+        is_retry = len(paths) == 1 and not self.files
+        manager.failures = [task for task in manager.failures if is_retry and self._file_of(task) != str(paths[0])]
         for path in paths:
             try:
                 task = self._task(context, path)
@@ -75,6 +76,11 @@ class IMAGE_TO_MESH_OT_generate_files(bpy.types.Operator):
             self.report({"ERROR"}, "; ".join(failures))
             return {"CANCELLED"}
         return {"FINISHED"}
+
+    @staticmethod
+    def _file_of(task) -> str:
+        """The image file of a task of ours, where it can be retried."""
+        return task.started_by[1].get("filepath", "") if task.started_by is not None else ""
 
     def _paths(self) -> list[Path]:
         """The chosen files, else the one named, else all image files of the folder."""

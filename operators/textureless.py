@@ -38,9 +38,8 @@ class IMAGE_TO_MESH_OT_textureless(bpy.types.Operator):
                 for link in _links(material):
                     tree.links.remove(link)
                 continue
-            node = next(texture_nodes(tree))
             surface = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
-            tree.links.new(node.outputs["Color"], surface.inputs["Base Color"])
+            tree.links.new(_own_nodes(tree)[0].outputs["Color"], surface.inputs["Base Color"])
         return {"FINISHED"}
 
 
@@ -48,17 +47,20 @@ def _materials(obj: bpy.types.Object) -> Iterator[bpy.types.Material]:
     """The object's materials that have a texture of ours and a surface to show it on."""
     for slot in obj.material_slots:
         tree = slot.material.node_tree if slot.material is not None else None
-        nodes = [node.name for node in tree.nodes] if tree is not None else []
-        is_ours = any(node.name in nodes for node in texture_nodes(tree))  # not those inside groups
-        if is_ours and any(node.type == "BSDF_PRINCIPLED" for node in tree.nodes):
+        if _own_nodes(tree) and any(node.type == "BSDF_PRINCIPLED" for node in tree.nodes):
             yield slot.material
 
 
 def _links(material: bpy.types.Material) -> list[bpy.types.NodeLink]:
     """The links from the texture to the base color."""
+    nodes = _own_nodes(material.node_tree)
     links = material.node_tree.links
-    nodes = list(texture_nodes(material.node_tree))
     return [link for link in links if link.from_node in nodes and link.to_socket.name == "Base Color"]
+
+
+def _own_nodes(tree: bpy.types.NodeTree | None) -> list[bpy.types.Node]:
+    """The nodes with a texture of ours that are not inside a group, where they could not be linked."""
+    return [node for node in texture_nodes(tree) if node.id_data == tree]
 
 
 register, unregister = bpy.utils.register_classes_factory((IMAGE_TO_MESH_OT_textureless,))
