@@ -83,7 +83,7 @@ def _row(entry: Entry) -> str:
     full = escape(printable(entry.input))
     if entry.error is not None:
         message = escape(printable(entry.error["message"]))
-        return f'<li><span title="{full}">{source}</span> <span class="error">{message}</span></li>'
+        return f'<li><span title="{full}">{source}</span><br><span class="error">{message}</span></li>'
     mesh, preview, thumbnail = (quote(entry.files[role]) for role in (MESH, PREVIEW, THUMBNAIL))
     warnings = "".join(f"<br><small>{escape(printable(warning))}</small>" for warning in entry.warnings)
     return (
