@@ -11,6 +11,9 @@ import numpy as np
 from .config import ReconstructionConfig
 from .progress import OnProgress
 
+VISIBLE = 0.5
+"""Coverage of a pixel from which on it belongs to the object."""
+
 
 @dataclass(frozen=True)
 class CutoutQuality:

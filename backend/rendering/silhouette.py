@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .. import camera
-from ..data_types import Mesh
+from ..data_types import VISIBLE, Mesh
 from .raycasting import cast
 
-VISIBLE = 0.5
-"""Coverage of a pixel from which on it belongs to the object."""
 COMPLETE = 0.85
 """Share of the silhouette below which a user has to be told that something is missing."""
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from .. import camera
-from ..data_types import Cutout, GivenView, Views
+from ..data_types import VISIBLE, Cutout, GivenView, Views
 from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white, resize_alpha
 
@@ -20,8 +20,6 @@ SIDES = {"right": (90.0, None), "back": (180.0, None), "left": (270.0, None), "t
 where the right view looks at the side that is on the right in the front view."""
 STEEP = 30.0
 """Where a view is this many degrees higher or lower than the input, heights in the two pictures differ."""
-VISIBLE = 0.5
-"""Coverage of a pixel from which on it belongs to the object."""
 
 
 @dataclass(frozen=True)
