@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from kornia.feature.loftr import LoFTR
+from kornia.feature.loftr.loftr import default_cfg
 from safetensors.torch import load_file, save_file
 
 from backend import surface
@@ -53,8 +56,7 @@ def quiet(event: ProgressEvent) -> None:
 
 
 def write_loftr(path: Path) -> Path:
-    config = loftr.copy.deepcopy(loftr.default_cfg)
-    torch.save({"state_dict": loftr.LoFTR(None, config).state_dict()}, path)
+    torch.save({"state_dict": LoFTR(None, copy.deepcopy(default_cfg)).state_dict()}, path)
     return path
 
 
