@@ -48,7 +48,8 @@ def draw_failures(context, layout) -> None:
     row.operator("image_to_mesh.clear_failures", text="", icon="X")
     for task in failures[-_LISTED:]:
         if task.error is not None:
-            draw_text(context, layout, f"{task.subject}: {task.error}")
+            message = str(task.error)
+            draw_text(context, layout, message if task.subject in message else f"{task.subject}: {message}")
             draw_remedy(layout, task.error, task)
 
 
