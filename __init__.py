@@ -10,10 +10,13 @@ from .operators import (
     asset,
     backend_location,
     command,
+    cutout,
     drop,
+    given_views,
     image_sources,
     matching_camera,
     quads,
+    rebuild,
     remedies,
     remesh,
     results,
@@ -23,17 +26,20 @@ from .operators import (
     task_operator,
     tasks,
     textureless,
+    view_edits,
+    view_properties,
     weights,
 )
 from .operators import generate as generate_operators
 from .operators.scripting import generate
-from .panels import image_editor, preferences, preview, sidebar
+from .panels import contact_sheet, image_editor, preferences, preview, sidebar, views
 from .panels import weights as weights_panel
 
 __all__ = ["generate", "register", "unregister"]
 
 _MODULES = (
     properties,
+    view_properties,
     preferences,
     backend_location,
     tasks,
@@ -42,8 +48,12 @@ _MODULES = (
     setup,
     weights,
     generate_operators,
+    cutout,
     drop,
     image_sources,
+    given_views,
+    view_edits,
+    rebuild,
     remesh,
     quads,
     results,
@@ -54,9 +64,11 @@ _MODULES = (
     remedies,
     command,
     preview,
+    contact_sheet,
     weights_panel,
     sidebar,
     image_editor,
+    views,
 )
 
 

@@ -25,7 +25,7 @@ from .data_types import Views
 from .device import choose_device
 from .errors import ErrorCode, UserError
 from .io.export import to_glb, to_trimesh
-from .io.image import load_image
+from .io.image import load_image, load_mask
 from .io.outputs import MESH, reserve_outputs, resolve_output, write_together
 from .options import Options
 from .pipeline import RECONSTRUCT, Pipeline, Reconstruction
@@ -58,6 +58,8 @@ class ImageToMesh:
         image: ImageSource,
         *,
         views: Mapping[str, ImageSource] | None = None,
+        mask: ImageSource | None = None,
+        cutout: str = "auto",
         quality: str = "auto",
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
@@ -74,6 +76,8 @@ class ImageToMesh:
         marks the object, else its outline is estimated.
         views: further images of the same object, by the side they show it from: ``right``, ``back``, ``left``, ``top``,
         or degrees around it and above its horizon, such as ``"135"`` or ``"135,20"``.
+        mask: an image of the same proportions, white on the object and black around it, or transparent around it.
+        cutout: how the object is cut out without a mask: ``auto``, ``alpha``, ``model`` or ``grabcut``.
         num_inference_steps, guidance_scale: of the view model's sampler; None: what ``quality`` (``fast``,
         ``standard``, ``high``; ``auto`` depends on the device) means.
         elevation: degrees of the camera above the object's horizon, -30..75; None: estimated.
@@ -85,6 +89,7 @@ class ImageToMesh:
         """
         options = Options(
             weights=self._weights,
+            cutout=cutout,
             quality=quality,
             elevation=elevation,
             seed=0,
@@ -110,8 +115,9 @@ class ImageToMesh:
             config = replace(config, seed=seed)
         tracker = ProgressTracker(RECONSTRUCT, listener)
         given = {side: load_image(other) for side, other in (views or {}).items()}
+        drawn_mask = load_mask(mask) if mask is not None else None
         return ImageToMeshOutput(
-            self._pipeline.reconstruct(load_image(image), self._weights, config, tracker, given=given)
+            self._pipeline.reconstruct(load_image(image), self._weights, config, tracker, given=given, mask=drawn_mask)
         )
 
 

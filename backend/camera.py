@@ -26,6 +26,14 @@ ABOVE_ELEVATION = 80.0
 """Elevation in degrees of the view from above, which only the joint plan has."""
 
 
+GENERATED_VIEWS = frozenset(
+    {"above"}
+    | {name for ring in (FIRST_RING, LOWER_RING, UPPER_RING) for name, *_ in ring}
+    | {f"{view}_{neighbor}" for view in range(12) for neighbor in range(len(NEIGHBORS))}
+)
+"""Names of all views that may be generated."""
+
+
 def second_ring(polar: float) -> tuple[tuple[str, float, float], ...]:
     """The second ring of stage-1 views for an input camera at ``polar`` degrees."""
     return LOWER_RING if polar <= LOWER_RING_UP_TO else UPPER_RING
@@ -55,6 +63,12 @@ def camera_to_world(polar, azimuth, radius: float = RADIUS) -> np.ndarray:
     matrix[..., :3, 3] = radius * back
     matrix[..., 3, 3] = 1.0
     return matrix.astype(np.float32)
+
+
+def direction_angles(pose: np.ndarray) -> tuple[float, float]:
+    """Elevation and azimuth, 0..360, in degrees of a camera (4, 4) that looks at the origin."""
+    x, y, z = pose[:3, 2].astype(np.float64)
+    return float(np.degrees(np.arcsin(np.clip(z, -1, 1)))), float(np.degrees(np.arctan2(x, -y)) % 360)
 
 
 def relative_pose(polar_change, azimuth_change) -> np.ndarray:

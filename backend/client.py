@@ -90,18 +90,39 @@ class Backend:
         """Whether the process can still take requests."""
         return self._dead is None and self._process.poll() is None
 
+    def cutout(self, image: Path | str, folder: Path | str, options: dict) -> int:
+        """Request only the cutout of an image file, in ``folder``, to be looked at; the request's id."""
+        return self._request("cutout", {"image": str(image), "folder": str(folder), "options": options})
+
+    def load(self, options: dict) -> int:
+        """Request that the networks be loaded that a job with ``options`` needs; the request's id."""
+        return self._request("load", {"options": options})
+
     def generate(
-        self, image: Path | str, folder: Path | str, options: dict, views: Mapping[str, Path | str] | None = None
+        self,
+        image: Path | str,
+        folder: Path | str,
+        options: dict,
+        views: Mapping[str, Path | str] | None = None,
+        mask: Path | str | None = None,
     ) -> int:
         """Request image file -> textured mesh, files into ``folder``; ``options`` as of ``Options.to_dict``. ``views``:
-        further image files by side (``views.given.SIDES``). The request's id."""
+        further image files by side (``views.given.SIDES``). ``mask``: an image file, white on the object. The request's
+        id."""
         given = {side: str(path) for side, path in (views or {}).items()}
         params = {"image": str(image), "folder": str(folder), "options": options, "views": given}
+        params["mask"] = None if mask is None else str(mask)
         return self._request("generate", params)
 
     def text_to_mesh(self, prompt: str, folder: Path | str, options: dict) -> int:
         """Request text prompt -> image -> textured mesh, files into ``folder``; the request's id."""
         return self._request("text_to_mesh", {"prompt": prompt, "folder": str(folder), "options": options})
+
+    def rebuild(self, source: Path | str, folder: Path | str, options: dict, changes: Mapping[str, object]) -> int:
+        """Request the object of the job in ``source`` anew in ``folder``, with other views
+        (``views.changes.parse_changes``) or another elevation; the request's id."""
+        params = {"source": str(source), "folder": str(folder), "options": options, "changes": dict(changes)}
+        return self._request("rebuild", params)
 
     def remesh(self, folder: Path | str, options: dict) -> int:
         """Request a new face budget or texture size from the field saved in ``folder``; the request's id."""

@@ -132,6 +132,9 @@ def _parser() -> argparse.ArgumentParser:
         help="another image of the object, from its right, back, left or top, or from degrees around it and above its "
         "horizon: 135,20=IMAGE; up to three",
     )
+    mesh.add_argument(
+        "--mask", metavar="MASK", help="an image of the same proportions: white, or opaque, where the object is"
+    )
     options.add_flags(mesh)
     mesh.set_defaults(run=_run_command, check=_check_mesh, needs_environment=True)
 
@@ -183,6 +186,8 @@ def _check_mesh(flags: argparse.Namespace) -> None:
     check_image_file(flags.image)
     for view in flags.view:
         check_image_file(view.partition("=")[2])
+    if flags.mask is not None:
+        check_image_file(flags.mask)
     options.from_flags(flags)
     _check_output(flags)
 
@@ -209,7 +214,8 @@ def _run_command(flags: argparse.Namespace) -> int:
     output = Path(flags.output) if flags.output is not None else None
     if flags.command == "mesh":
         image = check_image_file(flags.image)
-        commands.mesh(image, output, flags.force, options.from_flags(flags), flags.view)
+        mask = check_image_file(flags.mask) if flags.mask is not None else None
+        commands.mesh(image, output, flags.force, options.from_flags(flags), flags.view, mask)
     else:
         commands.text(flags.prompt, output, flags.force, options.from_flags(flags))
     return 0

@@ -36,23 +36,31 @@ _BYTES_PER_FACE = 60
 """Of a GLB, at most."""
 
 
-def mesh(image: Path, output: Path | None, force: bool, options: Options, views: Sequence[str] = ()) -> None:
+def mesh(
+    image: Path,
+    output: Path | None,
+    force: bool,
+    options: Options,
+    views: Sequence[str] = (),
+    mask: Path | None = None,
+) -> None:
     """Write OUT.glb (default: the image's name in the current folder) and its preview beside it; print the report.
 
-    ``views``: further images of the object, each as SIDE=IMAGE (``views.given.parse_side``).
+    ``views``: further images of the object, each as SIDE=IMAGE (``views.given.parse_side``). ``mask`` shows where in
+    the image the object is (``io.image.load_mask``).
     Raises UserError. All files are written or none; a file that is not ours is replaced only with ``force``, an input
     image never.
     """
     target = resolve_output(output or Path(f"{image.stem}.glb"))
     given = parse_views(views)
-    inputs = [image, *given.values()]
+    inputs = [image, *given.values(), *([mask] if mask is not None else [])]
     preview = _preview_path(target, inputs)
     if is_one_of(preview, inputs):
         raise UserError(
             ErrorCode.BAD_OUTPUT, f"The preview would replace the image {preview}: choose another name with -o."
         )
     _run(
-        lambda pipeline, folder, listener: pipeline.generate(image, folder, options, listener, given),
+        lambda pipeline, folder, listener: pipeline.generate(image, folder, options, listener, given, mask),
         {"mesh.glb": (target, MESH), "preview.png": (preview, PREVIEW)},
         force,
         options,

@@ -46,6 +46,8 @@ class ReconstructionConfig:
     """``cpu``, ``cuda`` or ``mps``."""
     seed: int
     """Each view derives its own seed from it."""
+    cutout: str
+    """How the object is cut out of the input image, as in ``Options``."""
     limit_input_size: bool
     """Whether the input image is reduced to the reference's 512 pixels a side."""
     num_inference_steps: int
@@ -87,6 +89,7 @@ def resolve_options(options: Options, device: str) -> ReconstructionConfig:
     return ReconstructionConfig(
         device=device,
         seed=options.seed,
+        cutout=options.cutout,
         limit_input_size=reference,
         num_inference_steps=preset.num_inference_steps,
         guidance_scale=preset.guidance_scale,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -40,7 +40,7 @@ class Cutout:
     image: np.ndarray
     """(S, S, 4) float32, straight alpha, at the input image's own resolution."""
     method: str
-    """How the object was segmented: ``alpha``, ``grabcut`` or the name of a background-removal model."""
+    """How the object was segmented: ``alpha``, ``mask``, ``grabcut`` or the name of a background-removal model."""
     canvas: tuple[float, float, float]
     """Left, top and side of the canvas in pixels of the input image."""
     quality: CutoutQuality | None = None
@@ -75,6 +75,18 @@ class Views:
 
 
 @dataclass(frozen=True)
+class ViewChanges:
+    """What is to be different in the views of an earlier job; those that it does not name are kept."""
+
+    dropped: frozenset[str] = frozenset()
+    """Names of views that are left out."""
+    seeds: Mapping[str, int] = field(default_factory=dict)
+    """Names of generated views that are sampled anew, each with a seed of its own."""
+    given: Sequence[GivenView] = ()
+    """Pictures that are added, or take the place of a given view of the same name."""
+
+
+@dataclass(frozen=True)
 class Elevation:
     """The angle of the input camera above the object's horizon."""
 
@@ -101,6 +113,11 @@ class ElevationEstimator(Protocol):
 class ViewModel(Protocol):
     """Samples views of an object from one image of it: each on its own (``views.independent``) or all jointly."""
 
+    @property
+    def is_joint(self) -> bool:
+        """Whether views that are sampled see the given and the kept ones."""
+        ...
+
     def sample_views(
         self,
         cutout: Cutout,
@@ -113,6 +130,21 @@ class ViewModel(Protocol):
 
         callback_on_step_end: called after every sampler step with the fraction of all steps that is done; may raise
         ``Cancelled``. Raises UserError (``needs_elevation``) where the weights need an elevation and none is given.
+        """
+        ...
+
+    def resample_views(
+        self,
+        views: Views,
+        changes: ViewChanges,
+        cutout: Cutout,
+        earlier_elevation: float,
+        elevation: float,
+        config: ReconstructionConfig,
+        callback_on_step_end: OnProgress,
+    ) -> Views:
+        """Earlier ``views`` of ``cutout`` with ``changes``. Of those that are kept only the ones are sampled anew whose
+        cameras move relative to the input's when its elevation in degrees changes. Otherwise as ``sample_views``.
         """
         ...
 

@@ -10,13 +10,16 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import ErrorCode, UserError
 from .options import Options
 from .paths import PARTIAL
 from .progress import ProgressEvent, ProgressListener
 from .weights import registry
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
 
 
 class Methods:
@@ -28,14 +31,17 @@ class Methods:
 
     def __init__(self):
         self.table: dict[str, Callable[[dict, ProgressListener], dict]] = {
+            "cutout": _cut_out,
+            "load": self._load,
             "generate": self._generate,
             "text_to_mesh": self._text_to_mesh,
+            "rebuild": self._rebuild,
             "remesh": self._remesh,
             "weights.fetch": _fetch_weights,
             "weights.add": _add_weights,
             "weights.remove": _remove_weights,
         }
-        self._pipeline = None
+        self._pipeline: Pipeline | None = None
         self._partial: Path | None = None
 
     def discard_partial(self) -> None:
@@ -50,33 +56,55 @@ class Methods:
         if not isinstance(views, dict) or not all(isinstance(path, str) for path in views.values()):
             raise _bad_params("views", "an object of image files by side")
         given = {side: _path(views, side) for side in views}
-        return self._run("generate", params, listener, _path(params, "image"), views=given)
+        mask = _path(params, "mask") if params.get("mask") is not None else None
+        return self._run("generate", params, listener, _path(params, "image"), views=given, mask=mask)
+
+    def _load(self, params: dict, listener: ProgressListener) -> dict:
+        """Load the networks, so that a job that comes later finds them in memory."""
+        options = _options(params)
+        pipeline = self._loaded_pipeline(listener)
+        from .device import choose_device  # imports torch
+
+        pipeline.load(options.weights, choose_device(options.device))
+        return {}
 
     def _text_to_mesh(self, params: dict, listener: ProgressListener) -> dict:
         return self._run("text_to_mesh", params, listener, _text(params, "prompt"))
+
+    def _rebuild(self, params: dict, listener: ProgressListener) -> dict:
+        changes = params.get("changes", {})
+        if not isinstance(changes, dict):
+            raise _bad_params("changes", "an object of changes by the name of a view")
+        return self._run("rebuild", params, listener, _path(params, "source"), changes=changes)
 
     def _remesh(self, params: dict, listener: ProgressListener) -> dict:
         return self._run("remesh", params, listener)
 
     def _run(self, name: str, params: dict, listener: ProgressListener, *source: Any, **extra: Any) -> dict:
         """Call one of the pipeline's methods, which all write into a job folder."""
-        folder = _path(params, "folder")
-        if not folder.is_absolute():
-            raise _bad_params("folder", "an absolute path")
-        options = params.get("options", {})
-        if not isinstance(options, dict):
-            raise _bad_params("options", "an object")
-        options = Options.from_dict(options)
+        folder, options = _folder(params), _options(params)
+        pipeline = self._loaded_pipeline(listener)
+        self._partial = folder / PARTIAL
+        try:
+            return getattr(pipeline, name)(*source, folder, options, listener, **extra)
+        finally:
+            self._partial = None
+
+    def _loaded_pipeline(self, listener: ProgressListener) -> Pipeline:
         if self._pipeline is None:
             listener(ProgressEvent("load", 0.0, "Starting"))
             from .pipeline import Pipeline  # torch takes seconds to import
 
             self._pipeline = Pipeline()
-        self._partial = folder / PARTIAL
-        try:
-            return getattr(self._pipeline, name)(*source, folder, options, listener, **extra)
-        finally:
-            self._partial = None
+        return self._pipeline
+
+
+def _cut_out(params: dict, listener: ProgressListener) -> dict:
+    image, folder, options = _path(params, "image"), _folder(params), _options(params)
+    listener(ProgressEvent("cutout", 0.0, "Cutting out the object"))
+    from .cutout_preview import write_cutout  # imports OpenCV
+
+    return write_cutout(image, folder, options.cutout)
 
 
 def _fetch_weights(params: dict, listener: ProgressListener) -> dict:
@@ -100,6 +128,20 @@ def _remove_weights(params: dict, listener: ProgressListener) -> dict:
     name = _text(params, "name")
     listener(ProgressEvent("remove", 0.0, f"Removing {name}"))
     return {"bytes": registry.remove(name)}
+
+
+def _folder(params: dict) -> Path:
+    folder = _path(params, "folder")
+    if not folder.is_absolute():
+        raise _bad_params("folder", "an absolute path")
+    return folder
+
+
+def _options(params: dict) -> Options:
+    options = params.get("options", {})
+    if not isinstance(options, dict):
+        raise _bad_params("options", "an object")
+    return Options.from_dict(options)
 
 
 def _text(params: dict, name: str) -> str:

@@ -73,6 +73,14 @@ class Options:
         "Number of views, sampler steps and grid size; auto is fast on a CPU and standard on a GPU",
         choices=("auto", *QUALITY_PRESETS),
     )
+    cutout: str = _option(
+        "auto",
+        str,
+        "Cutout",
+        "How the object is cut out of the image: by its transparency (alpha), a background-removal model or GrabCut; "
+        "auto takes the first of these that shows an object",
+        choices=("auto", "alpha", "model", "grabcut"),
+    )
     elevation: float | None = _option(
         None,
         float,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -14,14 +15,16 @@ import torch
 from PIL import Image
 
 from . import meshing, surface, text_to_image, texturing
+from .camera import GENERATED_VIEWS
 from .config import ReconstructionConfig, TextureSource, resolve_options
-from .data_types import Cutout, Field, GivenView, SurfaceModel, TexturedMesh, ViewModel, Views
+from .data_types import Cutout, Elevation, Field, GivenView, SurfaceModel, TexturedMesh, ViewModel, Views
 from .device import choose_device, choose_dtype
 from .elevation_estimation.estimator import ElevationEstimation
 from .errors import ErrorCode, UserError, printable
 from .io import export
-from .io.image import load_image
-from .io.job_folder import FIELD_FILE, atomic_folder, damaged_state, load_state, save_state, write_contact_sheet
+from .io.atomic_folder import atomic_folder
+from .io.image import load_image, load_mask
+from .io.job_folder import FIELD_FILE, damaged_state, load_state, save_state, write_contact_sheet
 from .io.outputs import GENERATED_IMAGE, png_mark
 from .job_report import collect_warnings, describe_input
 from .options import Options
@@ -31,6 +34,7 @@ from .progress import ProgressListener, ProgressTracker
 from .rendering.silhouette import silhouette_recall
 from .rendering.turntable import turntable
 from .version import VERSION
+from .views.changes import parse_changes
 from .views.given import parse_side
 from .views.loading import load_view_model
 from .weights.resolve import resolve_components
@@ -38,6 +42,7 @@ from .weights.resolve import resolve_components
 RECONSTRUCT = {"picture": 1, "load": 6, "views": 60, "surface": 6, "mesh": 8, "texture": 12}
 GENERATE = {**RECONSTRUCT, "export": 7}
 TEXT_TO_MESH = {"text": 60, **GENERATE}
+REBUILD = {"load": 6, "views": 30, "surface": 6, "mesh": 8, "texture": 12, "export": 7}
 REMESH = {"load": 1, "mesh": 8, "texture": 12, "export": 7}
 """Each stage's usual share of the time."""
 PREVIEW_TILE = 320
@@ -71,9 +76,9 @@ class Networks:
 class Pipeline:
     """The networks, which stay loaded from job to job, and the jobs that they do.
 
-    ``generate``, ``text_to_mesh`` and ``remesh`` return ``{"folder", "files", "report"}``; their ``listener`` receives
-    a ``ProgressEvent`` after every step and may raise ``Cancelled``. They raise UserError and what the listener raises;
-    in either case no file of an unfinished job is left.
+    ``generate``, ``text_to_mesh``, ``rebuild`` and ``remesh`` return ``{"folder", "files", "report"}``; their
+    ``listener`` receives a ``ProgressEvent`` after every step and may raise ``Cancelled``. They raise UserError and
+    what the listener raises; in either case no file of an unfinished job is left.
     """
 
     def __init__(self):
@@ -87,12 +92,13 @@ class Pipeline:
         options: Options,
         listener: ProgressListener,
         views: Mapping[str, Path] = MappingProxyType({}),
+        mask: Path | None = None,
     ) -> dict:
         """An image file, and ``views`` of the same object by the side they show it from (``views.given.parse_side``) ->
-        a textured mesh in ``folder``."""
+        a textured mesh in ``folder``. ``mask`` shows where in the image the object is (``load_mask``)."""
         tracker = ProgressTracker(GENERATE, listener)
         with atomic_folder(folder) as target:
-            files, report = self._generate(image, target, options, tracker, {}, views)
+            files, report = self._generate(image, target, options, tracker, {}, views, mask)
         return {"folder": str(folder), "files": files, "report": report}
 
     def text_to_mesh(self, prompt: str, folder: Path, options: Options, listener: ProgressListener) -> dict:
@@ -132,6 +138,48 @@ class Pipeline:
             files = _export(target, textured, report, tracker)
         return {"folder": str(folder), "files": files, "report": report}
 
+    def rebuild(
+        self, source: Path, folder: Path, options: Options, listener: ProgressListener, changes: Mapping[str, object]
+    ) -> dict:
+        """The object of an earlier job in the folder ``source`` anew in ``folder``, with ``changes`` to its views
+        (``views.changes.parse_changes``) and another elevation, if ``options`` has one. All else is used again."""
+        tracker = ProgressTracker(REBUILD, listener)
+        with atomic_folder(folder) as target:
+            with tracker.stage("load", "Loading the saved result"):
+                _, views, cutout, report = load_state(source)
+                earlier = report["elevation"]
+                config = resolve_options(options, choose_device(options.device).type)
+                networks = self.load(options.weights, torch.device(config.device))
+                needed = networks.surface.required_views
+                config = replace(config, num_views=needed or config.num_views)
+                view_changes = parse_changes(changes, views, needed is not None, _cut_out_file)
+            elevation = Elevation(**earlier)
+            if options.elevation is not None and not math.isclose(options.elevation, elevation.degrees, abs_tol=1e-3):
+                elevation = Elevation(options.elevation, 1.0, "given")
+            with tracker.stage("views", "Changing the views"):
+                views = networks.views.resample_views(
+                    views, view_changes, cutout, earlier["degrees"], elevation.degrees, config, tracker.update
+                )
+            preview = partial(_write_sheet, target)
+            field, textured, measurements = _reconstruct_views(networks, views, cutout, config, tracker, preview)
+            save_state(target, field.tensors(), views, cutout)
+            camera_to_world = views.camera_to_world[0].tolist()
+            report |= {
+                "version": VERSION,
+                "device": config.device,
+                "joint_views": networks.views.is_joint,
+                "elevation": asdict(elevation),
+                "camera": report["camera"] | {"camera_to_world": camera_to_world},
+                "views": len(views.names),
+                "given": sorted(name for name in views.names[1:] if name not in GENERATED_VIEWS),
+                "options": options.to_dict(),
+                "mesh": measurements,
+                "seconds": tracker.seconds,
+            }
+            report["warnings"] = collect_warnings(report)
+            files = _export(target, textured, report, tracker)
+        return {"folder": str(folder), "files": files, "report": report}
+
     def reconstruct(
         self,
         image: np.ndarray,
@@ -140,17 +188,18 @@ class Pipeline:
         tracker: ProgressTracker,
         write_preview: Callable[[Views], Path | None] = lambda views: None,
         given: Mapping[str, np.ndarray] = MappingProxyType({}),
+        mask: np.ndarray | None = None,
     ) -> Reconstruction:
         """An image (H, W, 4) of ``load_image`` -> a textured mesh, in memory.
 
-        ``given``: further images of the object, by the side they show it from (``views.given.parse_side``). ``tracker``
-        has the stages of ``RECONSTRUCT``. ``write_preview`` receives the views as soon as there are any and returns an
-        image file to show. Raises UserError and ``Cancelled``.
+        ``given``: further images of the object, by the side they show it from (``views.given.parse_side``). ``mask`` is
+        that of ``load_mask``. ``tracker`` has the stages of ``RECONSTRUCT``. ``write_preview`` receives the views as
+        soon as there are any and returns an image file to show. Raises UserError and ``Cancelled``.
         """
         with tracker.stage("picture", "Cutting out the object"):
             if config.limit_input_size:
                 image = shrink_to_reference_size(image)
-            cutout = cut_out(image)
+            cutout = cut_out(image, config.cutout, mask)
             given_views = [GivenView(side, cut_out(other), *parse_side(side)) for side, other in given.items()]
         with tracker.stage("load", "Loading the networks"):
             networks = self.load(weights, torch.device(config.device))
@@ -158,19 +207,11 @@ class Pipeline:
         with tracker.stage("views", "Generating views"):
             estimate = partial(self._estimate_elevation, config)
             views, elevation = networks.views.sample_views(cutout, given_views, estimate, config, tracker.update)
-            if not np.isfinite(views.images).all():
-                raise UserError(
-                    ErrorCode.BROKEN_VIEWS,
-                    "The view model generated NaN or infinite values: install its weights again.",
-                )
-        preview = write_preview(views)
-        with tracker.stage("surface", "Reconstructing the surface"):
-            tracker.update(0.0, preview)
-            field = networks.surface.reconstruct(views, config.silhouette_constraint)
-        textured, measurements = _extract_and_texture(field, views, cutout, config, tracker)
+        field, textured, measurements = _reconstruct_views(networks, views, cutout, config, tracker, write_preview)
         report = {
             "version": VERSION,
             "device": config.device,
+            "joint_views": networks.views.is_joint,
             **describe_input(cutout, given_views, views, elevation, *image.shape[:2]),
             "mesh": measurements,
             "seconds": tracker.seconds,
@@ -200,21 +241,20 @@ class Pipeline:
         tracker: ProgressTracker,
         origin: dict,
         views: Mapping[str, Path] = MappingProxyType({}),
+        mask: Path | None = None,
     ) -> tuple[dict[str, str], dict]:
         """Reconstruct an image file and write all files of the job into ``target``: their names and the report.
 
         ``origin``: what the report says first.
         """
-
-        def write_preview(views: Views) -> Path:
-            write_contact_sheet(target / "views.png", views)
-            return target / "views.png"
-
         with tracker.stage("picture", "Reading the image"):
             image = load_image(path)
             given = {side: load_image(other) for side, other in views.items()}
+            drawn_mask = load_mask(mask) if mask is not None else None
         config = resolve_options(options, choose_device(options.device).type)
-        result = self.reconstruct(image, options.weights, config, tracker, write_preview, given)
+        result = self.reconstruct(
+            image, options.weights, config, tracker, partial(_write_sheet, target), given, drawn_mask
+        )
         save_state(target, result.field.tensors(), result.views, result.cutout)
         report = {
             **origin,
@@ -224,6 +264,36 @@ class Pipeline:
             "options": options.to_dict(),
         }
         return _export(target, result.textured, report, tracker), report
+
+
+def _write_sheet(target: Path, views: Views) -> Path:
+    """The views as an image file to show."""
+    write_contact_sheet(target / "views.png", views)
+    return target / "views.png"
+
+
+def _cut_out_file(path: Path) -> Cutout:
+    return cut_out(load_image(path))
+
+
+def _reconstruct_views(
+    networks: Networks,
+    views: Views,
+    cutout: Cutout,
+    config: ReconstructionConfig,
+    tracker: ProgressTracker,
+    write_preview: Callable[[Views], Path | None],
+) -> tuple[Field, TexturedMesh, dict]:
+    """All that follows the views: the field, the textured mesh, and what was measured on it. Raises UserError."""
+    if not np.isfinite(views.images).all():
+        raise UserError(
+            ErrorCode.BROKEN_VIEWS, "The view model generated NaN or infinite values: install its weights again."
+        )
+    preview = write_preview(views)
+    with tracker.stage("surface", "Reconstructing the surface"):
+        tracker.update(0.0, preview)
+        field = networks.surface.reconstruct(views, config.silhouette_constraint)
+    return field, *_extract_and_texture(field, views, cutout, config, tracker)
 
 
 def _extract_and_texture(

@@ -1,6 +1,7 @@
 """What both sides of the pipe agree on: JSON-RPC 2.0, one message per line. Standard library only: Blender imports it.
 
-Client to backend: the requests ``generate {image, folder, options}``, ``text_to_mesh {prompt, folder, options}``,
+Client to backend: the requests ``cutout {image, folder, options}``, ``load {options}``, ``generate {image, folder,
+options, views, mask}``, ``text_to_mesh {prompt, folder, options}``, ``rebuild {source, folder, options, changes}``,
 ``remesh {folder, options}``, ``weights.fetch {name}``, ``weights.add {path, name}``, ``weights.remove {name}`` and
 ``shutdown {}``; the notification ``cancel {id}``. Backend to client: first the notification
 ``hello {protocol, backend, python, pid}``, then notifications ``progress {id, stage, fraction, text, preview}``, and

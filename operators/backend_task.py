@@ -23,13 +23,27 @@ class BackendTask(BackgroundTask):
         """The process, once the task has started."""
         self.succeeded = False
         """Whether the backend has sent a result."""
-        self._send_request = request
+        self._first_request = request
+        self._manager: TaskManager | None = None
         self._request = 0
 
     def start(self, manager: TaskManager) -> None:
+        self._manager = manager
+        self.send(self._first_request)
+
+    def send(self, request: Callable[[Backend], int]) -> None:
+        """Have the backend work on another request from now on; a process that has ended is started again.
+
+        Raises UserError.
+        """
         python, variables = backend_python()
-        self.backend = manager.backend(type(self), lambda: Backend(python, log_file(), variables))
-        self._request = self._send_request(self.backend)
+        assert self._manager is not None  # it has started
+        self.backend = self._manager.backend(type(self), lambda: Backend(python, log_file(), variables))
+        self._request = request(self.backend)
+
+    def receive(self, result: dict) -> None:
+        """Take the result of a request; it is the end, unless more is to be sent."""
+        self.succeeded = self.finished = True
 
     def poll(self) -> None:
         for event in self.backend.poll() if self.backend is not None else ():
@@ -40,11 +54,10 @@ class BackendTask(BackgroundTask):
                 self.text = "Cancelling" if self.cancelling else event.text
                 self.preview = Path(event.preview) if event.preview else self.preview
                 continue
-            self.finished = True
             if isinstance(event, Failure):
-                self.error = event.error
+                self.error, self.finished = event.error, True
             else:
-                self.succeeded = True
+                self.receive(event.value)
 
     def cancel(self) -> None:
         super().cancel()

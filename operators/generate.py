@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import bpy
 
-from ..backend.version import VERSION
 from ..properties import option_values
 from . import image_input
+from .cutout_check import CutoutCheck
+from .given_views import view_files
 from .image_conversion import ImageConversion, needs_conversion
-from .job_folders import new_job_folder
-from .job_record import JobRecord, sha256, write_record
+from .job_record import JobRecord
+from .new_job import begin_job
+from .paths import preferences
 from .reconstruction import ReconstructionOperator, ReconstructionTask
 from .task_operator import run_task
 from .weights import has_text_model
@@ -25,25 +25,31 @@ AUTOMATIC = "auto"
 
 
 def new_task(
-    context: bpy.types.Context, record: JobRecord, write_image: Callable[[Path], Path] | None = None
+    context: bpy.types.Context,
+    record: JobRecord,
+    write_image: Callable[[Path], Path] | None = None,
+    write_views: Callable[[Path], dict[str, str]] | None = None,
+    check_cutout: str = "OFF",
 ) -> ReconstructionTask:
-    """A task for a new object. ``write_image`` takes the job's folder and returns the image file, where there is one.
+    """A task for a new object. ``write_image`` takes the job's folder and returns the image file, where there is one;
+    ``write_views`` does so for further images, by side. ``check_cutout`` is as in the preferences.
 
     Raises UserError and OSError.
     """
-    folder = new_job_folder()
-    try:
-        if write_image is not None:
-            path = write_image(folder)
-            record = replace(record, image=str(path), image_sha256=sha256(path))
-        record = replace(record, version=VERSION, time=time.strftime("%Y-%m-%d %H:%M:%S"))
-        write_record(folder, record)
-    except Exception:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    folder, record = begin_job(record, write_image, write_views)
+    check = CutoutCheck(record, folder, goes_on=check_cutout == "PAUSE") if check_cutout != "OFF" else None
     return ReconstructionTask(
-        context, folder, record.name, record.provenance(), record.request(folder), camera=record.camera
+        context, folder, record.name, record.provenance(), record.request(folder), camera=record.camera, check=check
     )
+
+
+def _image_task(
+    context: bpy.types.Context, image: bpy.types.Image, write_image: Callable[[Path], Path], check_cutout: str
+) -> ReconstructionTask:
+    """A task with the scene's settings and further images."""
+    settings, views = context.scene.image_to_mesh, context.scene.image_to_mesh_views
+    record = JobRecord(image_input.object_name(image), option_values(context.scene), camera=settings.camera)
+    return new_task(context, record, write_image, lambda folder: view_files(views, folder), check_cutout)
 
 
 # Both without UNDO and REGISTER: the result is an undo step of its own (results.py), and redoing from the panel or by
@@ -65,20 +71,22 @@ class IMAGE_TO_MESH_OT_generate(ReconstructionOperator, bpy.types.Operator):
         return None
 
     @classmethod
-    def new_task(cls, context):
-        image, settings = image_input.active_image(context), context.scene.image_to_mesh
-        record = JobRecord(image_input.object_name(image), option_values(context.scene), camera=settings.camera)
-        return new_task(context, record, lambda folder: image_input.image_file(image, folder))
+    def new_task(cls, context, check_cutout="OFF"):
+        image = image_input.active_image(context)
+        return _image_task(context, image, lambda folder: image_input.image_file(image, folder), check_cutout)
+
+    def new_interactive_task(self, context):
+        return self.new_task(context, preferences().check_cutout)
 
     def run(self, context, wait):
         image = image_input.active_image(context)
         if wait or not needs_conversion(image):
             return super().run(context, wait)
-        settings = context.scene.image_to_mesh
-        record = JobRecord(image_input.object_name(image), option_values(context.scene), camera=settings.camera)
 
         def go_on(context: bpy.types.Context, path: Path) -> ReconstructionTask:
-            return new_task(context, record, lambda folder: Path(shutil.move(path, folder)))
+            return _image_task(
+                context, image, lambda folder: Path(shutil.move(path, folder)), preferences().check_cutout
+            )
 
         return run_task(self, ImageConversion(context, image, go_on), wait=False)
 

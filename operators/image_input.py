@@ -13,6 +13,9 @@ from .job_folders import PROVENANCE
 READ_BY_BACKEND = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".tga", ".gif"}
 """File types sent as they are; the pixels of any other image are written to a PNG."""
 
+MASK = "mask"
+"""Value of ``PROVENANCE`` of an image that a cutout is painted on."""
+
 
 def active_image(context) -> bpy.types.Image | None:
     """The image that Image to Mesh would take now.
@@ -38,13 +41,14 @@ def object_name(image: bpy.types.Image) -> str:
     return stem or image.name
 
 
-def image_file(image: bpy.types.Image, folder: Path) -> Path:
-    """The image as a file: its own if that is what Blender shows, else a new PNG in ``folder``. Raises UserError."""
+def image_file(image: bpy.types.Image, folder: Path, name: str = "image") -> Path:
+    """The image as a file: its own if that is what Blender shows, else a new one in ``folder``, called ``name`` and its
+    ending. Raises UserError."""
     path = Path(bpy.path.abspath(image.filepath, library=image.library)) if image.filepath else None
     if path is not None and is_file(image):
         if image.packed_file is None:
             return path
-        copy = folder / f"image{path.suffix.lower()}"
+        copy = folder / f"{name}{path.suffix.lower()}"
         copy.write_bytes(image.packed_file.data)
         return copy
     width, height = image.size  # loads the image when it was not yet
@@ -53,7 +57,7 @@ def image_file(image: bpy.types.Image, folder: Path) -> Path:
             return path  # the backend says what is wrong with it
         missing = f"“{path}” is missing" if path else f"“{image.name}” has no pixels"
         raise UserError(ErrorCode.BAD_IMAGE, f"The image {missing}: locate the file, or choose another image.")
-    target = folder / "image.png"
+    target = folder / f"{name}.png"
     target.write_bytes(encode_pixels(read_pixels(image)))
     return target
 
@@ -89,5 +93,7 @@ def _texture(obj) -> bpy.types.Image | None:
 
 
 def _has_pixels(image: bpy.types.Image) -> bool:
-    """Whether a script may read the image's pixels; those of renders and viewers it may not."""
-    return image.type not in {"RENDER_RESULT", "COMPOSITING"} and image.source != "MOVIE"
+    """Whether the image may be taken. A script cannot read the pixels of renders and viewers; a mask of ours is being
+    painted for another image."""
+    is_mask = image.get(PROVENANCE) == MASK
+    return image.type not in {"RENDER_RESULT", "COMPOSITING"} and image.source != "MOVIE" and not is_mask

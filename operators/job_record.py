@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from ..backend.client import Backend
@@ -24,6 +24,10 @@ class JobRecord:
     image: str = ""
     """Path of the image file; empty where there is a prompt."""
     image_sha256: str = ""
+    mask: str = ""
+    """Path of the mask that cuts the object out, white on it; empty where there is none."""
+    views: dict[str, str] = field(default_factory=dict)
+    """Paths of further image files, by the side that they show."""
     prompt: str = ""
     camera: bool = False
     """Whether a matching camera is wanted."""
@@ -38,7 +42,7 @@ class JobRecord:
         def send(backend: Backend) -> int:
             if self.prompt:
                 return backend.text_to_mesh(self.prompt, folder, self.options)
-            return backend.generate(self.image, folder, self.options)
+            return backend.generate(self.image, folder, self.options, self.views, self.mask or None)
 
         return send
 
@@ -78,5 +82,6 @@ def read_record(folder: Path) -> JobRecord | None:
         record = JobRecord(**values)
     except (OSError, ValueError, TypeError):
         return None
-    kinds = {field.name: type(field.default) for field in fields(JobRecord)} | {"name": str, "options": dict}
+    kinds = {each.name: type(each.default) for each in fields(JobRecord)}
+    kinds |= {"name": str, "options": dict, "views": dict}
     return record if all(isinstance(getattr(record, name), kind) for name, kind in kinds.items()) else None

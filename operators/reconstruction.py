@@ -10,12 +10,14 @@ import bpy
 
 from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
-from . import image_input, job_list, scene
+from . import image_input, job_list, mask_painting, scene
 from .backend_task import BackendTask
+from .cutout_check import CutoutCheck
 from .image_conversion import ImageConversion
 from .job_folders import job_folder
+from .job_record import write_record
 from .paths import preferences
-from .reporting import report_error
+from .reporting import log_unexpected, report_error, show_error
 from .task_operator import run_task
 from .tasks import task_manager
 
@@ -37,13 +39,19 @@ class ReconstructionTask(BackendTask):
         request: Callable[[Backend], int],
         target: bpy.types.Object | None = None,
         camera: bool = False,
+        check: CutoutCheck | None = None,
+        rebuilt_from: Path | None = None,
     ):
-        """``request`` asks a backend for a result in ``folder``.
+        """``request`` asks a backend for a result in ``folder``; with ``check`` it is sent when that is over, as its
+        record then says.
 
+        ``rebuilt_from``: the folder of the job by which ``target`` was made, where that is another one.
         ``provenance`` (texts and numbers) is for the object's custom property. ``target`` is the object that gets a
         new mesh; None makes a new object, called ``name``. ``camera`` asks for a matching camera.
         """
-        super().__init__(request)
+        super().__init__(request if check is None else check.request())
+        self.check = check
+        """The look at the cutout before the job goes on; None: it goes on at once."""
         self.subject = self.name = name
         self.folder, self.provenance = folder, provenance
         self.inputs = image_input.inputs(context)
@@ -53,7 +61,10 @@ class ReconstructionTask(BackendTask):
         self.camera = camera
         self.added = False
         """Whether the result stands in a scene."""
+        self._has_gone_on = False
+        """Whether the check is over and the result was requested."""
         self._interrupted = False
+        self._rebuilt_from = rebuilt_from
         self._target_uid = target.session_uid if target is not None else None
         self._scene_uid = context.scene.session_uid
         self._window = context.window.as_pointer() if context.window else 0
@@ -68,8 +79,44 @@ class ReconstructionTask(BackendTask):
         """Ended well, but not in a scene, because another file was opened meanwhile."""
         return self.finished and self.error is None and not self.added
 
+    def receive(self, result: dict) -> None:
+        if self.check is None or self._has_gone_on:
+            super().receive(result)
+            return
+        self.check.show(result)
+        self.text = "Check the cutout" if self.check.found else self.check.warnings[0]
+        if not self.check.found:
+            show_error(UserError(ErrorCode.NO_OBJECT, self.text))
+        if self.backend is not None:  # meanwhile the networks are loaded; what is wrong with them, the job will say
+            self.backend.load(self.check.record.options)
+
+    def cut_out_again(self, method: str) -> None:
+        """Show the cutout of another method instead. Raises UserError."""
+        assert self.check is not None
+        self.check.choose(method)
+        self.text = "Cutting out the object"
+        self.send(self.check.request())
+
+    def _check_cutout(self, check: CutoutCheck) -> None:
+        """End the job or go on with it, if that has been decided."""
+        if self.cancelling:
+            self.error, self.finished = UserError(ErrorCode.CANCELLED, "Cancelled."), True
+            return
+        check.update()
+        if not check.is_over:
+            return
+        self._has_gone_on = True
+        try:
+            write_record(self.folder, check.record)
+            self.provenance = check.record.provenance()
+            self.send(check.record.request(self.folder))
+        except Exception as error:
+            self.error, self.finished = log_unexpected(error), True
+
     def poll(self) -> None:
         super().poll()
+        if self.check is not None and self.check.preview and not self._has_gone_on and not self.finished:
+            self._check_cutout(self.check)
         if self.succeeded and self.cancelling:  # what is there already stays in the list of results
             self.error, self.finished = UserError(ErrorCode.CANCELLED, "Cancelled."), True
         elif self.succeeded:
@@ -85,7 +132,9 @@ class ReconstructionTask(BackendTask):
                 ErrorCode.OBJECT_GONE, f"“{self.name}” no longer exists: undo its deletion, then remesh it again."
             )
         operators = bpy.ops.image_to_mesh
-        place = operators.add_result if self._target_uid is None else operators.replace_mesh
+        place = operators.replace_mesh if self._rebuilt_from is None else operators.place_rebuilt
+        if self._target_uid is None:
+            place = operators.add_result
         try:
             with bpy.context.temp_override(**window_and_scene):
                 place("EXEC_DEFAULT", True)
@@ -96,7 +145,10 @@ class ReconstructionTask(BackendTask):
     def clean_up(self) -> None:
         """Delete what there is of a new object that failed; the files of an earlier one stay, and so does the record of
         one that was interrupted."""
-        if not self.succeeded and self._target_uid is None and not self._interrupted:
+        if self.check is not None:
+            mask_painting.end(self.check)
+        is_new = self._target_uid is None or self._rebuilt_from is not None
+        if not self.succeeded and is_new and not self._interrupted:
             shutil.rmtree(self.folder, ignore_errors=True)
         job_list.invalidate()
 
@@ -116,7 +168,7 @@ class ReconstructionTask(BackendTask):
     def _target(self) -> bpy.types.Object | None:
         """The object that gets a new mesh, whatever it is called by now."""
         obj = next((obj for obj in bpy.data.objects if obj.session_uid == self._target_uid), None)
-        is_meant = obj is not None and obj.type == "MESH" and job_folder(obj) == self.folder
+        is_meant = obj is not None and obj.type == "MESH" and job_folder(obj) == (self._rebuilt_from or self.folder)
         return obj if is_meant else None
 
     def _is_inconvenient(self) -> bool:
@@ -165,6 +217,10 @@ class ReconstructionOperator:
         """What is to be run. Raises UserError."""
         raise NotImplementedError
 
+    def new_interactive_task(self, context) -> ReconstructionTask:
+        """The same where somebody is there to be asked."""
+        return self.new_task(context)
+
     def execute(self, context):
         return self.run(context, wait=True)
 
@@ -173,7 +229,7 @@ class ReconstructionOperator:
 
     def run(self, context, wait: bool):
         try:
-            task = self.new_task(context)
+            task = self.new_task(context) if wait else self.new_interactive_task(context)
         except Exception as error:
             return report_error(self, error)
         return run_task(self, task, wait)

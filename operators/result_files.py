@@ -79,6 +79,7 @@ def _facts(report: dict) -> dict:
         "elevation": elevation["degrees"],
         "elevation_source": elevation["source"],
         "elevation_confidence": elevation["confidence"],
+        "joint_views": report.get("joint_views", False),
         "warnings": "\n".join(report.get("warnings", [])),
         **report["mesh"],
     }

@@ -44,6 +44,13 @@ class IMAGE_TO_MESH_OT_replace_mesh(_PlacingOperator, bpy.types.Operator):
     bl_options = {"INTERNAL", "UNDO"}
 
 
+class IMAGE_TO_MESH_OT_place_rebuilt(_PlacingOperator, bpy.types.Operator):
+    bl_idname = "image_to_mesh.place_rebuilt"
+    bl_label = "Rebuild"  # what the undo history shows
+    bl_description = "Give the object the mesh that was made of changed views"
+    bl_options = {"INTERNAL", "UNDO"}
+
+
 class IMAGE_TO_MESH_OT_frame_result(bpy.types.Operator):
     bl_idname = "image_to_mesh.frame_result"
     bl_label = "Frame"
@@ -72,5 +79,10 @@ def _view(context) -> bpy.types.Area | None:
 
 
 register, unregister = bpy.utils.register_classes_factory(
-    (IMAGE_TO_MESH_OT_add_result, IMAGE_TO_MESH_OT_replace_mesh, IMAGE_TO_MESH_OT_frame_result)
+    (
+        IMAGE_TO_MESH_OT_add_result,
+        IMAGE_TO_MESH_OT_replace_mesh,
+        IMAGE_TO_MESH_OT_place_rebuilt,
+        IMAGE_TO_MESH_OT_frame_result,
+    )
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import bpy
 from ..backend.errors import ErrorCode, UserError
 from . import scene
 from .generate import new_task
-from .job_folders import job_folder, jobs_folder
+from .job_folders import job_folder
 from .job_list import Job, delete_job, invalidate, listed_jobs
 from .reconstruction import ReconstructionOperator, ReconstructionTask
 from .reporting import report_error
@@ -152,17 +151,11 @@ class IMAGE_TO_MESH_OT_generate_again(ReconstructionOperator, bpy.types.Operator
             raise UserError(
                 ErrorCode.BAD_IMAGE, f"The image “{record.image}” is missing: put it back, or choose another one."
             )
-        write_image = None if record.prompt else lambda folder: _kept(Path(record.image), folder)
-        return new_task(context, replace(record, options=options), write_image)
+        return new_task(context, replace(record, options=options))
 
     def _job(self, context):
         folder = job_folder(context.active_object) if not self.job and context.active_object else None
         return _find_idle(self.job or (folder.name if folder else ""))
-
-
-def _kept(image: Path, folder: Path) -> Path:
-    """The image file; a copy in the job's ``folder`` of one that will be deleted with an earlier job."""
-    return Path(shutil.copy(image, folder)) if image.is_relative_to(jobs_folder()) else image
 
 
 def _next_seed(options: dict) -> int:

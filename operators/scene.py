@@ -36,7 +36,7 @@ def add_object(context, folder: Path, name: str, provenance: dict, camera: bool 
         obj = bpy.data.objects.new(name, mesh)
         created.append(obj)
         obj.location = context.scene.cursor.location
-        obj[PROVENANCE] = {**provenance, **result.facts, JOB: folder.name}
+        _describe(obj, provenance, result, folder)
         placement.link(context, obj)
         placement.stand_beside(context, obj)
         if camera:
@@ -69,7 +69,7 @@ def replace_mesh(obj: bpy.types.Object, folder: Path, provenance: dict) -> None:
         bpy.data.batch_remove(created)
         raise
     put_mesh(obj, mesh, image, confidence)
-    obj[PROVENANCE] = {**provenance, **result.facts, JOB: folder.name}
+    _describe(obj, provenance, result, folder)
 
 
 def put_mesh(
@@ -94,6 +94,15 @@ def put_mesh(
     if old.users == 0:
         bpy.data.meshes.remove(old)
         mesh.name = name
+
+
+def _describe(obj: bpy.types.Object, provenance: dict, result: Result, folder: Path) -> None:
+    """Store on the object how it was made; the edits of its views begin anew."""
+    obj[PROVENANCE] = {**provenance, **result.facts, JOB: folder.name}
+    edits = obj.image_to_mesh_edits
+    edits.changes.clear()
+    edits.views.clear()
+    edits.elevation = result.facts["elevation"]
 
 
 def _for_these(material: bpy.types.Material | None, users: set[bpy.types.ID]) -> bpy.types.Material | None:

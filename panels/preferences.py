@@ -8,6 +8,7 @@ import bpy
 
 from ..backend.options import Options
 from ..operators import backend_location, weights
+from ..operators.cutout_check import PAUSE
 from ..operators.paths import PACKAGE
 from ..operators.setup import EnvironmentTask
 from ..operators.tasks import task_manager
@@ -51,6 +52,16 @@ class ImageToMeshPreferences(bpy.types.AddonPreferences):
         max=24 * 60,
         subtype="UNSIGNED",
     )
+    check_cutout: bpy.props.EnumProperty(
+        name="Check Cutout First",
+        description="Show how the object was cut out of the image, before it becomes a mesh",
+        items=[
+            ("OFF", "Off", "Do not stop"),
+            ("PAUSE", "Pause", f"Go on after {PAUSE:.0f} seconds, unless you decide something else"),
+            ("WAIT", "Wait", "Wait until you go on"),
+        ],
+        default="PAUSE",
+    )
     results_limit: bpy.props.IntProperty(
         name="Results Limit",
         description="Megabytes that saved results may take on disk: when a job starts, the oldest that the open file "
@@ -64,6 +75,7 @@ class ImageToMeshPreferences(bpy.types.AddonPreferences):
     def draw(self, context):
         layout = self.layout
         layout.use_property_split = True
+        layout.prop(self, "check_cutout")
         layout.prop(self, "results_limit", text="Results Limit (MB)")
         layout.prop(self, "device")
         row = layout.row()

@@ -17,6 +17,7 @@ from ..operators.tasks import task_manager
 from ..operators.text import draw_text
 from ..operators.textureless import is_textureless
 from ..properties import SCENE_OPTIONS, toggle_name
+from .cutout import draw_cutout
 from .results import ResultsPanel
 from .setup import draw_setup
 from .task import draw_error, draw_failures, draw_progress
@@ -46,7 +47,10 @@ class MainPanel:
             draw_progress(context, layout, conversion)
             return
         if task is not None and not task.finished:
-            draw_progress(context, layout, task)
+            if task.check is not None and task.check.is_shown:
+                draw_cutout(context, layout, task)
+            else:
+                draw_progress(context, layout, task)
             draw_failures(context, layout)
             return
         column = layout.column()

@@ -22,21 +22,14 @@ FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "TGA", "P
 _HINT = "use an image saved as PNG, JPEG or WebP"
 
 
-def load_image(source: Path | str | Image.Image | np.ndarray) -> np.ndarray:
+def load_image(source: Path | str | Image.Image | np.ndarray, max_side: int = MAX_SIDE) -> np.ndarray:
     """An image as (H, W, 4) float32 RGBA 0..1, straight alpha, sRGB, upright, in steps of 1/255.
 
     ``source``: a file, a Pillow image, or an array (H, W, 3 or 4) of uint8 or of floats 0..1. Larger images are reduced
-    to ``MAX_SIDE``. Raises UserError (``bad_image``) for one that is missing, unreadable, truncated, too small, too
+    to ``max_side``. Raises UserError (``bad_image``) for one that is missing, unreadable, truncated, too small, too
     large or empty.
     """
-    name = "The image"
-    if isinstance(source, (str, Path)):
-        name = printable(Path(source).name)
-        image = _read(Path(source))
-    elif isinstance(source, np.ndarray):
-        image = _prepare(_from_array(source), name)
-    else:
-        image = _prepare(source, name)
+    image, name = _open(source, max_side)
     rgba = np.asarray(image, np.float32) / 255
     visible = rgba[rgba[..., 3] > 0.05]
     if not len(visible):
@@ -46,7 +39,26 @@ def load_image(source: Path | str | Image.Image | np.ndarray) -> np.ndarray:
     return rgba
 
 
-def _read(path: Path) -> Image.Image:
+def load_mask(source: Path | str | Image.Image | np.ndarray) -> np.ndarray:
+    """A mask as (H, W) float32 0..1: how white an image is, or how opaque, if it has transparency.
+
+    ``source`` and what is raised are as in ``load_image``.
+    """
+    image, _ = _open(source)
+    alpha = image.getchannel("A")
+    mask = image.convert("L") if alpha.getextrema()[0] == 255 else alpha
+    return np.asarray(mask, np.float32) / 255
+
+
+def _open(source: Path | str | Image.Image | np.ndarray, max_side: int = MAX_SIDE) -> tuple[Image.Image, str]:
+    """The image as ``_prepare`` returns it, and what to call it in a sentence."""
+    if isinstance(source, (str, Path)):
+        return _read(Path(source), max_side), printable(Path(source).name)
+    name = "The image"
+    return _prepare(_from_array(source) if isinstance(source, np.ndarray) else source, name, max_side), name
+
+
+def _read(path: Path, max_side: int) -> Image.Image:
     """The image file as ``_prepare`` returns it."""
     check_image_file(path)
     name = printable(path.name)
@@ -55,7 +67,7 @@ def _read(path: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # sizes are checked in _prepare
             with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
-                return _prepare(image, name)
+                return _prepare(image, name, max_side)
     except Image.DecompressionBombError as error:
         raise _too_large(name) from error
     except UnidentifiedImageError as error:
@@ -87,12 +99,12 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def _prepare(image: Image.Image, name: str) -> Image.Image:
-    """An 8-bit RGBA copy in sRGB, upright, at most ``MAX_SIDE`` pixels a side."""
+def _prepare(image: Image.Image, name: str, max_side: int) -> Image.Image:
+    """An 8-bit RGBA copy in sRGB, upright, at most ``max_side`` pixels a side."""
     _check_size(name, *image.size)
     image.load()
     prepared = _to_srgb(ImageOps.exif_transpose(_to_8_bit(image)))
-    prepared.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    prepared.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     return prepared
 
 

@@ -1,12 +1,10 @@
-"""A job's folder: never half-written, and with all that remeshing starts from."""
+"""What a job's folder holds for later: all that remeshing starts from."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,41 +13,12 @@ from PIL import Image
 
 from ..data_types import Cutout, Views
 from ..errors import ErrorCode, UserError
-from ..locks import exclusive_lock, refuse
-from ..paths import LOCK, PARTIAL, remove_any
-from .outputs import rename_together
 from .tensors import read_tensors, write_tensors
 
 FIELD_FILE = "field.safetensors"
 VIEWS_FILE = "views.npz"
 REPORT_FILE = "report.json"
 DEVICES = ("cpu", "cuda", "mps")
-
-
-@contextlib.contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder for a job's files: on success all move into ``folder``, on any error none does.
-
-    What an earlier process left there when it was killed is deleted. A folder that was made for this job goes too.
-    Raises UserError (``busy``) where another job is running in ``folder``.
-    """
-    existed = folder.is_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / PARTIAL
-    message = f"Another job is running in {folder}: wait until it has ended."
-    try:
-        with exclusive_lock(folder / LOCK, refuse(message)):
-            remove_any(partial)
-            partial.mkdir()
-            try:
-                yield partial
-                rename_together({file: folder / file.name for file in sorted(partial.iterdir())})
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
-    finally:
-        if not existed:
-            with contextlib.suppress(OSError):  # with results in it, it stays
-                folder.rmdir()
 
 
 def save_state(folder: Path, field_tensors: Mapping[str, torch.Tensor], views: Views, cutout: Cutout) -> None:

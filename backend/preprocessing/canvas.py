@@ -32,6 +32,16 @@ def center(rgba: np.ndarray) -> tuple[np.ndarray, tuple[float, float, float]]:
     return canvas, (float(left - column), float(top - row), float(side))
 
 
+def alpha_in_image(cutout: Cutout, height: int, width: int) -> np.ndarray:
+    """The cutout's alpha where it is in its image of ``height`` x ``width`` pixels: (height, width) float32 0..1."""
+    left, top, side = map(int, cutout.canvas)
+    alpha = np.asarray(_resize(cutout.image, side), np.float32)[..., 3] / 255
+    whole = np.zeros((height, width), np.float32)
+    rows, columns = slice(max(0, top), min(height, top + side)), slice(max(0, left), min(width, left + side))
+    whole[rows, columns] = alpha[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    return whole
+
+
 def shrink_to_reference_size(image: np.ndarray) -> np.ndarray:
     """Image (H, W, 4) as the reference takes it: its longer side at most ``REFERENCE_SIDE`` pixels."""
     reduced = _to_pillow(image)

@@ -8,9 +8,10 @@ import numpy as np
 from ..data_types import Cutout, CutoutQuality
 from ..errors import ErrorCode, UserError
 from ..image_filters import nearest_values
-from .alpha_channel import clean_alpha, is_frame
+from .alpha_channel import FAINT, clean_alpha, is_frame
 from .borders import picture_inside
 from .canvas import center
+from .matting import decontaminate
 from .parts import choose_parts
 from .quality import MAX_SHARE, judge
 from .segmentation import UNCERTAIN, Segmentation, agreement, segment
@@ -35,30 +36,48 @@ OUTLINED = (
 )
 
 
-def cut_out(image: np.ndarray) -> Cutout:
+MAX_STRETCH = 0.01
+"""Proportions of a mask and its image differ at most by this share."""
+
+
+def cut_out(image: np.ndarray, method: str = "auto", mask: np.ndarray | None = None) -> Cutout:
     """Image (H, W, 4) float32 RGBA 0..1, straight alpha -> the object alone, centered.
 
-    A useful alpha channel is taken, cleaned; else one of rembg's models where one is on disk; else GrabCut.
-    Raises UserError ``no_object`` when nothing, everything or nothing certain is recognized as the object.
+    ``method`` is as in ``Options.cutout``: with ``auto`` a useful alpha channel is taken, cleaned; else one of rembg's
+    models where one is on disk; else GrabCut. A ``mask`` (h, w) 0..1 of the same proportions, 1 on the object, takes
+    the place of all methods. Raises UserError: ``no_object`` when nothing, everything or nothing certain is recognized
+    as the object, ``bad_image`` for a mask of other proportions.
     """
     alpha = image[..., 3]
     if alpha.max() < 0.05:
         raise UserError(ErrorCode.NO_OBJECT, "The image is fully transparent: use an image that shows an object.")
     color = np.ascontiguousarray(image[..., :3])
+    if mask is not None:
+        return _by_mask(color, mask)
     alpha = clean_alpha(color, alpha)
     is_useful = np.mean(alpha < 0.1) >= MIN_TRANSPARENT and np.mean(alpha > 0.5) >= MIN_OPAQUE
-    if is_useful and not is_frame(alpha):
+    if method == "alpha" and not is_useful:
+        raise UserError(
+            ErrorCode.NO_OBJECT, "The image has no transparency that shows an object: cut it out in another way."
+        )
+    outlines_object = is_useful and not is_frame(alpha)
+    if method == "alpha" or (method == "auto" and outlines_object):
         return _by_alpha(color, alpha)
-    picture = _opaque_box(alpha)
-    filled = _fill_transparent(color[picture], alpha[picture])
-    inside = picture_inside(filled)
-    found = segment(np.ascontiguousarray(filled[inside]))
+    everything = slice(0, color.shape[0]), slice(0, color.shape[1])
+    if outlines_object:  # but another method is wanted
+        picture = inside = everything
+        filled = color * alpha[..., None] + (1 - alpha[..., None])
+    else:
+        picture = _opaque_box(alpha)
+        filled = _fill_transparent(color[picture], alpha[picture])
+        inside = picture_inside(filled)
+    found = segment(np.ascontiguousarray(filled[inside]), method)
     if found.alpha.mean() > MAX_SHARE:  # what looked like bars was the background
         inside = slice(0, filled.shape[0]), slice(0, filled.shape[1])
-        found = segment(filled)
-    if is_useful and not _is_object_inside(found, filled[inside], alpha[picture][inside]):
+        found = segment(filled, method)
+    if method == "auto" and is_useful and not _is_object_inside(found, filled[inside], alpha[picture][inside]):
         return _by_alpha(color, alpha)
-    remarks = (*found.remarks, *([OUTLINED] if is_useful else []))
+    remarks = (*found.remarks, *([OUTLINED] if method == "auto" and is_useful else []))
     agrees = agreement(filled[inside], found)
     quality = judge(found.alpha, found.parts, found.method, found.uncertain, agrees, remarks)
     whole = np.zeros_like(image)
@@ -68,6 +87,24 @@ def cut_out(image: np.ndarray) -> Cutout:
 
 def _by_alpha(color: np.ndarray, alpha: np.ndarray) -> Cutout:
     return _finish(np.dstack([color, alpha]), "alpha", judge(alpha, choose_parts(alpha), "alpha"))
+
+
+def _by_mask(color: np.ndarray, mask: np.ndarray) -> Cutout:
+    height, width = color.shape[:2]
+    rows, columns = mask.shape
+    if abs(rows * width / (columns * height) - 1) > MAX_STRETCH:
+        raise UserError(
+            ErrorCode.BAD_IMAGE,
+            f"The mask has {columns} x {rows} pixels and the image {width} x {height}: use a mask of the image's "
+            "proportions.",
+        )
+    smaller = rows > height
+    alpha = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    alpha = np.where(alpha < FAINT, 0, alpha)
+    if not (alpha > 0.5).any():
+        raise UserError(ErrorCode.NO_OBJECT, "The mask marks no object: paint the object white.")
+    quality = judge(alpha, choose_parts(alpha), "mask")
+    return _finish(np.dstack([decontaminate(color, alpha), alpha]), "mask", quality)
 
 
 def _finish(rgba: np.ndarray, method: str, quality: CutoutQuality) -> Cutout:

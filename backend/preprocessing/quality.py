@@ -23,6 +23,8 @@ DISAGREEMENT = 0.5
 """Two methods that agree less than this are mentioned where the better one is not certain either."""
 CUT = 0.1
 """Share of the object's width or height that has to lie on a side of the picture to be cut off there."""
+GIVEN = ("alpha", "mask")
+"""Methods whose outline the user has drawn."""
 _OWN_CUTOUT = "cut it out yourself and save it with a transparent background"
 
 
@@ -47,7 +49,7 @@ def judge(
             "No object was found in the image: use an image of one object that stands out from its background, "
             f"or {_OWN_CUTOUT}.",
         )
-    if method != "alpha" and share > MAX_SHARE:
+    if method not in GIVEN and share > MAX_SHARE:
         raise UserError(
             ErrorCode.NO_OBJECT,
             "The object could not be separated from its background, because nearly the whole image was selected: "
@@ -61,7 +63,7 @@ def judge(
         )
     sides: tuple[str, ...] = ()
     # An alpha channel is often cropped to the object, which then touches every side and is whole nevertheless.
-    if method != "alpha" or not _touches_all_sides(solid):
+    if method not in GIVEN or not _touches_all_sides(solid):
         sides = sides_cut(solid)
     warnings = [*remarks]
     if sides:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import ErrorCode, UserError
 from .grabcut import WORKING_SIDE, grabcut
 from .matting import matte
 from .parts import Parts, choose_parts, keep_parts
@@ -25,6 +26,9 @@ DARK = 0.15
 """Median brightness of a picture below which its dark tones are spread and looked at once more."""
 MODEL_MISSING = (
     "The background-removal model is not installed, so a simpler method cut out the object: install the weights u2netp."
+)
+MODEL_NEEDED = (
+    "The background-removal model is not installed: install the weights u2netp, or cut the object out in another way."
 )
 MODEL_BLIND = "The background-removal model saw no object, so a simpler method cut it out: check the result."
 
@@ -47,14 +51,18 @@ class Segmentation(NamedTuple):
     """Sentences for the user."""
 
 
-def segment(color: np.ndarray) -> Segmentation:
-    """Picture (H, W, 3) float32 sRGB 0..1, without bars -> its object. Raises UserError (``rembg_failed``)."""
-    predictor = load_predictor()
+def segment(color: np.ndarray, method: str = "auto") -> Segmentation:
+    """Picture (H, W, 3) float32 sRGB 0..1, without bars -> its object. ``method``: ``model``, ``grabcut`` or ``auto``,
+    which takes the model if it is there and sees an object. Raises UserError (``rembg_failed``)."""
+    predictor = load_predictor() if method != "grabcut" else None
+    if predictor is None and method == "model":
+        raise UserError(ErrorCode.REMBG_FAILED, MODEL_NEEDED)
     simple_scale = max(color.shape) / WORKING_SIDE
     if predictor is None:
-        return _finish(color, grabcut(color), "grabcut", simple_scale, MODEL_MISSING)
+        remarks = [MODEL_MISSING] if method == "auto" else []
+        return _finish(color, grabcut(color), "grabcut", simple_scale, *remarks)
     mask, scale = _predict(predictor, color)
-    if mask.any():
+    if mask.any() or method == "model":
         return _finish(color, mask, predictor.name, scale)
     # GrabCut finds something in front of every clutter; only what stands alone in the picture is believed.
     simple = grabcut(color)

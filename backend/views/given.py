@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 
 from .. import camera
-from ..data_types import VISIBLE, Cutout, GivenView, Views
+from ..data_types import VISIBLE, Cutout, GivenView, ViewChanges, Views
 from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white, resize_alpha
+from .combine import move_views, select_views
 
 SIDES = {"right": (90.0, None), "back": (180.0, None), "left": (270.0, None), "top": (0.0, camera.ABOVE_ELEVATION)}
 """Names of sides: azimuth and elevation in degrees; None: as high as the input camera. Sides are named as in Blender,
@@ -71,18 +72,24 @@ def parse_views(arguments: Sequence[str]) -> dict[str, Path]:
     return views
 
 
-def insert_after_input(views: Views, given: Sequence[GivenView], aligned: Sequence[AlignedView]) -> Views:
-    """``views`` with the given ones after the input image."""
-    if not given:
-        return views
-    elevations, azimuths = np.transpose([view.angles for view in aligned])
-    poses = camera.camera_to_world(90 - elevations, azimuths)
-    return Views(
-        np.concatenate([views.images[:1], np.stack([view.image for view in aligned]), views.images[1:]]),
-        np.concatenate([views.masks[:1], np.stack([view.mask for view in aligned]), views.masks[1:]]),
-        np.concatenate([views.camera_to_world[:1], poses, views.camera_to_world[1:]]),
-        (views.names[0], *(view.name for view in given), *views.names[1:]),
-    )
+def given_views(given: Sequence[GivenView], aligned: Sequence[AlignedView], size: int) -> Views:
+    """Given views, ``size`` pixels a side, as views; there may be none."""
+    images = np.array([view.image for view in aligned], np.float32).reshape(-1, size, size, 3)
+    masks = np.array([view.mask for view in aligned], np.float32).reshape(-1, size, size)
+    elevations, azimuths = np.array([view.angles for view in aligned]).reshape(-1, 2).T
+    return Views(images, masks, camera.camera_to_world(90 - elevations, azimuths), tuple(view.name for view in given))
+
+
+def change_given_views(
+    earlier: Views, changes: ViewChanges, cutout: Cutout, size: int, elevation: float
+) -> tuple[Views, Views]:
+    """Those of the ``earlier`` given views that are kept, and the new ones; ``elevation`` is the input camera's."""
+    gone = changes.dropped | {view.name for view in changes.given}
+    kept = select_views(earlier, [name for name in earlier.names if name not in gone])
+    sides = [parse_side(name) for name in kept.names]
+    kept = move_views(kept, [(elevation if height is None else height, azimuth) for azimuth, height in sides])
+    aligned = [align_with_input(view, cutout, size, elevation) for view in changes.given]
+    return kept, given_views(changes.given, aligned, size)
 
 
 def align_with_input(view: GivenView, cutout: Cutout, size: int, elevation: float) -> AlignedView:

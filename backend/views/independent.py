@@ -7,18 +7,20 @@ adds four near neighbors to each of them, sampled from that stage-1 view.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
 
 from .. import camera
 from ..config import ReconstructionConfig, Scheduler
-from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, Views
+from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, ViewChanges, Views
 from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white, resize_alpha
 from ..progress import OnProgress, ignore_progress
-from .given import align_with_input, insert_after_input
+from .combine import join_views, select_views
+from .given import align_with_input, change_given_views, given_views
 from .zero123.masks import masks_from_white_background
 from .zero123.model import Zero123
 from .zero123.sampler import sample
@@ -26,6 +28,8 @@ from .zero123.sampler import sample
 
 class IndependentViewModel:
     """The ``ViewModel`` around a ``Zero123`` that samples each view on its own."""
+
+    is_joint = False
 
     def __init__(self, model: Zero123):
         self.model = model
@@ -55,8 +59,47 @@ class IndependentViewModel:
         sampler.add_ring(camera.second_ring(90 - elevation.degrees))
         if config.num_views == 40:
             sampler.add_neighbors(sampler.stage_1)
-        aligned = [align_with_input(view, cutout, self.model.image_size, elevation.degrees) for view in given]
-        return insert_after_input(sampler.to_views(elevation), given, aligned), elevation
+        size = self.model.image_size
+        aligned = [align_with_input(view, cutout, size, elevation.degrees) for view in given]
+        views = sampler.to_views(elevation.degrees)
+        return _with_given(views, given_views(given, aligned, size)), elevation
+
+    def resample_views(
+        self,
+        views: Views,
+        changes: ViewChanges,
+        cutout: Cutout,
+        earlier_elevation: float,
+        elevation: float,
+        config: ReconstructionConfig,
+        callback_on_step_end: OnProgress = ignore_progress,
+    ) -> Views:
+        """See ``ViewModel``. The neighbors of a view go with it: they are dropped or sampled anew."""
+        sampler = ViewSampler(self.model, cutout, config, callback_on_step_end, changes.seeds)
+        rings = [camera.FIRST_RING, camera.second_ring(90 - elevation)]
+        offsets = {name: (polar, azimuth) for ring in rings for name, polar, azimuth in ring}
+        earlier = {name for ring in (rings[0], camera.second_ring(90 - earlier_elevation)) for name, *_ in ring}
+        dropped = changes.dropped | (earlier - set(views.names))  # now, and before
+        for index, name in enumerate(views.names):
+            source, _, neighbor = name.partition("_")
+            if source in offsets and source not in changes.seeds:
+                step = camera.NEIGHBORS[int(neighbor)] if neighbor else (0.0, 0.0)
+                sampler.keep(name, views.images[index], tuple(np.add(offsets[source], step)))
+        for ring in rings:
+            sampler.add_ring([entry for entry in ring if entry[0] not in dropped])
+        if config.num_views == 40:
+            sampler.add_neighbors([name for name in sampler.stage_1 if name not in dropped])
+        generated = sampler.to_views(elevation)
+        names = [name for name in generated.names[1:] if name.partition("_")[0] not in dropped]
+        names.sort(key=lambda name: ("_" in name, [int(part) for part in name.split("_")]))
+        earlier_given = select_views(views, [name for name in views.names[1:] if name not in camera.GENERATED_VIEWS])
+        given = join_views(change_given_views(earlier_given, changes, cutout, self.model.image_size, elevation))
+        return _with_given(select_views(generated, ["input", *names]), given)
+
+
+def _with_given(views: Views, given: Views) -> Views:
+    """The input, the given views, the generated ones."""
+    return join_views([select_views(views, views.names[:1]), given, select_views(views, views.names[1:])])
 
 
 class ViewSampler:
@@ -69,11 +112,14 @@ class ViewSampler:
         cutout: Cutout,
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress = ignore_progress,
+        seeds: Mapping[str, int] = MappingProxyType({}),
     ):
-        """``callback_on_step_end`` is called after every sampler step with the fraction of all steps that is done."""
+        """``callback_on_step_end`` is called after every sampler step with the fraction of all steps that is done.
+        ``seeds``: those of views, by name, that are not the configuration's."""
         self._model = model
         self._config = config
         self._callback_on_step_end = callback_on_step_end
+        self._seeds = seeds
         self._polar = 90 - (config.elevation or 0.0)
         """Of the input camera, in degrees; matters for a model with ``uses_source_elevation``, which needs it given."""
         self._mask = resize_alpha(cutout, model.image_size)
@@ -84,10 +130,15 @@ class ViewSampler:
         neighbors = 4 if config.num_views == 8 else 32
         self._total_steps = 8 * config.num_inference_steps + neighbors * self._neighbor_steps
 
+    def keep(self, name: str, image: np.ndarray, camera_offset: tuple[float, float]) -> None:
+        """Take a view (H, W, 3) of an earlier job, instead of sampling it."""
+        self._images[name], self._camera_offsets[name] = image, camera_offset
+
     def add_ring(self, ring: Sequence[tuple[str, float, float]]) -> None:
-        """Stage 1: the four views of one of ``camera``'s rings, all from the input image."""
-        requests = [("input", name, (polar, azimuth)) for name, polar, azimuth in ring]
-        self._sample(requests, self._config.num_inference_steps)
+        """Stage 1: the four views of one of ``camera``'s rings, all from the input image, unless they exist already."""
+        requests = [("input", name, (polar, azimuth)) for name, polar, azimuth in ring if name not in self._images]
+        if requests:
+            self._sample(requests, self._config.num_inference_steps)
 
     def add_neighbors(self, names: Sequence[str]) -> np.ndarray:
         """Stage 2: the four neighbors of each named stage-1 view, sampled from that view unless they exist already.
@@ -106,14 +157,16 @@ class ViewSampler:
         """One view (H, W, 3) float32 0..1."""
         return self._images[name]
 
-    def to_views(self, elevation: Elevation) -> Views:
-        """The input image and the stage-1 views (``num_views`` 8) or all (40), with their masks and cameras."""
+    def to_views(self, elevation: float) -> Views:
+        """The input image and the stage-1 views (``num_views`` 8) or all (40), with their masks and cameras.
+        ``elevation`` is the input camera's in degrees."""
         neighbors = [f"{name}_{index}" for name in self.stage_1 for index in range(len(camera.NEIGHBORS))]
+        neighbors = [name for name in neighbors if name in self._images]  # of a dropped view there are none
         names = ("input", *self.stage_1, *(neighbors if self._config.num_views == 40 else ()))
         offsets = np.array([self._camera_offsets[name] for name in names])
         images = np.stack([self._images[name] for name in names])
         masks = np.concatenate([self._mask[None], masks_from_white_background(images[1:])])
-        poses = camera.camera_to_world(90 - elevation.degrees + offsets[:, 0], offsets[:, 1])
+        poses = camera.camera_to_world(90 - elevation + offsets[:, 0], offsets[:, 1])
         return Views(images, masks, poses, names)
 
     @property
@@ -162,4 +215,5 @@ class ViewSampler:
 
     def _generator(self, name: str) -> torch.Generator:
         """One per view, seeded by its name: neither the order nor the number of views changes a view."""
-        return torch.Generator().manual_seed(zlib.crc32(f"{self._config.seed} {name}".encode()))
+        seed = self._seeds.get(name.partition("_")[0], self._config.seed)
+        return torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from .. import camera
 from ..config import ReconstructionConfig
-from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, Views
+from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, ViewChanges, Views
 from ..errors import ErrorCode, UserError
-from ..preprocessing.canvas import composite_on_white, resize_alpha
+from ..preprocessing.canvas import composite_on_white
 from ..progress import OnProgress, ignore_progress
-from .given import align_with_input, insert_after_input
+from .combine import input_view, join_views, move_views, select_views
+from .given import align_with_input, change_given_views, given_views
 from .zero123.joint_sampler import sample_jointly
 from .zero123.masks import masks_of_decoded
 from .zero123.model import Zero123
 
+PlannedView = tuple[str, float, float]
+"""The name of a view that is to be generated, and its elevation and azimuth in degrees."""
 MOST_GIVEN = 3
 """Given views besides the input image that the weights were trained with."""
 REPLACED_WITHIN = 20.0
@@ -27,6 +31,8 @@ REPLACED_WITHIN = 20.0
 
 class JointViewModel:
     """The ``ViewModel`` around a ``Zero123`` that samples all views in the same UNet calls."""
+
+    is_joint = True
 
     def __init__(self, model: Zero123, guidance_scale: float):
         """``guidance_scale``: of classifier-free guidance where a job does not say; 1 where the weights learned it."""
@@ -47,38 +53,83 @@ class JointViewModel:
                 "Reference mode computes what One-2-3-45 computes, one view at a time, but these weights generate all "
                 "views together: choose other weights, or turn reference mode off.",
             )
-        if len(given) > MOST_GIVEN:
-            raise UserError(
-                ErrorCode.BAD_OPTION, f"At most {MOST_GIVEN} more views can be given, but there are {len(given)}."
-            )
+        _check_count(len(given))
         size = self.model.image_size
         image = composite_on_white(cutout, size)
         elevation = estimate_elevation(lambda: self.model.predict_elevation(image), _no_neighbors)
         aligned = [align_with_input(view, cutout, size, elevation.degrees) for view in given]
-        cameras = [(elevation.degrees, 0.0), *(view.angles for view in aligned)]
-        planned = [
-            entry for entry in camera.joint_plan(elevation.degrees) if not _is_near(entry[1:], cameras, REPLACED_WITHIN)
+        clean = join_views([input_view(cutout, size, elevation.degrees), given_views(given, aligned, size)])
+        planned = _not_near(camera.joint_plan(elevation.degrees), _angles(clean))
+        seeds = {name: config.seed for name, *_ in planned}
+        sampled = self._sample(clean, planned, seeds, config, callback_on_step_end)
+        return join_views([clean, sampled]), elevation
+
+    def resample_views(
+        self,
+        views: Views,
+        changes: ViewChanges,
+        cutout: Cutout,
+        earlier_elevation: float,
+        elevation: float,
+        config: ReconstructionConfig,
+        callback_on_step_end: OnProgress = ignore_progress,
+    ) -> Views:
+        """See ``ViewModel``. What is sampled sees the given views and, up to ``MOST_GIVEN`` in all, the nearest kept
+        ones."""
+        size = self.model.image_size
+        earlier_plan = camera.joint_plan(earlier_elevation)
+        earlier_given = select_views(views, [name for name in views.names[1:] if name not in camera.GENERATED_VIEWS])
+        kept_given, new_given = change_given_views(earlier_given, changes, cutout, size, elevation)
+        clean = join_views([input_view(cutout, size, elevation), kept_given, new_given])
+        _check_count(len(clean.names) - 1)
+        # A planned view that is missing, without a given one in its place, was dropped earlier.
+        missing = [entry for entry in earlier_plan if entry[0] not in views.names]
+        dropped = changes.dropped | {name for name, *_ in _not_near(missing, _angles(earlier_given))}
+        planned = [entry for entry in camera.joint_plan(elevation) if entry[0] not in dropped]
+        planned = _not_near(planned, _angles(clean))
+        heights = {name: degrees - earlier_elevation for name, degrees, _ in earlier_plan if name in views.names}
+        kept = [
+            entry
+            for entry in planned
+            if entry[0] not in changes.seeds and math.isclose(heights.get(entry[0], math.inf), entry[1] - elevation)
         ]
-        cameras += [(degrees, azimuth) for _, degrees, azimuth in planned]
-        pictures = np.stack([image, *(view.image for view in aligned)])
+        generated = move_views(select_views(views, [name for name, *_ in kept]), [entry[1:] for entry in kept])
+        sampled = [entry for entry in planned if entry not in kept]
+        if sampled:
+            near = _nearest(kept, sampled)[: MOST_GIVEN - (len(clean.names) - 1)]
+            conditions = join_views([clean, select_views(generated, [name for name, *_ in near])])
+            seeds = {name: changes.seeds.get(name, config.seed) for name, *_ in sampled}
+            new = self._sample(conditions, sampled, seeds, config, callback_on_step_end)
+            generated = join_views([generated, new])
+        return join_views([clean, select_views(generated, [name for name, *_ in planned])])
+
+    def _sample(
+        self,
+        clean: Views,
+        planned: Sequence[PlannedView],
+        seeds: Mapping[str, int],
+        config: ReconstructionConfig,
+        callback_on_step_end: OnProgress,
+    ) -> Views:
+        """The planned views, which see the ``clean`` ones, the input first."""
+        cameras = [*_angles(clean), *(entry[1:] for entry in planned)]
         sampled = sample_jointly(
             self.model,
-            (torch.from_numpy(pictures).to(self.model.device).permute(0, 3, 1, 2) * 2 - 1).contiguous()[None],
+            (torch.from_numpy(clean.images).to(self.model.device).permute(0, 3, 1, 2) * 2 - 1).contiguous()[None],
             torch.tensor(cameras, dtype=torch.float32, device=self.model.device)[None],
-            torch.stack([self._noise(config.seed, name) for name, *_ in planned])[None].to(self.model.device),
+            torch.stack([self._noise(seeds[name], name) for name, *_ in planned])[None].to(self.model.device),
             config.joint_num_inference_steps,
             self.guidance_scale if config.joint_guidance_scale is None else config.joint_guidance_scale,
             callback_on_step_end,
         )
         decoded = sampled[0].permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        elevations, azimuths = np.transpose([cameras[0], *(angles for _, *angles in planned)])
-        views = Views(
-            np.concatenate([image[None], decoded[..., :3]]),
-            np.concatenate([resize_alpha(cutout, size)[None], masks_of_decoded(decoded)]),
+        elevations, azimuths = np.transpose([entry[1:] for entry in planned])
+        return Views(
+            decoded[..., :3],
+            masks_of_decoded(decoded),
             camera.camera_to_world(90 - elevations, azimuths),
-            ("input", *(name for name, *_ in planned)),
+            tuple(name for name, *_ in planned),
         )
-        return insert_after_input(views, given, aligned), elevation
 
     def _noise(self, seed: int, name: str) -> torch.Tensor:
         """A view's own, from the CPU: neither the device nor the other views change it."""
@@ -87,13 +138,34 @@ class JointViewModel:
         return torch.randn(self.model.latent_channels, latent_size, latent_size, generator=generator)
 
 
-def _is_near(angles: Sequence[float], others: Sequence[Sequence[float]], limit: float) -> bool:
-    """Whether the direction (elevation, azimuth) is within ``limit`` degrees of one of ``others``."""
-    direction, directions = (
-        camera.camera_to_world(90 - np.array(values)[..., 0], np.array(values)[..., 1])[..., :3, 2]
-        for values in ([angles], others)
-    )
-    return bool((directions @ direction[0] > np.cos(np.radians(limit))).any())
+def _check_count(given: int) -> None:
+    if given > MOST_GIVEN:
+        raise UserError(ErrorCode.BAD_OPTION, f"At most {MOST_GIVEN} more views can be given, but there are {given}.")
+
+
+def _angles(views: Views) -> list[tuple[float, float]]:
+    return [camera.direction_angles(pose) for pose in views.camera_to_world]
+
+
+def _not_near(planned: Sequence[PlannedView], angles: Sequence[tuple[float, float]]) -> list[PlannedView]:
+    """The planned views that none of the others (elevation, azimuth) is within ``REPLACED_WITHIN`` degrees of."""
+    others = [(degrees, azimuth) for degrees, azimuth in angles]
+    cosines = _directions([entry[1:] for entry in planned]) @ _directions(others).T
+    is_near = (cosines > np.cos(np.radians(REPLACED_WITHIN))).any(1)
+    return [entry for entry, near in zip(planned, is_near, strict=True) if not near]
+
+
+def _nearest(candidates: Sequence[PlannedView], targets: Sequence[PlannedView]) -> list[PlannedView]:
+    """The candidates, those first that are nearest to any of the targets."""
+    cosines = _directions([entry[1:] for entry in candidates]) @ _directions([entry[1:] for entry in targets]).T
+    order = np.argsort(-cosines.max(1), kind="stable") if len(candidates) else []
+    return [candidates[index] for index in order]
+
+
+def _directions(angles: Sequence[Sequence[float]]) -> np.ndarray:
+    """(N, 3) from the object to cameras at (elevation, azimuth) each."""
+    elevations, azimuths = np.array(angles, np.float64).reshape(-1, 2).T
+    return camera.camera_to_world(90 - elevations, azimuths)[:, :3, 2]
 
 
 def _no_neighbors() -> np.ndarray:

@@ -48,6 +48,12 @@ def test_path_pillow_and_arrays_give_the_same_mesh(pipeline, rgba, result, tmp_p
         assert np.array_equal(np.asarray(other.texture), np.asarray(result.texture))
 
 
+def test_mask_takes_the_place_of_the_alpha_channel(pipeline, rgba, result):
+    masked = pipeline(rgba[..., :3], mask=rgba[..., [3] * 3], **SMALL)
+    assert masked.report["foreground"] == "mask"
+    np.testing.assert_allclose(masked.views.masks[0], result.views.masks[0], atol=0.01)
+
+
 def test_generator_and_seed_decide_the_generated_views(pipeline, rgba, result):
     seeded = pipeline(rgba, generator=7, **SMALL)
     generator = torch.Generator().manual_seed(7)

@@ -70,15 +70,16 @@ def _assert_glb(path: Path) -> None:
 
 @pytest.mark.slow
 def test_mesh_writes_two_files(weights, working_folder, tmp_path):
-    process = _process("mesh", "disc.png", *_flags(weights))
+    Image.open("disc.png").getchannel("A").save("mask.png")
+    process = _process("mesh", "disc.png", *_flags(weights), "--mask", "mask.png")
     out, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     # The preview would have the picture's own name, so it gets another.
-    assert _names(working_folder) == ["disc-preview.png", "disc.glb", "disc.png"]
+    assert _names(working_folder) == ["disc-preview.png", "disc.glb", "disc.png", "mask.png"]
     assert Image.open("disc.png").size == (128, 128)
     _assert_glb(Path("disc.glb"))
     assert str(working_folder / "disc.glb") in out and str(working_folder / "disc-preview.png") in out
-    for word in ("views", "texture", "watertight", "manifold", "elevation 20 degrees: given"):
+    for word in ("views", "texture", "watertight", "manifold", "elevation 20 degrees: given", "cutout by mask"):
         assert word in out
     assert "Traceback" not in stderr
 

@@ -134,6 +134,22 @@ def test_generate_writes_a_result(backend, weights, image_path, tmp_path):
     assert result["report"]["mesh"] == report["mesh"]
 
 
+def test_cutout_and_mask(backend, weights, image_path, tmp_path):
+    folder, options = tmp_path / "job", _options(weights, elevation=25.0)
+    shown = backend.wait(backend.cutout(image_path, folder, options))
+    assert shown["method"] == "alpha" and _files(folder) == ["cutout-auto.png", "cutout.png"]
+    assert backend.wait(backend.load(options)) == {}
+    mask = Image.open(shown["painting"]).getchannel("A").point(lambda value: 255 * (value == 255))
+    mask.paste(0, (0, 0, 64, 128))  # only the right half
+    mask.save(folder / "mask.png")
+    report = backend.wait(backend.generate(image_path, folder, options, mask=folder / "mask.png"))["report"]
+    assert report["foreground"] == "mask" and report["cutout"]["share"] == pytest.approx(
+        np.pi * 50**2 / 128**2 / 2, 0.05
+    )
+    with pytest.raises(UserError, match="no file"):
+        backend.wait(backend.generate(image_path, folder, options, mask=folder / "none.png"))
+
+
 def test_further_images_are_views_of_the_result(backend, weights, image_path, tmp_path):
     folder = tmp_path / "job"
     views = {"back": image_path, "60,10": image_path}
@@ -143,6 +159,20 @@ def test_further_images_are_views_of_the_result(backend, weights, image_path, tm
     assert json.loads((folder / "report.json").read_text(encoding="utf-8"))["given"] == ["60,10", "back"]
     with pytest.raises(UserError, match="no side of the object"):
         backend.wait(backend.generate(image_path, folder, _options(weights), {"under": image_path}))
+
+    rebuilt, options = tmp_path / "rebuilt", _options(weights, elevation=30.0)
+    changes = {"back": "drop", "2": {"seed": 4}, "5": "drop", "1": {"image": str(image_path)}}
+    report = backend.wait(backend.rebuild(folder, rebuilt, options, changes))["report"]
+    assert report["elevation"] == {"degrees": 30.0, "confidence": 1.0, "source": "given"}
+    assert report["given"] == ["60,10", "right"] and report["mesh"]["faces"] == 500
+    assert report["picture"] == image_path.name and "seconds" in report
+    with np.load(rebuilt / "views.npz") as arrays:
+        assert arrays["names"].tolist()[:3] == ["input", "60,10", "right"] and "5" not in arrays["names"]
+    assert backend.wait(backend.remesh(rebuilt, _options(weights, faces=600)))["report"]["mesh"]["faces"] == 600
+    with pytest.raises(UserError, match="no view “5”"):
+        backend.wait(backend.rebuild(rebuilt, tmp_path / "third", options, {"5": "drop"}))
+    with pytest.raises(UserError, match="missing or damaged"):
+        backend.wait(backend.rebuild(tmp_path / "third", tmp_path / "fourth", options, {}))
 
 
 def test_remesh_starts_from_the_saved_field(backend, weights, image_path, tmp_path):

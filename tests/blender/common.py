@@ -31,7 +31,7 @@ def install(package: Path) -> None:
 def use_backend(python: Path, weights: Path) -> None:
     """Settings for a job that takes seconds."""
     preferences = bpy.context.preferences.addons[PACKAGE].preferences
-    preferences.python, preferences.device = str(python), "cpu"
+    preferences.python, preferences.device, preferences.check_cutout = str(python), "cpu", "OFF"
     settings = bpy.context.scene.image_to_mesh
     settings.weights = str(weights)
     settings.faces, settings.texture_size = 500, 256

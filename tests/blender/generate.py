@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from pathlib import Path
 
 import bpy
+import numpy as np
 from common import (
     PACKAGE,
     arguments,
@@ -60,6 +63,9 @@ def test() -> None:
     assert bpy.ops.image_to_mesh.mark_asset() == {"FINISHED"} and not bpy.ops.image_to_mesh.mark_asset.poll()
     assert "“disc”" in obj.asset_data.description and "seed: 0" in obj.asset_data.description
     assert tuple(obj.preview.image_size) == (128, 128) and str(folder) not in obj.asset_data.description
+    check_cutout(module("operators.generate").IMAGE_TO_MESH_OT_generate)
+    settings.image = disc()
+    check_views()
     check_task(module("operators.generate").IMAGE_TO_MESH_OT_generate)
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "out.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(folder / "out.blend"))
@@ -84,6 +90,116 @@ def check_command(folder: Path, weights: Path) -> None:
     assert "no option “smell”" in refused(lambda: generate(image, smell="sweet"))
     assert "Faces must be" in refused(lambda: generate(image, faces=3))
     assert counts() == before
+
+
+def check_cutout(generate) -> None:
+    """The cutout can be made in another way and painted on before the job goes on, and leaves no datablock."""
+    manager, operators = task_manager(), bpy.ops.image_to_mesh
+    settings, image = bpy.context.scene.image_to_mesh, disc()
+    pixels = np.empty((128, 128, 4), np.float32)
+    image.pixels.foreach_get(pixels.ravel())
+    pixels[:64, 64:, 3] = 0  # a whole disc might be the outline of a picture
+    image.pixels.foreach_set(pixels.ravel())
+    settings.image, before = image, counts()
+    task = generate.new_task(bpy.context, "WAIT")
+    manager.start(task)
+    update_until(lambda: task.check.is_shown)
+    assert task.check.method == "alpha" and task.check.preview.is_file() and not operators.generate.poll()
+    operators.cut_out_by(method="grabcut")
+    update_until(lambda: task.check.is_shown)
+    assert task.check.found and task.check.method == "grabcut"
+
+    operators.paint_mask()
+    painting = module("operators.mask_painting").find(task.check)
+    assert tuple(painting.size) == (128, 128) and module("operators.image_input").active_image(bpy.context) != painting
+    painting.pixels.foreach_get(pixels.ravel())
+    pixels[:, 64:, 3] = 0  # as Erase Alpha does it
+    painting.pixels.foreach_set(pixels.ravel())
+    assert operators.cutout_go_on() == {"FINISHED"} and not operators.cutout_go_on.poll()
+    manager.wait(task)
+    assert task.added, task.error
+    report = json.loads((task.folder / "report.json").read_text(encoding="utf-8"))
+    assert report["foreground"] == "mask" and abs(report["cutout"]["share"] - np.pi * 0.16 / 2) < 0.03
+    assert bpy.context.active_object["image_to_mesh"]["options"]["cutout"] == "grabcut" and settings.cutout == "auto"
+    after = counts()
+    assert after["images"] == before["images"] + 1, "the painting stays"
+
+    task = generate.new_task(bpy.context, "WAIT")
+    manager.start(task)
+    update_until(lambda: task.check.is_shown)
+    operators.paint_mask()
+    operators.cancel(task=task.id)
+    manager.wait(task)
+    assert task.error.code == "cancelled" and counts() == after and not task.folder.exists()
+
+
+def check_views() -> None:
+    """A further image from the start; then views are dropped, sampled anew and replaced, in one undo step."""
+    operators, views = bpy.ops.image_to_mesh, bpy.context.scene.image_to_mesh_views
+    job_folder, read_sheet = module("operators.job_folders").job_folder, module("operators.view_sheet").views_of
+    operators.add_view()
+    operators.add_view()
+    assert [view.side for view in views] == ["back", "left"]
+    for view in views:
+        view.image, view.side = disc(), "back"
+    assert "same side" in refused(operators.generate)
+    operators.remove_view(index=1)
+    operators.generate()
+    obj = bpy.context.active_object
+    first = job_folder(obj)
+    assert [(view.name, view.label, view.is_generated) for view in read_sheet(first)[:3]] == [
+        ("input", "Input", False), ("back", "Back", False), ("0", "0°, 20°", True),
+    ]  # fmt: skip
+    assert "Change a view" in refused(operators.rebuild)
+    bpy.ops.ed.undo_push(message="Before")
+
+    operators.change_view(view="5", action="DROP")
+    operators.change_view(view="2", action="SEED")
+    operators.change_view(view="6", action="DROP")
+    operators.change_view(view="6", action="DROP")  # again: it is kept
+    operators.change_view(view="1", action="IMAGE")
+    edits = obj.image_to_mesh_edits
+    assert [(change.name, change.action) for change in edits.changes] == [("5", "DROP"), ("2", "SEED"), ("1", "IMAGE")]
+    jobs = len(list(first.parent.iterdir()))
+    assert "choose it" in refused(operators.rebuild) and len(list(first.parent.iterdir())) == jobs
+    edits.changes["1"].image = disc()
+    edits.elevation = 30
+    mesh, material = obj.data, obj.data.materials[0]
+    before = counts()
+    assert operators.rebuild() == {"FINISHED"}
+    check_object(obj)
+    second = job_folder(obj)
+    assert second != first and first.is_dir() and obj.data != mesh and obj.data.materials[0] == material
+    names = [view.name for view in read_sheet(second)]
+    assert names[:3] == ["input", "back", "right"] and not {"1", "5"} & set(names)
+    about = obj["image_to_mesh"].to_dict()
+    assert about["elevation"] == 30 and about["elevation_source"] == "given" and about["view_seeds"] == {"2": 1}
+    assert not edits.changes and edits.elevation == 30 and counts() == before
+    record = module("operators.job_record").read_record(second)
+    assert set(record.views) == {"back", "right"} and record.options["elevation"] == 30
+
+    bpy.ops.ed.undo_push(message="Rebuild")
+    bpy.ops.ed.undo()
+    obj = bpy.context.view_layer.objects.active
+    assert job_folder(obj) == first and obj["image_to_mesh"]["elevation"] == 20
+    bpy.ops.ed.redo()
+    obj = bpy.context.view_layer.objects.active
+    assert job_folder(obj) == second
+    operators.change_view(view="2", action="SEED")
+    assert obj.image_to_mesh_edits.changes["2"].seed == 2
+    operators.discard_edits()
+    assert not obj.image_to_mesh_edits.changes and "Change a view" in refused(operators.rebuild)
+    operators.remesh()
+    bpy.context.scene.image_to_mesh_views.clear()
+
+
+def update_until(condition) -> None:
+    """Do what the manager's timer does in a window, until ``condition``."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        task_manager().update()
+        time.sleep(0.05)
 
 
 def check_task(generate) -> None:

@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from backend.errors import UserError
 from backend.io import outputs
-from backend.io.job_folder import atomic_folder
+from backend.io.atomic_folder import atomic_folder
 from backend.io.outputs import MESH, PREVIEW, is_ours, png_mark, rename_together, reserve_outputs, write_together
 from backend.locks import exclusive_lock, refuse
 from tests.helpers.paths import ROOT

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from backend import camera
 from backend.config import resolve_options
-from backend.data_types import Cutout, Elevation
+from backend.data_types import Cutout
 from backend.errors import UserError
 from backend.io.tensors import read_tensors
 from backend.options import Options
@@ -147,7 +147,7 @@ def test_cameras_of_the_view_plan(model):
         sampler.add_ring(camera.FIRST_RING)
         sampler.add_ring(camera.second_ring(float(polar)))
         sampler.add_neighbors(sampler.stage_1)
-        views = sampler.to_views(Elevation(90.0 - float(polar), 1.0, "given"))
+        views = sampler.to_views(90.0 - float(polar))
         assert sorted(views.names[1:]) == sorted(Path(name).stem for name in expected["ids"])
         for name, pose in zip(expected["ids"], expected["c2w_3x4"], strict=True):
             actual = turn @ views.camera_to_world[views.names.index(Path(name).stem)]
