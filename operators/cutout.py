@@ -11,7 +11,7 @@ from .reconstruction import ReconstructionTask
 from .reporting import report_error
 from .tasks import task_manager
 
-_METHODS = {"auto": "Automatic", "alpha": "Transparency", "model": "Background-Removal Model", "grabcut": "GrabCut"}
+METHODS = {"auto": "Automatic", "alpha": "Transparency", "model": "Background-Removal Model", "grabcut": "GrabCut"}
 
 
 def shown_check() -> CutoutCheck | None:
@@ -77,7 +77,7 @@ class IMAGE_TO_MESH_OT_cut_out_by(_CutoutOperator, bpy.types.Operator):
     method: bpy.props.EnumProperty(
         name="Method",
         description=Options.__dataclass_fields__["cutout"].metadata["help"],
-        items=[(method, label, "") for method, label in _METHODS.items()],
+        items=[(method, label, "") for method, label in METHODS.items()],
         options={"SKIP_SAVE"},
     )
 

@@ -34,6 +34,7 @@ def begin(context: bpy.types.Context, check: CutoutCheck) -> bpy.types.Image:
         space = _editor(context)
         space.image = image
         space.ui_mode = "PAINT"
+        space.show_region_ui = True  # our panel is there too, with the button to go on
         brush = context.tool_settings.image_paint.brush
         if brush is not None and check.earlier_brush is None:
             check.earlier_brush = brush.name, brush.blend

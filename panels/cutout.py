@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..operators import mask_painting
-from ..operators.cutout import shown_check
+from ..operators.cutout import METHODS, shown_check
 from ..operators.reconstruction import ReconstructionTask
 from ..operators.text import draw_text
 from . import preview
@@ -25,7 +25,9 @@ def draw_cutout(context, layout, task: ReconstructionTask) -> None:
     row.operator("image_to_mesh.cutout_go_on", text="Go On" if seconds is None else f"Go On ({seconds} s)", icon="PLAY")
     if seconds is not None:
         row.operator("image_to_mesh.cutout_wait", text="", icon="PAUSE")
-    layout.operator_menu_enum("image_to_mesh.cut_out_by", "method", text=f"Cut Out by: {check.method}")
+    layout.operator_menu_enum(
+        "image_to_mesh.cut_out_by", "method", text=f"Cut Out by: {METHODS.get(check.method, check.method)}"
+    )
     if mask_painting.find(check) is None:
         layout.operator("image_to_mesh.paint_mask", icon="BRUSH_DATA")
     else:

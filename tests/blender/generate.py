@@ -69,7 +69,7 @@ def test() -> None:
     check_task(module("operators.generate").IMAGE_TO_MESH_OT_generate)
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "out.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(folder / "out.blend"))
-    check_object(bpy.data.objects["disc"])
+    check_object(bpy.context.active_object)
     check_command(folder, weights)
 
 
