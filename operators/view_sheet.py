@@ -23,7 +23,7 @@ class SheetView:
     elevation: float
     """Of its camera, in degrees."""
     azimuth: float
-    """Degrees around the object from the input's camera to the right, -180..180."""
+    """Degrees around the object from the input's camera to the right, 0..360."""
     is_generated: bool
 
     @property
@@ -36,7 +36,7 @@ class SheetView:
     @property
     def label(self) -> str:
         """What it shows, for a person."""
-        return self.side.title() if self.side.isalpha() else f"{round(self.azimuth)}°, {round(self.elevation)}°"
+        return self.side.title() if self.side.isalpha() else f"{round(self.azimuth) % 360}°, {round(self.elevation)}°"
 
 
 def views_of(folder: Path) -> tuple[SheetView, ...]:
@@ -58,7 +58,7 @@ def _read(folder: Path, _modified: float) -> tuple[SheetView, ...]:
             return ()
         directions = cameras[:, :3, 2].astype(np.float64)
         elevations = np.degrees(np.arcsin(directions[:, 2].clip(-1, 1)))
-        azimuths = np.degrees(np.arctan2(directions[:, 0], -directions[:, 1]))
+        azimuths = np.degrees(np.arctan2(directions[:, 0], -directions[:, 1])) % 360
         rows = zip(names.tolist(), images, elevations.tolist(), azimuths.tolist(), strict=True)
         return tuple(
             SheetView(name, image, elevation, azimuth, name != "input" and name not in given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..operators.job_folders import job_folder, provenance
+from ..operators.view_sheet import views_of
 from .contact_sheet import draw_sheet
 
 
@@ -39,9 +40,12 @@ class ViewsPanel:
         if folder is None or not draw_sheet(layout, obj, folder):
             layout.label(text="Not on this computer", icon="INFO")
             return
+        labels = {view.name: view.label for view in views_of(folder)}
         for change in edits.changes:
             if change.action == "IMAGE":
-                layout.template_ID(change, "image", open="image.open", text=change.name.title())
+                row = layout.split(factor=0.25)
+                row.label(text=labels.get(change.name, change.name))
+                row.template_ID(change, "image", open="image.open")
         _draw_views(layout, edits.views, of_object=True)
         confidence = provenance(obj).get("elevation_confidence", 0.0)
         column = layout.column(align=True)
