@@ -35,7 +35,7 @@ CONFIG = replace(
 
 @pytest.fixture(scope="module")
 def joint():
-    return JointViewModel(joint_model().requires_grad_(False).eval())
+    return JointViewModel(joint_model().requires_grad_(False).eval(), guidance_scale=2.0)
 
 
 @pytest.fixture(scope="module")
