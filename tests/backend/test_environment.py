@@ -22,6 +22,8 @@ from backend.weights.catalog import load_catalog
 from backend.weights.registry import installed_weights
 from tests.helpers.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 WHEELS = ROOT / "wheels"
 ENSURE = str(ROOT / "tests" / "backend" / "scripts" / "ensure_environment.py")
 PYTHONS = ("cp311", "cp312", "cp313", "cp314")

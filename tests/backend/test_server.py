@@ -28,6 +28,8 @@ from tests.helpers.paths import ROOT
 if sys.platform == "linux":
     import resource
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's process tools")
 

@@ -26,6 +26,8 @@ from backend.weights.catalog import load_catalog
 from backend.weights.registry import MANIFEST
 from tests.helpers.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "eine blaue Teekanne, außen №1"
 
 

@@ -27,6 +27,8 @@ from procedural.held_out import save_scenes
 from tests.helpers.ball_scene import ball_scene
 from tests.helpers.training_runs import cube
 
+pytestmark = pytest.mark.slow
+
 
 def test_oracle_has_the_whole_plan_of_views_as_the_network_takes_them():
     truth = GroundTruth(ProceduralShape(ball_scene(elevation=30.0), 64), view_size=64)

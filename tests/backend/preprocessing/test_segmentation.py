@@ -12,6 +12,8 @@ from backend.preprocessing.borders import picture_inside
 from backend.preprocessing.foreground import cut_out
 from tests.helpers.photographs import Photograph, background, compose, in_image, iou, photograph, place
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def only_our_model(monkeypatch, tmp_path):
