@@ -1,4 +1,4 @@
-"""The engine ``ray``: actors on a Ray cluster. Where they run, their restarts and retries are Ray's."""
+"""The engine ``ray``: actors on a Ray cluster, which Ray places, and starts again where they have died."""
 
 from __future__ import annotations
 

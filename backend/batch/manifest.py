@@ -49,25 +49,29 @@ def resume_entries(storage: Storage) -> Iterator[Entry]:
     So does a last line that was cut off when the run was killed. Raises UserError (``bad_output``) where a line is none
     of ours.
     """
-    kept, is_changed = [], False
+    is_changed = False
     for number, line in enumerate(storage.lines(MANIFEST), 1):
-        try:
-            entry = _checked(Entry(**json.loads(line)))
-        except (ValueError, TypeError) as error:
-            if line.endswith(b"\n"):
-                raise UserError(
-                    ErrorCode.BAD_OUTPUT,
-                    f"Line {number} of {MANIFEST} is not what this program writes: choose another folder with --out.",
-                ) from error
+        if entry := _parse(line, number):
+            yield entry
+        else:
             is_changed = True
-            continue
-        if entry.error is not None or not line.endswith(b"\n"):
-            is_changed = True
-            continue
-        kept.append(line)
-        yield entry
     if is_changed:
-        storage.write({MANIFEST: (b"".join(kept), MANIFEST)}, force=True)  # every line of it was ours
+        kept = b"".join(line for number, line in enumerate(storage.lines(MANIFEST), 1) if _parse(line, number))
+        storage.write({MANIFEST: (kept, MANIFEST)}, force=True)  # every line of it was ours
+
+
+def _parse(line: bytes, number: int) -> Entry | None:
+    """The entry in a line; None where it does not stay. Raises UserError (``bad_output``)."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        entry = _checked(Entry(**json.loads(line)))
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            ErrorCode.BAD_OUTPUT,
+            f"Line {number} of {MANIFEST} is not what this program writes: choose another folder with --out.",
+        ) from error
+    return entry if entry.error is None else None
 
 
 def _checked(entry: Entry) -> Entry:
