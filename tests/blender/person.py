@@ -10,7 +10,7 @@ import traceback
 
 import bpy
 
-TIMEOUT = 180
+TIMEOUT = 600
 """Seconds for a job to end."""
 
 

@@ -23,7 +23,7 @@ from tests.helpers.images import shaded_disc
 from tests.helpers.paths import ROOT
 
 SCRIPTS = ROOT / "tests" / "blender"
-TIMEOUT = 180
+TIMEOUT = 600
 """Seconds for one script."""
 
 
