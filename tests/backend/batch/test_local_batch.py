@@ -12,7 +12,6 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -20,6 +19,7 @@ from backend.__main__ import main
 from backend.batch.manifest import MANIFEST
 from backend.io.outputs import MESH, PREVIEW, THUMBNAIL, is_ours
 from backend.paths import PARTIAL
+from tests.helpers.images import shaded_disc
 from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
@@ -30,10 +30,9 @@ def pictures(tmp_path) -> Path:
     """Discs of different colors, two with one stem; a file that is no image; a copy; names that are no file names."""
     folder = tmp_path / "Bilder"
     (folder / "sub").mkdir(parents=True)
-    rows, columns = np.mgrid[:128, :128]
-    inside = (rows - 64) ** 2 + (columns - 64) ** 2 < 50**2
     for number, name in enumerate(("disc.png", "disc.tiff", "sub/<b>&: ü.png", "sub/d.webp")):
-        pixels = np.stack([rows * 2, columns * 2, rows // (number + 1), inside * 255], -1).astype(np.uint8)
+        pixels = shaded_disc()
+        pixels[..., 2] //= number + 1
         Image.fromarray(pixels).save(folder / name)
     shutil.copy(folder / "disc.png", folder / "sub" / "copy.png")
     (folder / "bad.jpg").write_text("no image")

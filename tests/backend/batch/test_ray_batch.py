@@ -15,12 +15,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from backend.batch.manifest import MANIFEST
 from backend.io.outputs import MESH, PREVIEW, THUMBNAIL, is_ours
+from tests.helpers.images import shaded_disc
 from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.cluster
@@ -47,10 +47,9 @@ def pictures(tmp_path) -> Path:
     """Discs of different colors, in two folders, and a file that is no image."""
     folder = tmp_path / "pictures"
     (folder / "more").mkdir(parents=True)
-    rows, columns = np.mgrid[:128, :128]
-    inside = (rows - 64) ** 2 + (columns - 64) ** 2 < 50**2
     for number in range(COUNT):
-        pixels = np.stack([rows * 2, columns * 2, rows // (number + 1), inside * 255], -1).astype(np.uint8)
+        pixels = shaded_disc()
+        pixels[..., 2] //= number + 1
         Image.fromarray(pixels).save(folder / ("more" if number % 2 else "") / f"{number // 2}.png")
     (folder / "bad.png").write_text("no image")
     return folder
