@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from .. import camera
@@ -15,12 +14,15 @@ from ..data_types import VISIBLE, Cutout, GivenView, ViewChanges, Views
 from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white, resize_alpha
 from .combine import move_views, select_views
+from .registration import register_silhouette, warp
 
 SIDES = {"right": (90.0, None), "back": (180.0, None), "left": (270.0, None), "top": (0.0, camera.ABOVE_ELEVATION)}
 """Names of sides: azimuth and elevation in degrees; None: as high as the input camera. Sides are named as in Blender,
 where the right view looks at the side that is on the right in the front view."""
 STEEP = 30.0
 """Where a view is this many degrees higher or lower than the input, heights in the two pictures differ."""
+NEAR = 20.0
+"""Views whose cameras are this many degrees apart show nearly the same silhouette."""
 
 
 @dataclass(frozen=True)
@@ -81,35 +83,46 @@ def given_views(given: Sequence[GivenView], aligned: Sequence[AlignedView], size
 
 
 def change_given_views(
-    earlier: Views, changes: ViewChanges, cutout: Cutout, size: int, elevation: float
+    earlier: Views, changes: ViewChanges, cutout: Cutout, size: int, elevation: float, generated: Views
 ) -> tuple[Views, Views]:
-    """Those of the ``earlier`` given views that are kept, and the new ones; ``elevation`` is the input camera's."""
+    """Those of the ``earlier`` given views that are kept, and the new ones; ``elevation`` is the input camera's, and
+    ``generated`` are views generated before."""
     gone = changes.dropped | {view.name for view in changes.given}
     kept = select_views(earlier, [name for name in earlier.names if name not in gone])
     sides = [parse_side(name) for name in kept.names]
     kept = move_views(kept, [(elevation if height is None else height, azimuth) for azimuth, height in sides])
-    aligned = [align_with_input(view, cutout, size, elevation) for view in changes.given]
+    aligned = [align(view, cutout, size, elevation, generated) for view in changes.given]
     return kept, given_views(changes.given, aligned, size)
 
 
-def align_with_input(view: GivenView, cutout: Cutout, size: int, elevation: float) -> AlignedView:
-    """The given view at the input's scale, ``size`` pixels a side; ``elevation`` is the input camera's in degrees.
+def view_angles(view: GivenView, elevation: float) -> tuple[float, float]:
+    """Elevation and azimuth of a given view's camera in degrees; ``elevation`` is the input camera's."""
+    return elevation if view.elevation is None else view.elevation, view.azimuth
 
-    Every cutout fills its own frame, but cameras around one object see it at one size: from the side it is as high as
-    in the input image, from above as wide. Its center stays the center of what is seen.
+
+def align(view: GivenView, cutout: Cutout, size: int, elevation: float, generated: Views) -> AlignedView:
+    """The given view as its camera around the object would see it, ``size`` pixels a side; ``elevation`` is the input
+    camera's in degrees.
+
+    Every cutout fills its own frame, but cameras around one object see it at one size and, from behind, not in the
+    middle. Where a view was ``generated`` from within ``NEAR`` degrees, the given one takes its place and size.
+    Elsewhere its center is the image's, and it is as high as the input, seen from above as wide.
     """
-    degrees = elevation if view.elevation is None else view.elevation
+    degrees, azimuth = view_angles(view, elevation)
     image, mask = composite_on_white(view.cutout, size), resize_alpha(view.cutout, size)
-    own, reference = _extent(mask), _extent(resize_alpha(cutout, size))
-    axis = 0 if abs(degrees - elevation) > STEEP else 1
-    scale = float(np.clip((reference[axis] / max(own[axis], 1)), 0.25, 4.0))
-    scale = min(scale, 0.98 * size / max(own))
-    half = (size - 1) / 2
-    transform = np.array([[scale, 0, half - scale * half], [0, scale, half - scale * half]])
-    flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    image = cv2.warpAffine(image, transform, (size, size), flags=flags, borderValue=(1, 1, 1))
-    mask = cv2.warpAffine(mask, transform, (size, size), flags=flags, borderValue=(0,))
-    return AlignedView(image, mask, (degrees, view.azimuth))
+    pose = camera.camera_to_world(90 - degrees, azimuth)
+    cosines = generated.camera_to_world[:, :3, 2] @ pose[:3, 2]
+    nearest = int(cosines.argmax()) if len(cosines) else -1
+    if nearest >= 0 and cosines[nearest] > math.cos(math.radians(NEAR)) and (generated.masks[nearest] >= VISIBLE).any():
+        transform = register_silhouette(mask, generated.masks[nearest])
+    else:
+        own, reference = _extent(mask), _extent(resize_alpha(cutout, size))
+        axis = 0 if abs(degrees - elevation) > STEEP else 1
+        scale = float(np.clip((reference[axis] / max(own[axis], 1)), 0.25, 4.0))
+        scale = min(scale, 0.98 * size / max(own))
+        half = (size - 1) / 2
+        transform = np.array([[scale, 0, half - scale * half], [0, scale, half - scale * half]])
+    return AlignedView(warp(image, transform, 1.0), warp(mask, transform, 0.0), (degrees, azimuth))
 
 
 def _extent(mask: np.ndarray) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white, resize_alpha
 from ..progress import OnProgress, ignore_progress
 from .combine import join_views, select_views
-from .given import align_with_input, change_given_views, given_views
+from .given import align, change_given_views, given_views
 from .zero123.masks import masks_from_white_background
 from .zero123.model import Zero123
 from .zero123.sampler import sample
@@ -60,8 +60,8 @@ class IndependentViewModel:
         if config.num_views == 40:
             sampler.add_neighbors(sampler.stage_1)
         size = self.model.image_size
-        aligned = [align_with_input(view, cutout, size, elevation.degrees) for view in given]
         views = sampler.to_views(elevation.degrees)
+        aligned = [align(view, cutout, size, elevation.degrees, views) for view in given]
         return _with_given(views, given_views(given, aligned, size)), elevation
 
     def resample_views(
@@ -93,7 +93,7 @@ class IndependentViewModel:
         names = [name for name in generated.names[1:] if name.partition("_")[0] not in dropped]
         names.sort(key=lambda name: ("_" in name, [int(part) for part in name.split("_")]))
         earlier_given = select_views(views, [name for name in views.names[1:] if name not in camera.GENERATED_VIEWS])
-        given = join_views(change_given_views(earlier_given, changes, cutout, self.model.image_size, elevation))
+        given = join_views(change_given_views(earlier_given, changes, cutout, self.model.image_size, elevation, views))
         return _with_given(select_views(generated, ["input", *names]), given)
 
 

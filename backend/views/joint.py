@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white
 from ..progress import OnProgress, ignore_progress
 from .combine import input_view, join_views, move_views, select_views
-from .given import align_with_input, change_given_views, given_views
+from .given import align, change_given_views, given_views, view_angles
 from .zero123.joint_sampler import sample_jointly
 from .zero123.masks import masks_of_decoded
 from .zero123.model import Zero123
@@ -57,11 +58,17 @@ class JointViewModel:
         size = self.model.image_size
         image = composite_on_white(cutout, size)
         elevation = estimate_elevation(lambda: self.model.predict_elevation(image), _no_neighbors)
-        aligned = [align_with_input(view, cutout, size, elevation.degrees) for view in given]
-        clean = join_views([input_view(cutout, size, elevation.degrees), given_views(given, aligned, size)])
-        planned = _not_near(camera.joint_plan(elevation.degrees), _angles(clean))
-        seeds = {name: config.seed for name, *_ in planned}
-        sampled = self._sample(clean, planned, seeds, config, callback_on_step_end)
+        clean = input_view(cutout, size, elevation.degrees)
+        plan, on_step_end = camera.joint_plan(elevation.degrees), callback_on_step_end
+        if given:
+            # Views generated from the input alone tell where the object lies in the given ones.
+            planned = [(view.name, *view_angles(view, elevation.degrees)) for view in given]
+            planned += _not_near(plan, [entry[1:] for entry in planned])
+            generated = self._sample(clean, planned, config, lambda done: callback_on_step_end(done / 2))
+            aligned = [align(view, cutout, size, elevation.degrees, generated) for view in given]
+            clean = join_views([clean, given_views(given, aligned, size)])
+            on_step_end = lambda done: callback_on_step_end(0.5 + done / 2)  # noqa: E731
+        sampled = self._sample(clean, _not_near(plan, _angles(clean)), config, on_step_end)
         return join_views([clean, sampled]), elevation
 
     def resample_views(
@@ -79,7 +86,7 @@ class JointViewModel:
         size = self.model.image_size
         earlier_plan = camera.joint_plan(earlier_elevation)
         earlier_given = select_views(views, [name for name in views.names[1:] if name not in camera.GENERATED_VIEWS])
-        kept_given, new_given = change_given_views(earlier_given, changes, cutout, size, elevation)
+        kept_given, new_given = change_given_views(earlier_given, changes, cutout, size, elevation, views)
         clean = join_views([input_view(cutout, size, elevation), kept_given, new_given])
         _check_count(len(clean.names) - 1)
         # A planned view that is missing, without a given one in its place, was dropped earlier.
@@ -98,8 +105,7 @@ class JointViewModel:
         if sampled:
             near = _nearest(kept, sampled)[: MOST_GIVEN - (len(clean.names) - 1)]
             conditions = join_views([clean, select_views(generated, [name for name, *_ in near])])
-            seeds = {name: changes.seeds.get(name, config.seed) for name, *_ in sampled}
-            new = self._sample(conditions, sampled, seeds, config, callback_on_step_end)
+            new = self._sample(conditions, sampled, config, callback_on_step_end, changes.seeds)
             generated = join_views([generated, new])
         return join_views([clean, select_views(generated, [name for name, *_ in planned])])
 
@@ -107,17 +113,20 @@ class JointViewModel:
         self,
         clean: Views,
         planned: Sequence[PlannedView],
-        seeds: Mapping[str, int],
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress,
+        seeds: Mapping[str, int] = MappingProxyType({}),
     ) -> Views:
-        """The planned views, which see the ``clean`` ones, the input first."""
+        """The planned views, which see the ``clean`` ones, the input first; ``seeds``: those that differ from the
+        job's, by name."""
         cameras = [*_angles(clean), *(entry[1:] for entry in planned)]
         sampled = sample_jointly(
             self.model,
             (torch.from_numpy(clean.images).to(self.model.device).permute(0, 3, 1, 2) * 2 - 1).contiguous()[None],
             torch.tensor(cameras, dtype=torch.float32, device=self.model.device)[None],
-            torch.stack([self._noise(seeds[name], name) for name, *_ in planned])[None].to(self.model.device),
+            torch.stack([self._noise(seeds.get(name, config.seed), name) for name, *_ in planned])[None].to(
+                self.model.device
+            ),
             config.joint_num_inference_steps,
             self.guidance_scale if config.joint_guidance_scale is None else config.joint_guidance_scale,
             callback_on_step_end,

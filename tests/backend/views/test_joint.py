@@ -13,12 +13,14 @@ import torch
 
 from backend import camera
 from backend.config import ReconstructionConfig, resolve_options
-from backend.data_types import Cutout, Elevation, GivenView
+from backend.data_types import Cutout, Elevation, GivenView, Views
 from backend.errors import UserError
 from backend.options import Options
-from backend.views.given import parse_side, parse_views
+from backend.views.combine import input_view, move_views, select_views
+from backend.views.given import align, parse_side, parse_views
 from backend.views.joint import JointViewModel
 from backend.views.loading import load_view_model
+from backend.views.registration import warp
 from backend.views.zero123.joint_sampler import sample_jointly
 from tests.helpers.training_runs import joint_model
 
@@ -90,16 +92,46 @@ def test_given_views_follow_the_input_and_replace_the_planned_ones_beside_them(m
     assert min(changed) > 0  # what is given is seen by all
 
 
-def test_given_views_are_drawn_at_the_inputs_scale(model):
-    wide = sample(model, given("back", height=0.25, width=0.75))[0]
-    tall = sample(model, given("top", height=0.75, width=0.375))[0]
-    heights = [(mask > 0.5).any(1).sum() for mask in wide.masks[:2]]
-    widths = [(mask > 0.5).any(0).sum() for mask in tall.masks[:2]]
-    # As high as the input; but nothing is cut off by the frame, which limits the wide one.
-    assert heights[0] == 12 and heights[1] == pytest.approx(16 * 0.98 / 3, abs=1)
-    assert widths[0] == 12 and widths[1] == pytest.approx(16 * 0.98 / 2, abs=1)
-    smaller = sample(model, given("left", height=0.9, width=0.3))[0]
-    assert (smaller.masks[1] > 0.5).any(1).sum() == pytest.approx(12, abs=1)
+def silhouettes(*angles: tuple[float, float], **shape) -> Views:
+    """At most one generated view: an ellipse, from a camera at (elevation, azimuth)."""
+    shown = input_view(cutout(**shape), 64, 0.0)
+    return move_views(shown, angles) if angles else select_views(shown, [])
+
+
+def test_given_views_without_generated_ones_nearby_are_drawn_at_the_inputs_scale():
+    def extents(view: GivenView, generated: Views) -> tuple[int, int]:
+        mask = align(view, cutout(), 64, 20.0, generated).mask > 0.5
+        return int(mask.any(0).sum()), int(mask.any(1).sum())
+
+    for generated in (silhouettes(), silhouettes((20.0, 95.0), height=0.2)):
+        # As high as the input; but nothing is cut off by the frame, which limits the wide one.
+        assert extents(given("back", height=0.25, width=0.75), generated)[1] == pytest.approx(64 * 0.98 / 3, abs=2)
+        assert extents(given("top", height=0.75, width=0.375), generated)[0] == pytest.approx(64 * 0.98 / 2, abs=2)
+        assert extents(given("left", height=0.9, width=0.3), generated)[1] == pytest.approx(48, abs=2)
+
+
+@pytest.mark.parametrize("scale, shift", [(0.6, (9, -4)), (1.0, (0, 0)), (0.8, (-14, 11))])
+def test_given_views_take_the_place_and_the_size_of_what_was_generated_there(scale, shift):
+    """The object is neither in the middle of the frame nor as high as in the input, as behind objects that are long."""
+    where = np.array([[scale, 0, 31.5 - 31.5 * scale + shift[0]], [0, scale, 31.5 - 31.5 * scale + shift[1]]])
+    shown = input_view(cutout(height=0.7, width=0.4), 64, 0.0)
+    generated = Views(
+        shown.images, warp(shown.masks[0], where, 0.0)[None], camera.camera_to_world(np.array([72.0]), 171.0), ("2",)
+    )
+    aligned = align(given("back", height=0.7, width=0.4), cutout(), 64, 20.0, generated)
+    inside, expected = aligned.mask > 0.5, generated.masks[0] > 0.5
+    assert (inside & expected).sum() / (inside | expected).sum() > 0.93
+    assert aligned.angles == (20.0, 180.0)
+    assert aligned.image[aligned.mask < 0.01].min() > 0.9 and aligned.image[inside].mean() < 0.7
+
+
+def test_a_generated_view_without_an_object_says_nothing():
+    empty = Views(np.ones((1, 64, 64, 3), np.float32), np.zeros((1, 64, 64), np.float32),
+                  camera.camera_to_world(np.array([70.0]), 180.0), ("2",))  # fmt: skip
+    view = given("back", height=0.5, width=0.5)
+    np.testing.assert_array_equal(
+        align(view, cutout(), 64, 20.0, empty).mask, align(view, cutout(), 64, 20.0, silhouettes()).mask
+    )
 
 
 @pytest.mark.parametrize("text", ["behind", "", "400", "1,2,3", "10,100", "nan", "inf", "1,nan"])
