@@ -22,7 +22,8 @@ where the right view looks at the side that is on the right in the front view.""
 STEEP = 30.0
 """Where a view is this many degrees higher or lower than the input, heights in the two pictures differ."""
 NEAR = 20.0
-"""Views whose cameras are this many degrees apart show nearly the same silhouette."""
+"""Views whose cameras are this many degrees apart show nearly the same silhouette, and a given one takes the place of a
+planned one."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white
 from ..progress import OnProgress, ignore_progress
 from .combine import input_view, join_views, move_views, select_views
-from .given import align, change_given_views, given_views, view_angles
+from .given import NEAR, align, change_given_views, given_views, view_angles
 from .zero123.joint_sampler import sample_jointly
 from .zero123.masks import masks_of_decoded
 from .zero123.model import Zero123
@@ -26,8 +26,6 @@ PlannedView = tuple[str, float, float]
 """The name of a view that is to be generated, and its elevation and azimuth in degrees."""
 MOST_GIVEN = 3
 """Given views besides the input image that the weights were trained with."""
-REPLACED_WITHIN = 20.0
-"""A given view takes the place of a planned one whose camera is within this many degrees of its own."""
 
 
 class JointViewModel:
@@ -59,15 +57,19 @@ class JointViewModel:
         image = composite_on_white(cutout, size)
         elevation = estimate_elevation(lambda: self.model.predict_elevation(image), _no_neighbors)
         clean = input_view(cutout, size, elevation.degrees)
-        plan, on_step_end = camera.joint_plan(elevation.degrees), callback_on_step_end
+        plan = camera.joint_plan(elevation.degrees)
+        passes = 2 if given else 1
+
+        def on_step_end(done: float) -> None:
+            callback_on_step_end(1 - (1 - done) / passes)
+
         if given:
             # Views generated from the input alone tell where the object lies in the given ones.
             planned = [(view.name, *view_angles(view, elevation.degrees)) for view in given]
             planned += _not_near(plan, [entry[1:] for entry in planned])
-            generated = self._sample(clean, planned, config, lambda done: callback_on_step_end(done / 2))
+            generated = self._sample(clean, planned, config, lambda done: callback_on_step_end(done / passes))
             aligned = [align(view, cutout, size, elevation.degrees, generated) for view in given]
             clean = join_views([clean, given_views(given, aligned, size)])
-            on_step_end = lambda done: callback_on_step_end(0.5 + done / 2)  # noqa: E731
         sampled = self._sample(clean, _not_near(plan, _angles(clean)), config, on_step_end)
         return join_views([clean, sampled]), elevation
 
@@ -157,10 +159,10 @@ def _angles(views: Views) -> list[tuple[float, float]]:
 
 
 def _not_near(planned: Sequence[PlannedView], angles: Sequence[tuple[float, float]]) -> list[PlannedView]:
-    """The planned views that none of the others (elevation, azimuth) is within ``REPLACED_WITHIN`` degrees of."""
+    """The planned views that none of the others (elevation, azimuth) is within ``NEAR`` degrees of."""
     others = [(degrees, azimuth) for degrees, azimuth in angles]
     cosines = _directions([entry[1:] for entry in planned]) @ _directions(others).T
-    is_near = (cosines > np.cos(np.radians(REPLACED_WITHIN))).any(1)
+    is_near = (cosines > np.cos(np.radians(NEAR))).any(1)
     return [entry for entry, near in zip(planned, is_near, strict=True) if not near]
 
 
