@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from .job_folders import job_folder, provenance
+from .job_folders import job_folder, poll_made_object, provenance
 
 
 class IMAGE_TO_MESH_OT_mark_asset(bpy.types.Operator):
@@ -15,11 +15,9 @@ class IMAGE_TO_MESH_OT_mark_asset(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        active = context.active_object
-        if active is None or not provenance(active):
-            cls.poll_message_set("Select an object made by Image to Mesh")
+        if not poll_made_object(cls, context):
             return False
-        if active.asset_data is not None:
+        if context.active_object.asset_data is not None:
             cls.poll_message_set("The object is an asset already")
             return False
         return True

@@ -43,6 +43,15 @@ def new_job_folder() -> Path:
     raise FileExistsError(f"{parent} has a thousand folders of this second")
 
 
+def poll_made_object(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether the active object was made by this extension; where not, the operator's message says so."""
+    active = context.active_object
+    if active is None or not provenance(active):
+        operator.poll_message_set("Select an object made by Image to Mesh")
+        return False
+    return True
+
+
 def provenance(obj: bpy.types.Object) -> dict:
     """What an object says about how it was made, without its job's folder; empty for an object that is not ours."""
     about = obj.get(PROVENANCE)

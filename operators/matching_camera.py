@@ -9,7 +9,7 @@ from mathutils import Matrix, Vector
 
 from ..backend.errors import ErrorCode, UserError
 from . import placement
-from .job_folders import job_folder, jobs_folder, provenance
+from .job_folders import job_folder, jobs_folder, poll_made_object
 from .job_record import read_record
 from .reporting import report_error
 from .result_files import Result, read_result
@@ -70,11 +70,7 @@ class IMAGE_TO_MESH_OT_use_camera(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        active = context.active_object
-        if active is None or not provenance(active):
-            cls.poll_message_set("Select an object made by Image to Mesh")
-            return False
-        return True
+        return poll_made_object(cls, context)
 
     def execute(self, context):
         try:
