@@ -43,6 +43,8 @@ class JointViewsConfig:
     object_share: float
     """Share of scenes that show objects of packs; the rest are procedural."""
     realistic_weight: float
+    joined_share: float
+    """Share of scenes that get a second object, where the two can be joined."""
     plan_share: float
     """Share of scenes seen from the fixed plan of cameras; the rest are seen from random ones."""
     tone_share: float

@@ -39,7 +39,7 @@ class JointScenes:
         processes that make procedural scenes, forked now."""
         self._procedural = iter(())
         if library is None or config.object_share < 1:
-            stream = normalized_scenes(seed, workers, device, config.scenes_per_chunk)
+            stream = normalized_scenes(seed, workers, device, config.scenes_per_chunk, config.joined_share)
             self._procedural = itertools.chain([next(stream)], stream)  # the first starts the workers
         self._config, self._library, self._size, self._device = config, library, size, device
         self._rng = np.random.default_rng(seed)
@@ -74,7 +74,7 @@ class JointScenes:
 
     def _render_objects(self) -> tuple[torch.Tensor, Angles, bool]:
         assert self._library is not None
-        meshes, elevation = self._library.sample(self._config.scenes_per_chunk, self._rng)
+        meshes, elevation = self._library.sample(self._config.scenes_per_chunk, self._rng, self._config.joined_share)
         angles = sample_cameras(elevation, self._config.plan_share, self._rng)
         cameras = self._cameras(angles)
         cameras[:, 0], changed = change_lens(cameras[:, 0], self._config.lens_share, self._rng)

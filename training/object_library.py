@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from objects.pack import ObjectPack, TexturedObject, is_test_object
 from procedural.normalization import fit_to_frame
 from procedural.sampling import sample_pose_and_light
 from training.deformation import deform, sample_deformations
+from training.joined_objects import Parts, join
 from training.mesh_rasterizer import MeshBatch
 
 TEXTURE_SIZE = 128
@@ -77,52 +79,60 @@ class ObjectLibrary:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def sample(self, count: int, rng: np.random.Generator) -> tuple[MeshBatch, np.ndarray]:
-        """Random objects, each turned, mirrored, stretched, bent, recolored and lit at random, as seen by their input
-        camera: the meshes, and the elevations (count,) of the input cameras in degrees."""
-        index = rng.choice(len(self), count, p=self.probabilities)
+    def sample(self, count: int, rng: np.random.Generator, joined_share: float = 0.0) -> tuple[MeshBatch, np.ndarray]:
+        """Random objects, each turned, mirrored, stretched, bent, recolored and lit at random, a share of them with a
+        second one, as seen by their input camera: the meshes, and the elevations (count,) of the input cameras in
+        degrees."""
+        parts = self._changed(rng.choice(len(self), count, p=self.probabilities), rng)
+        if joined_share:
+            second = self._changed(rng.choice(len(self), count, p=self.probabilities), rng)
+            parts = join(parts, second, torch.from_numpy(rng.random(count) < joined_share).to(self.device), rng)
+        return self._pose(parts, rng, sample_color_transforms(count, rng))
+
+    def scenes(self, index: np.ndarray, rng: np.random.Generator) -> tuple[MeshBatch, np.ndarray]:
+        """The objects ``index`` (B,) unchanged, in random poses and light; returns as ``sample`` does."""
+        return self._pose(self._parts(index), rng, np.tile(np.eye(3, 4, dtype=np.float32), (len(index), 1, 1)))
+
+    def _changed(self, index: np.ndarray, rng: np.random.Generator) -> Parts:
+        """The objects ``index`` (B,) stretched along their own axes, mirrored and bent at random."""
+        count, parts = len(index), self._parts(index)
         stretch = np.exp(0.25 * rng.uniform(-1, 1, (count, 3)) * (rng.random((count, 1)) < 0.7))
         stretch[rng.random(count) < 0.5, 0] *= -1
-        return self.scenes(index, rng, stretch, sample_color_transforms(count, rng), sample_deformations(count, rng))
+        factors = torch.from_numpy(stretch.astype(np.float32)).to(self.device)[:, None, None]
+        deformations = torch.from_numpy(sample_deformations(count, rng)).to(self.device)
+        triangles, normals = deform(parts.triangles * factors, parts.normals / factors, deformations)
+        return dataclasses.replace(parts, triangles=triangles, normals=normals)
 
-    def scenes(
-        self,
-        index: np.ndarray,
-        rng: np.random.Generator,
-        stretch: np.ndarray | None = None,
-        color_transforms: np.ndarray | None = None,
-        deformations: np.ndarray | None = None,
-    ) -> tuple[MeshBatch, np.ndarray]:
-        """The objects ``index`` (B,) in random poses and light; ``stretch`` (B, 3) scales their own axes (negative:
-        mirrored), ``color_transforms`` (B, 3, 4) changes their colors, ``deformations`` (B, 3) are those of
-        ``deformation.deform``. Returns as ``sample`` does."""
-        poses = [sample_pose_and_light(rng) for _ in index]
-        yaw, elevation = (np.array([pose[k] for pose in poses], np.float32) for k in (0, 1))
-        if color_transforms is None:
-            color_transforms = np.tile(np.eye(3, 4, dtype=np.float32), (len(index), 1, 1))
+    def _parts(self, index: np.ndarray) -> Parts:
         most = int(self.counts[index].max())
         rows = torch.from_numpy(index).to(self.device)
-        counts = torch.from_numpy(self.counts[index]).to(self.device)
-        triangles, normals = self._triangles[rows, :most].float(), self._normals[rows, :most].float()
-        if stretch is not None:
-            factors = torch.from_numpy(stretch.astype(np.float32)).to(self.device)[:, None, None]
-            triangles, normals = triangles * factors, normals / factors
-        if deformations is not None:
-            triangles, normals = deform(triangles, normals, torch.from_numpy(deformations).to(self.device))
-        yaw, elevations = torch.from_numpy(yaw).to(self.device), torch.from_numpy(elevation).to(self.device)
-        triangles, normals = _rotate_z(triangles, yaw), _rotate_z(normals, yaw)
-        valid = torch.arange(most, device=self.device) < counts[:, None]
-        corners = triangles.flatten(1, 2)
-        center, scale = fit_to_frame(corners, valid.repeat_interleave(3, 1), elevations)
+        return Parts(
+            self._triangles[rows, :most].float(),
+            self._normals[rows, :most].float(),
+            self._uvs[rows, :most].float(),
+            torch.from_numpy(self.counts[index]).to(self.device),
+            self._textures[rows],
+        )
+
+    def _pose(
+        self, parts: Parts, rng: np.random.Generator, color_transforms: np.ndarray
+    ) -> tuple[MeshBatch, np.ndarray]:
+        """Objects in random poses and light, framed by their input cameras; ``color_transforms`` (B, 3, 4)."""
+        poses = [sample_pose_and_light(rng) for _ in parts.counts]
+        yaw, elevation = (np.array([pose[k] for pose in poses], np.float32) for k in (0, 1))
+        angle = torch.from_numpy(yaw).to(self.device)
+        triangles, normals = _rotate_z(parts.triangles, angle), _rotate_z(parts.normals, angle)
+        corners, valid = dataclasses.replace(parts, triangles=triangles).corners()
+        center, scale = fit_to_frame(corners, valid, torch.from_numpy(elevation).to(self.device))
         triangles = ((corners - center[:, None]) * scale[:, None, None]).view_as(triangles)
         winding = torch.cross(triangles[:, :, 1] - triangles[:, :, 0], triangles[:, :, 2] - triangles[:, :, 0], dim=-1)
         flipped = (normals * winding[:, :, None]).sum(-1, keepdim=True) < 0
         meshes = MeshBatch(
             triangles,
             torch.where(flipped, -normals, normals),
-            self._uvs[rows, :most].float(),
-            counts,
-            self._textures[rows],
+            parts.uvs,
+            parts.counts,
+            parts.textures,
             torch.from_numpy(np.stack([pose[2] for pose in poses])).to(self.device),
             torch.from_numpy(color_transforms.astype(np.float32)).to(self.device),
         )
