@@ -89,26 +89,31 @@ class ObjectLibrary:
             parts = join(parts, second, torch.from_numpy(rng.random(count) < joined_share).to(self.device), rng)
         return self._pose(parts, rng, sample_color_transforms(count, rng))
 
-    def scenes(self, index: np.ndarray, rng: np.random.Generator) -> tuple[MeshBatch, np.ndarray]:
-        """The objects ``index`` (B,) unchanged, in random poses and light; returns as ``sample`` does."""
-        return self._pose(self._parts(index), rng, np.tile(np.eye(3, 4, dtype=np.float32), (len(index), 1, 1)))
+    def scenes(
+        self, index: np.ndarray, rng: np.random.Generator, stretch: np.ndarray | None = None
+    ) -> tuple[MeshBatch, np.ndarray]:
+        """The objects ``index`` (B,) in random poses and light, otherwise unchanged but for ``stretch`` (B, 3), which
+        scales their own axes (negative: mirrored); returns as ``sample`` does."""
+        parts = self._parts(index, np.ones((len(index), 3)) if stretch is None else stretch)
+        return self._pose(parts, rng, np.tile(np.eye(3, 4, dtype=np.float32), (len(index), 1, 1)))
 
     def _changed(self, index: np.ndarray, rng: np.random.Generator) -> Parts:
         """The objects ``index`` (B,) stretched along their own axes, mirrored and bent at random."""
-        count, parts = len(index), self._parts(index)
+        count = len(index)
         stretch = np.exp(0.25 * rng.uniform(-1, 1, (count, 3)) * (rng.random((count, 1)) < 0.7))
         stretch[rng.random(count) < 0.5, 0] *= -1
-        factors = torch.from_numpy(stretch.astype(np.float32)).to(self.device)[:, None, None]
+        parts = self._parts(index, stretch)
         deformations = torch.from_numpy(sample_deformations(count, rng)).to(self.device)
-        triangles, normals = deform(parts.triangles * factors, parts.normals / factors, deformations)
+        triangles, normals = deform(parts.triangles, parts.normals, deformations)
         return dataclasses.replace(parts, triangles=triangles, normals=normals)
 
-    def _parts(self, index: np.ndarray) -> Parts:
+    def _parts(self, index: np.ndarray, stretch: np.ndarray) -> Parts:
         most = int(self.counts[index].max())
         rows = torch.from_numpy(index).to(self.device)
+        factors = torch.from_numpy(stretch.astype(np.float32)).to(self.device)[:, None, None]
         return Parts(
-            self._triangles[rows, :most].float(),
-            self._normals[rows, :most].float(),
+            self._triangles[rows, :most].float() * factors,
+            self._normals[rows, :most].float() / factors,
             self._uvs[rows, :most].float(),
             torch.from_numpy(self.counts[index]).to(self.device),
             self._textures[rows],

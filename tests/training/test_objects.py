@@ -38,6 +38,17 @@ def test_objects_fill_the_input_frame_and_fit_the_volume():
         assert side == pytest.approx(FRAME_FILL, abs=0.01) or np.abs(points).max() > MAX_COORDINATE - 1e-3
 
 
+def test_joined_objects_fill_the_input_frame_too():
+    library = ObjectLibrary([cube(1), cube(2, (0.1, 0.1, 1.0))], np.ones(2), "cpu")
+    meshes, elevations = library.sample(30, np.random.default_rng(0), joined_share=0.5)
+    assert set(meshes.counts.tolist()) == {12, 24}
+    for triangles, count, elevation in zip(meshes.triangles, meshes.counts, elevations, strict=True):
+        points = triangles[:count].reshape(-1, 3).numpy()
+        assert np.abs(points).max() < MAX_COORDINATE + 1e-4
+        pixels, _ = project(points, camera_to_world(90 - elevation, 0.0), 1)
+        np.testing.assert_allclose((pixels.min(0) + pixels.max(0)) / 2, 0.5, atol=0.01)
+
+
 def test_normals_stay_perpendicular_when_objects_are_stretched_and_mirrored():
     library = ObjectLibrary([cube(1)], np.ones(1), "cpu")
     meshes, _ = library.scenes(np.array([0]), np.random.default_rng(0), stretch=np.array([[-1.3, 0.8, 1.1]]))
