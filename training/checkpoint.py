@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load, save
 
-from training.config import TrainingConfig, config_from_dict
+from training.config import RunConfig, config_from_dict
 
 SHARD_BYTES = 16 * 2**20
 SCALE_SUFFIX = ".scale"
@@ -33,7 +33,7 @@ class Checkpoint:
     """What ``load_checkpoint`` read."""
 
     step: int
-    config: TrainingConfig
+    config: RunConfig
     averaged: dict[str, torch.Tensor]
     """Averaged weights, float32 on the CPU."""
     trainer: dict | None
@@ -43,7 +43,7 @@ class Checkpoint:
 def save_checkpoint(
     folder: Path,
     step: int,
-    config: TrainingConfig,
+    config: RunConfig,
     averaged: dict[str, torch.Tensor],
     trainer: dict | None = None,
     bits: int | None = None,

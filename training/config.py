@@ -13,46 +13,28 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class JointViewsConfig:
-    """A run of ``training.joint_views``; the values of record are in ``config/joint_views.toml``."""
+class RunConfig:
+    """What the runs of ``training.joint_views`` and ``training.surface`` have in common."""
 
     run: str
     """Name of the run; all random numbers follow from it and the step."""
     initial_weights: str
-    """"starter", "untrained", or a folder of view weights."""
-    transformer_layers: int
-    """Transformer blocks in each of the UNet's transformers; those that the initial weights lack start as identity."""
+    """"starter", or a folder of weights."""
     steps: int
     """Length of the learning rate's schedule."""
     warmup_steps: int
     scenes_per_step: int
-    """Batch size over all GPUs; a scene is the input and all its views."""
+    """Batch size over all GPUs."""
     learning_rate: float
     adam_betas: tuple[float, float]
     weight_decay: float
     ema_decay: float
-    elevation_loss_weight: float
-    timestep_shift: float
-    """The signal-to-noise ratio of a uniformly sampled timestep is divided by the square of this."""
-    condition_dropout: float
-    """Share of scenes trained without any condition, for classifier-free guidance."""
-    learned_guidance_scale: float
-    """Scale of the guidance whose result the conditioned prediction learns to be (1: none)."""
-    extra_clean_views: tuple[float, ...]
-    """Probabilities of 0, 1, 2, ... views given clean besides the input."""
     object_share: float
     """Share of scenes that show objects of packs; the rest are procedural."""
     realistic_weight: float
-    joined_share: float
-    """Share of scenes that get a second object, where the two can be joined."""
+    """How often realistic objects are sampled; stylized ones: once."""
     plan_share: float
     """Share of scenes seen from the fixed plan of cameras; the rest are seen from random ones."""
-    tone_share: float
-    """Share of scenes with changed tones (``input_augmentation``)."""
-    degraded_share: float
-    """Share of inputs that look cut out of a photograph badly."""
-    lens_share: float
-    """Share of objects of packs whose input was taken with another lens."""
     scene_reuse: float
     """Average number of times that a scene is sampled before a new one replaces it."""
     scenes_per_chunk: int
@@ -64,31 +46,40 @@ class JointViewsConfig:
 
 
 @dataclass(frozen=True)
-class SurfaceConfig:
-    """A run of ``training.surface``; the values of record are in ``config/surface.toml``."""
+class JointViewsConfig(RunConfig):
+    """A run of ``training.joint_views``; the values of record are in ``config/joint_views.toml``. A scene is the input
+    and all its views; the initial weights may be "untrained" too."""
 
-    run: str
-    """Name of the run; all random numbers follow from it and the step."""
-    initial_weights: str
-    """"starter", or a folder of a surface network or of a checkpoint."""
-    steps: int
-    """Length of the learning rate's schedule."""
-    warmup_steps: int
-    scenes_per_step: int
-    """Batch size over all GPUs."""
-    learning_rate: float
-    adam_betas: tuple[float, float]
-    weight_decay: float
-    ema_decay: float
+    transformer_layers: int
+    """Transformer blocks in each of the UNet's transformers; those that the initial weights lack start as identity."""
+    elevation_loss_weight: float
+    timestep_shift: float
+    """The signal-to-noise ratio of a uniformly sampled timestep is divided by the square of this."""
+    condition_dropout: float
+    """Share of scenes trained without any condition, for classifier-free guidance."""
+    learned_guidance_scale: float
+    """Scale of the guidance whose result the conditioned prediction learns to be (1: none)."""
+    extra_clean_views: tuple[float, ...]
+    """Probabilities of 0, 1, 2, ... views given clean besides the input."""
+    joined_share: float
+    """Share of scenes that get a second object, where the two can be joined."""
+    tone_share: float
+    """Share of scenes with changed tones (``input_augmentation``)."""
+    degraded_share: float
+    """Share of inputs that look cut out of a photograph badly."""
+    lens_share: float
+    """Share of objects of packs whose input was taken with another lens."""
+
+
+@dataclass(frozen=True)
+class SurfaceConfig(RunConfig):
+    """A run of ``training.surface``; the values of record are in ``config/surface.toml``. Its objects of packs are
+    solid; the initial weights may be a checkpoint too."""
+
     gradient_loss_weight: float
     """Of the error of the distances' slopes, beside the errors of the distances."""
     elevation_noise_deg: float
     """Scale of the Laplace distribution by which the elevation of half of the samples is wrong."""
-    object_share: float
-    """Share of scenes that show solid objects of packs; the rest are procedural."""
-    realistic_weight: float
-    plan_share: float
-    """Share of scenes seen from the plan of cameras; the rest are seen from random ones."""
     generated_share: float
     """Share of the scenes seen from the plan whose views are generated, all but the input."""
     generation_steps: int
@@ -97,14 +88,6 @@ class SurfaceConfig:
     """Numbers of true views shown in a few of the steps, instead of ``cameras.VIEWS``."""
     many_views_share: float
     """Share of those steps."""
-    scene_reuse: float
-    """Average number of times that a scene is sampled before a new one replaces it."""
-    scenes_per_chunk: int
-    """Scenes rendered together."""
-    initial_scenes: int
-    """Scenes in memory before the first step, over all GPUs."""
-    buffer_scenes: int
-    """Most scenes in memory, over all GPUs."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +117,6 @@ class VaeConfig:
     """How often a picture is sampled before a new one replaces it, on average."""
 
 
-TrainingConfig = JointViewsConfig | SurfaceConfig
 _CONFIG_TYPES = JointViewsConfig, SurfaceConfig
 _Config = TypeVar("_Config", JointViewsConfig, SurfaceConfig, VaeConfig)
 
@@ -151,7 +133,7 @@ def load_config(config_type: type[_Config], path: str | Path, overrides: Sequenc
     return config_type(**_with_tuples(values))
 
 
-def config_from_dict(values: dict[str, Any]) -> TrainingConfig:
+def config_from_dict(values: dict[str, Any]) -> RunConfig:
     """The configuration whose fields ``values`` are. Raises ValueError where they are those of none."""
     for config_type in _CONFIG_TYPES:
         if _field_names(config_type) == set(values):
@@ -159,7 +141,7 @@ def config_from_dict(values: dict[str, Any]) -> TrainingConfig:
     raise ValueError(f"no training run is configured by {', '.join(sorted(values))}")
 
 
-def _field_names(config_type: type[TrainingConfig] | type[VaeConfig]) -> set[str]:
+def _field_names(config_type: type[RunConfig] | type[VaeConfig]) -> set[str]:
     return {field.name for field in dataclasses.fields(config_type)}
 
 

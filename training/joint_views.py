@@ -16,20 +16,22 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from backend.views.zero123.model import Zero123
 from training.cameras import VIEWS
-from training.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
+from training.checkpoint import Checkpoint, has_checkpoint, load_checkpoint
 from training.config import JointViewsConfig, derive_seed, load_config
 from training.distributed import ProcessGroup, init_distributed, mean_over_ranks, process_group
 from training.group_norm import fuse
 from training.joint_diffusion import JointDenoiser, JointObjective
 from training.joint_model import initial_model
 from training.joint_scenes import Encode, JointScenes, fill, scenes_for_run
-from training.mixed_precision import MasterWeights, lr_factor
+from training.mixed_precision import MasterWeights
 from training.object_library import ObjectLibrary
 from training.run_clock import RunClock
 from training.run_log import RunLog
+from training.run_state import RunState
 from training.scene_buffer import SceneBuffer
 from training.vae_model import load_vae
 
@@ -83,21 +85,7 @@ def train(
     """Train until ``config.steps`` or ``deadline`` (of ``time.monotonic``), going on from ``checkpoint``."""
     batch_size = config.scenes_per_step // group.world_size
     denoiser, objective = JointDenoiser(model), JointObjective(model, config, group.device)
-    averaged = copy.deepcopy(denoiser)
-    parameters = [parameter for parameter in denoiser.parameters() if parameter.requires_grad]
-    averages = [parameter for parameter in averaged.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters, config.learning_rate, config.adam_betas, weight_decay=config.weight_decay, fused=True
-    )
-    step = first_step = 0
-    if checkpoint:
-        step = first_step = checkpoint.step
-        averaged.load_state_dict(checkpoint.averaged, strict=False)
-        denoiser.load_state_dict(checkpoint.trainer["model"] if checkpoint.trainer else averaged.state_dict())
-        if checkpoint.trainer:
-            optimizer.load_state_dict(checkpoint.trainer["optimizer"])
-    # A new optimizer (none is stored, or it was left behind) needs its warm-up wherever the schedule stands.
-    warm_since = 0 if checkpoint and checkpoint.trainer else first_step
+    state = RunState(denoiser, config, checkpoint, trained_tensors)
     weights = MasterWeights(denoiser, group)
     encode = make_encoder(model, weights.dtype, group.device)
 
@@ -106,50 +94,44 @@ def train(
     fill(buffer, scenes, max(1, config.initial_scenes // group.world_size), encode)
     insert_every = max(1, round(chunk * config.scene_reuse / batch_size))
     log.write(
-        event="start", step=step, gpus=group.world_size, scenes=len(buffer), filled_in=time.monotonic() - begin,
-        resumed="optimizer" if checkpoint and checkpoint.trainer else "average" if checkpoint else "no",
+        event="start", step=state.step, gpus=group.world_size, scenes=len(buffer),
+        filled_in=time.monotonic() - begin, resumed=state.resumed,
     )  # fmt: skip
     begin = time.monotonic()
     sums = torch.zeros(6, device=group.device)
 
-    def save() -> None:
-        state = {"model": denoiser.state_dict(), "optimizer": optimizer.state_dict()}
-        save_checkpoint(out, step, config, trained_tensors(averaged), state)
-
-    clock = RunClock(group, deadline, save)
-    while step < config.steps:
-        factor = lr_factor(step, config.steps, config.warmup_steps, warm_since)
-        optimizer.param_groups[0]["lr"] = config.learning_rate * factor
+    clock = RunClock(group, deadline, lambda: state.save(out))
+    while state.step < config.steps:
+        learning_rate = state.set_learning_rate()
         batch = buffer.sample_batch(batch_size)
         loss, report = objective(weights.compute, batch, weights.dtype)
         loss.backward()
-        weights.step(optimizer)
-        step += 1
-        decay = min(config.ema_decay, (1 + step) / (10 + step))
+        weights.step(state.optimizer)
+        state.finish_step()
         with torch.no_grad():
-            torch._foreach_lerp_(averages, parameters, 1 - decay)
             is_object = batch["is_object"].float()
             values = (report["error"], is_object, report["error"] * is_object, report["elevation_error"])
             sums[:4] += torch.stack([value.mean() for value in values])
-        if step % insert_every == 0:
+        if state.step % insert_every == 0:
             buffer.insert(scenes.next_chunk(encode))
-        if step % LOG_EVERY == 0:
+        if state.step % LOG_EVERY == 0:
             error, objects, object_error, elevation_error = (mean_over_ranks(sums, group)[:4] / LOG_EVERY).tolist()
             sums.zero_()
             log.write(
-                step=step, error=error, error_objects=object_error / max(objects, 1e-9),
+                step=state.step, error=error, error_objects=object_error / max(objects, 1e-9),
                 error_procedural=(error - object_error) / max(1 - objects, 1e-9), elevation_error=elevation_error,
-                learning_rate=config.learning_rate * factor,
-                views_per_second=(step - first_step) * config.scenes_per_step * VIEWS / (time.monotonic() - begin),
+                learning_rate=learning_rate,
+                views_per_second=(state.step - state.first_step) * config.scenes_per_step * VIEWS
+                / (time.monotonic() - begin),
             )  # fmt: skip
-        if clock.is_over(step):
+        if clock.is_over(state.step):
             break
     if group.is_main:
-        save()
-        log.write(event="end", step=step, minutes=(time.monotonic() - begin) / 60)
+        state.save(out)
+        log.write(event="end", step=state.step, minutes=(time.monotonic() - begin) / 60)
 
 
-def trained_tensors(denoiser: JointDenoiser) -> dict[str, torch.Tensor]:
+def trained_tensors(denoiser: nn.Module) -> dict[str, torch.Tensor]:
     """The weights that training changes: cross-attention to a single token does not depend on queries and keys."""
     unused = (".attn2.to_q.", ".attn2.to_k.")
     return {

@@ -11,23 +11,24 @@ of GPUs.
 from __future__ import annotations
 
 import argparse
-import copy
 import os
 import time
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from training.back_projection import FusedSurfaceNetwork
-from training.checkpoint import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
+from training.checkpoint import Checkpoint, has_checkpoint, load_checkpoint
 from training.config import SurfaceConfig, derive_seed, load_config
 from training.distributed import ProcessGroup, init_distributed, process_group
 from training.generated_views import ViewGenerator, load_view_model
-from training.mixed_precision import MasterWeights, lr_factor
+from training.mixed_precision import MasterWeights
 from training.object_library import ObjectLibrary
 from training.run_clock import RunClock
 from training.run_log import RunLog
+from training.run_state import RunState
 from training.surface_buffers import SurfaceBuffers
 from training.surface_errors import ErrorMeans
 from training.surface_loss import surface_loss
@@ -97,61 +98,38 @@ def train(
 ) -> None:
     """Train until ``config.steps`` or ``deadline`` (of ``time.monotonic``), going on from ``checkpoint``."""
     batch_size = config.scenes_per_step // group.world_size
-    averaged = copy.deepcopy(network)
-    parameters, averages = list(network.parameters()), list(averaged.parameters())
-    optimizer = torch.optim.AdamW(
-        parameters, config.learning_rate, config.adam_betas, weight_decay=config.weight_decay, fused=True
-    )
-    step = first_step = 0
-    if checkpoint:
-        step = first_step = checkpoint.step
-        averaged.load_state_dict(checkpoint.averaged)
-        network.load_state_dict(checkpoint.trainer["model"] if checkpoint.trainer else checkpoint.averaged)
-        if checkpoint.trainer:
-            optimizer.load_state_dict(checkpoint.trainer["optimizer"])
-    # A new optimizer (none is stored, or it was left behind) needs its warm-up wherever the schedule stands.
-    warm_since = 0 if checkpoint and checkpoint.trainer else first_step
+    state = RunState(network, config, checkpoint, nn.Module.state_dict)
     weights = MasterWeights(network, group)
     weights.compute.decoder.float()  # differences of distances need more than 8 bits
 
     begin = time.monotonic()
     buffers = SurfaceBuffers(config, scenes, group.world_size)
     log.write(
-        event="start", step=step, gpus=group.world_size, scenes=len(buffers), filled_in=time.monotonic() - begin,
-        resumed="optimizer" if checkpoint and checkpoint.trainer else "average" if checkpoint else "no",
+        event="start", step=state.step, gpus=group.world_size, scenes=len(buffers),
+        filled_in=time.monotonic() - begin, resumed=state.resumed,
     )  # fmt: skip
     begin = time.monotonic()
     means = ErrorMeans(group)
 
-    def save() -> None:
-        state = {"model": network.state_dict(), "optimizer": optimizer.state_dict()}
-        save_checkpoint(out, step, config, averaged.state_dict(), state)
-
-    clock = RunClock(group, deadline, save)
-    while step < config.steps:
-        factor = lr_factor(step, config.steps, config.warmup_steps, warm_since)
-        optimizer.param_groups[0]["lr"] = config.learning_rate * factor
+    clock = RunClock(group, deadline, lambda: state.save(out))
+    while state.step < config.steps:
+        learning_rate = state.set_learning_rate()
         batch = buffers.sample_batch(batch_size)
         loss, errors = surface_loss(weights.compute, batch, config, weights.dtype)
         loss.backward()
-        weights.step(optimizer)
+        weights.step(state.optimizer)
         buffers.update_priorities(errors.near)
-        step += 1
-        decay = min(config.ema_decay, (1 + step) / (10 + step))
-        with torch.no_grad():
-            torch._foreach_lerp_(averages, parameters, 1 - decay)
+        state.finish_step()
         means.add(loss.detach(), errors, batch)
         buffers.renew()
-        if step % LOG_EVERY == 0:
-            rate = (step - first_step) * config.scenes_per_step / (time.monotonic() - begin)
-            log.write(
-                step=step, **means.take(), learning_rate=config.learning_rate * factor, scenes_per_second=rate
-            )  # fmt: skip
-        if clock.is_over(step):
+        if state.step % LOG_EVERY == 0:
+            rate = (state.step - state.first_step) * config.scenes_per_step / (time.monotonic() - begin)
+            log.write(step=state.step, **means.take(), learning_rate=learning_rate, scenes_per_second=rate)
+        if clock.is_over(state.step):
             break
     if group.is_main:
-        save()
-        log.write(event="end", step=step, minutes=(time.monotonic() - begin) / 60)
+        state.save(out)
+        log.write(event="end", step=state.step, minutes=(time.monotonic() - begin) / 60)
 
 
 if __name__ == "__main__":
