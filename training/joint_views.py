@@ -31,6 +31,7 @@ from training.mixed_precision import MasterWeights
 from training.object_library import ObjectLibrary
 from training.run_clock import RunClock
 from training.run_log import RunLog
+from training.run_plot import plot_log
 from training.run_state import RunState
 from training.scene_buffer import SceneBuffer
 from training.vae_model import load_vae
@@ -129,6 +130,7 @@ def train(
     if group.is_main:
         state.save(out)
         log.write(event="end", step=state.step, minutes=(time.monotonic() - begin) / 60)
+        plot_log(out)
 
 
 def trained_tensors(denoiser: nn.Module) -> dict[str, torch.Tensor]:

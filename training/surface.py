@@ -28,6 +28,7 @@ from training.mixed_precision import MasterWeights
 from training.object_library import ObjectLibrary
 from training.run_clock import RunClock
 from training.run_log import RunLog
+from training.run_plot import plot_log
 from training.run_state import RunState
 from training.surface_buffers import SurfaceBuffers
 from training.surface_errors import ErrorMeans
@@ -130,6 +131,7 @@ def train(
     if group.is_main:
         state.save(out)
         log.write(event="end", step=state.step, minutes=(time.monotonic() - begin) / 60)
+        plot_log(out)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 import time
+from xml.etree import ElementTree
 
 import numpy as np
 import torch
@@ -47,6 +48,8 @@ def test_a_run_is_stopped_resumed_and_learns(tmp_path, monkeypatch):
     assert [row["resumed"] for row in rows if row.get("event") == "start"] == ["no", "optimizer"]
     assert [row["step"] for row in rows if "error" in row] == [2, 4, 6]
     assert all(np.isfinite(row["error"]) for row in rows if "error" in row)
+    panels = ElementTree.parse(tmp_path / "log.svg").getroot().findall("{*}polyline")
+    assert len(panels) == len(rows[1]) - 1 and all(len(panel.get("points").split()) == 3 for panel in panels)
     stored = {name: tensor for name, tensor in first.items() if f"unet.{name}" in checkpoint.averaged}
     changed = {name for name, tensor in stored.items() if not torch.equal(checkpoint.averaged[f"unet.{name}"], tensor)}
     assert any("attn1.to_q" in name for name in changed) and any("conv_in" in name for name in changed)
