@@ -22,6 +22,7 @@ import subprocess
 import sysconfig
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,8 +48,9 @@ def main() -> None:
     if unknown := set(versions) - set(BPY):
         parser.error(f"unknown Blender version: {', '.join(unknown)}; known are {', '.join(BPY)}")
     try:
-        python = _test_python()
-        blenders = _blender_pythons(versions)
+        with ThreadPoolExecutor() as threads:  # pip has one thread, and two cores unpack twice as fast
+            installing = threads.submit(_blender_pythons, versions)
+            python, blenders = _test_python(), installing.result()
     except UserError as error:
         sys.exit(f"error: {error}" + (f"\nlog: {error.log}" if error.log else ""))
     variables = {
