@@ -105,24 +105,33 @@ class Backend:
         options: dict,
         views: Mapping[str, Path | str] | None = None,
         mask: Path | str | None = None,
+        show_views: bool = False,
     ) -> int:
         """Request image file -> textured mesh, files into ``folder``; ``options`` as of ``Options.to_dict``. ``views``:
-        further image files by side (``views.given.SIDES``). ``mask``: an image file, white on the object. The request's
-        id."""
+        further image files by side (``views.given.SIDES``). ``mask``: an image file, white on the object.
+        ``show_views``: whether the progress has image files of the views while they are sampled. The request's id."""
         given = {side: str(path) for side, path in (views or {}).items()}
         params = {"image": str(image), "folder": str(folder), "options": options, "views": given}
-        params["mask"] = None if mask is None else str(mask)
+        params |= {"mask": None if mask is None else str(mask), "show_views": show_views}
         return self._request("generate", params)
 
-    def text_to_mesh(self, prompt: str, folder: Path | str, options: dict) -> int:
-        """Request text prompt -> image -> textured mesh, files into ``folder``; the request's id."""
-        return self._request("text_to_mesh", {"prompt": prompt, "folder": str(folder), "options": options})
+    def text_to_mesh(self, prompt: str, folder: Path | str, options: dict, show_views: bool = False) -> int:
+        """Request text prompt -> image -> textured mesh, files into ``folder``; otherwise as ``generate``."""
+        params = {"prompt": prompt, "folder": str(folder), "options": options, "show_views": show_views}
+        return self._request("text_to_mesh", params)
 
-    def rebuild(self, source: Path | str, folder: Path | str, options: dict, changes: Mapping[str, object]) -> int:
+    def rebuild(
+        self,
+        source: Path | str,
+        folder: Path | str,
+        options: dict,
+        changes: Mapping[str, object],
+        show_views: bool = False,
+    ) -> int:
         """Request the object of the job in ``source`` anew in ``folder``, with other views
-        (``views.changes.parse_changes``) or another elevation; the request's id."""
+        (``views.changes.parse_changes``) or another elevation; otherwise as ``generate``."""
         params = {"source": str(source), "folder": str(folder), "options": options, "changes": dict(changes)}
-        return self._request("rebuild", params)
+        return self._request("rebuild", params | {"show_views": show_views})
 
     def remesh(self, folder: Path | str, options: dict) -> int:
         """Request a new face budget or texture size from the field saved in ``folder``; the request's id."""

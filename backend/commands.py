@@ -112,7 +112,7 @@ def _run(
         tempfile.TemporaryDirectory(prefix="image-to-mesh-") as folder,
     ):
         listener = TerminalProgress()
-        listener(ProgressEvent("load", 0.0, "Starting"))
+        listener(ProgressEvent("start", 0.0, "Starting"))
         from .pipeline import Pipeline  # torch takes seconds: first the outputs are checked, and something is shown
 
         result = job(Pipeline(), Path(folder), listener)

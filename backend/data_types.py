@@ -11,6 +11,9 @@ import numpy as np
 from .config import ReconstructionConfig
 from .progress import OnProgress
 
+OnViews = Callable[[Sequence[np.ndarray]], None]
+"""Called, while views are sampled, with all of them as far as they are: (H, W, 3) float32 0..1 each, of any size."""
+
 VISIBLE = 0.5
 """Coverage of a pixel from which on it belongs to the object."""
 
@@ -125,11 +128,13 @@ class ViewModel(Protocol):
         estimate_elevation: ElevationEstimator,
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress,
+        on_views: OnViews | None,
     ) -> tuple[Views, Elevation]:
         """The input image, the given views and generated ones around the object, and the elevation used for them.
 
         callback_on_step_end: called after every sampler step with the fraction of all steps that is done; may raise
-        ``Cancelled``. Raises UserError (``needs_elevation``) where the weights need an elevation and none is given.
+        ``Cancelled``. on_views: None where nobody watches; it changes nothing in the views. Raises UserError
+        (``needs_elevation``) where the weights need an elevation and none is given.
         """
         ...
 
@@ -142,6 +147,7 @@ class ViewModel(Protocol):
         elevation: float,
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress,
+        on_views: OnViews | None,
     ) -> Views:
         """Earlier ``views`` of ``cutout`` with ``changes``. Of those that are kept only the ones are sampled anew whose
         cameras move relative to the input's when its elevation in degrees changes. Otherwise as ``sample_views``.

@@ -57,7 +57,8 @@ class Methods:
             raise _bad_params("views", "an object of image files by side")
         given = {side: _path(views, side) for side in views}
         mask = _path(params, "mask") if params.get("mask") is not None else None
-        return self._run("generate", params, listener, _path(params, "image"), views=given, mask=mask)
+        extra = {"views": given, "mask": mask, "show_views": _flag(params, "show_views")}
+        return self._run("generate", params, listener, _path(params, "image"), **extra)
 
     def _load(self, params: dict, listener: ProgressListener) -> dict:
         """Load the networks, so that a job that comes later finds them in memory."""
@@ -69,13 +70,15 @@ class Methods:
         return {}
 
     def _text_to_mesh(self, params: dict, listener: ProgressListener) -> dict:
-        return self._run("text_to_mesh", params, listener, _text(params, "prompt"))
+        show_views = _flag(params, "show_views")
+        return self._run("text_to_mesh", params, listener, _text(params, "prompt"), show_views=show_views)
 
     def _rebuild(self, params: dict, listener: ProgressListener) -> dict:
         changes = params.get("changes", {})
         if not isinstance(changes, dict):
             raise _bad_params("changes", "an object of changes by the name of a view")
-        return self._run("rebuild", params, listener, _path(params, "source"), changes=changes)
+        extra = {"changes": changes, "show_views": _flag(params, "show_views")}
+        return self._run("rebuild", params, listener, _path(params, "source"), **extra)
 
     def _remesh(self, params: dict, listener: ProgressListener) -> dict:
         return self._run("remesh", params, listener)
@@ -92,7 +95,7 @@ class Methods:
 
     def _loaded_pipeline(self, listener: ProgressListener) -> Pipeline:
         if self._pipeline is None:
-            listener(ProgressEvent("load", 0.0, "Starting"))
+            listener(ProgressEvent("start", 0.0, "Starting"))
             from .pipeline import Pipeline  # torch takes seconds to import
 
             self._pipeline = Pipeline()
@@ -148,6 +151,14 @@ def _text(params: dict, name: str) -> str:
     value = params.get(name)
     if not isinstance(value, str):
         raise _bad_params(name, "text")
+    return value
+
+
+def _flag(params: dict, name: str) -> bool:
+    """False where it is missing."""
+    value = params.get(name, False)
+    if not isinstance(value, bool):
+        raise _bad_params(name, "true or false")
     return value
 
 

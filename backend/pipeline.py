@@ -17,14 +17,14 @@ from PIL import Image
 from . import meshing, surface, text_to_image, texturing
 from .camera import GENERATED_VIEWS
 from .config import ReconstructionConfig, TextureSource, resolve_options
-from .data_types import Cutout, Elevation, Field, GivenView, SurfaceModel, TexturedMesh, ViewModel, Views
+from .data_types import Cutout, Elevation, Field, GivenView, OnViews, SurfaceModel, TexturedMesh, ViewModel, Views
 from .device import choose_device, choose_dtype
 from .elevation_estimation.estimator import ElevationEstimation
 from .errors import ErrorCode, UserError, printable
 from .io import export
 from .io.atomic_folder import atomic_folder
 from .io.image import load_image, load_mask
-from .io.job_folder import FIELD_FILE, damaged_state, load_state, save_state, write_contact_sheet
+from .io.job_folder import FIELD_FILE, damaged_state, load_state, save_state
 from .io.outputs import GENERATED_IMAGE, png_mark
 from .job_report import collect_warnings, describe_input
 from .options import Options
@@ -34,6 +34,7 @@ from .progress import ProgressListener, ProgressTracker
 from .rendering.silhouette import silhouette_recall
 from .rendering.turntable import turntable
 from .version import VERSION
+from .view_sheets import ViewSheets
 from .views.changes import parse_changes
 from .views.given import parse_side
 from .views.loading import load_view_model
@@ -77,8 +78,9 @@ class Pipeline:
     """The networks, which stay loaded from job to job, and the jobs that they do.
 
     ``generate``, ``text_to_mesh``, ``rebuild`` and ``remesh`` return ``{"folder", "files", "report"}``; their
-    ``listener`` receives a ``ProgressEvent`` after every step and may raise ``Cancelled``. They raise UserError and
-    what the listener raises; in either case no file of an unfinished job is left.
+    ``listener`` receives a ``ProgressEvent`` after every step and may raise ``Cancelled``; with ``show_views``, some of
+    these have image files of the views that are being sampled. They raise UserError and what the listener raises; in
+    either case no file of an unfinished job is left.
     """
 
     def __init__(self):
@@ -93,15 +95,18 @@ class Pipeline:
         listener: ProgressListener,
         views: Mapping[str, Path] = MappingProxyType({}),
         mask: Path | None = None,
+        show_views: bool = False,
     ) -> dict:
         """An image file, and ``views`` of the same object by the side they show it from (``views.given.parse_side``) ->
         a textured mesh in ``folder``. ``mask`` shows where in the image the object is (``load_mask``)."""
         tracker = ProgressTracker(GENERATE, listener)
         with atomic_folder(folder) as target:
-            files, report = self._generate(image, target, options, tracker, {}, views, mask)
+            files, report = self._generate(image, target, options, tracker, {}, views, mask, show_views)
         return {"folder": str(folder), "files": files, "report": report}
 
-    def text_to_mesh(self, prompt: str, folder: Path, options: Options, listener: ProgressListener) -> dict:
+    def text_to_mesh(
+        self, prompt: str, folder: Path, options: Options, listener: ProgressListener, show_views: bool = False
+    ) -> dict:
         """A text prompt -> ``picture.png`` and a textured mesh of what it shows, in ``folder``."""
         if not prompt.strip():
             raise UserError(ErrorCode.BAD_OPTION, "The prompt is empty: describe an object.")
@@ -115,7 +120,8 @@ class Pipeline:
                 image = text_to_image.generate_image(model, prompt, options.seed, device, _rate_image, tracker.update)
                 image.save(path, pnginfo=png_mark(GENERATED_IMAGE))
                 tracker.update(1.0, path)
-            files, report = self._generate(path, target, options, tracker, {"text": prompt, "text_model": model.name})
+            origin = {"text": prompt, "text_model": model.name}
+            files, report = self._generate(path, target, options, tracker, origin, show_views=show_views)
         return {"folder": str(folder), "files": files, "report": report}
 
     def remesh(self, folder: Path, options: Options, listener: ProgressListener) -> dict:
@@ -139,7 +145,13 @@ class Pipeline:
         return {"folder": str(folder), "files": files, "report": report}
 
     def rebuild(
-        self, source: Path, folder: Path, options: Options, listener: ProgressListener, changes: Mapping[str, object]
+        self,
+        source: Path,
+        folder: Path,
+        options: Options,
+        listener: ProgressListener,
+        changes: Mapping[str, object],
+        show_views: bool = False,
     ) -> dict:
         """The object of an earlier job in the folder ``source`` anew in ``folder``, with ``changes`` to its views
         (``views.changes.parse_changes``) and another elevation, if ``options`` has one. All else is used again."""
@@ -157,11 +169,18 @@ class Pipeline:
             if options.elevation is not None and not math.isclose(options.elevation, elevation.degrees, abs_tol=1e-3):
                 elevation = Elevation(options.elevation, 1.0, "given")
             with tracker.stage("views", "Changing the views"):
+                sheets = ViewSheets(target, tracker.show)
                 views = networks.views.resample_views(
-                    views, view_changes, cutout, earlier["degrees"], elevation.degrees, config, tracker.update
+                    views,
+                    view_changes,
+                    cutout,
+                    earlier["degrees"],
+                    elevation.degrees,
+                    config,
+                    tracker.update,
+                    sheets if show_views else None,
                 )
-            preview = partial(_write_sheet, target)
-            field, textured, measurements = _reconstruct_views(networks, views, cutout, config, tracker, preview)
+            field, textured, measurements = _reconstruct_views(networks, views, cutout, config, tracker, sheets.finish)
             save_state(target, field.tensors(), views, cutout)
             camera_to_world = views.camera_to_world[0].tolist()
             report |= {
@@ -189,12 +208,14 @@ class Pipeline:
         write_preview: Callable[[Views], Path | None] = lambda views: None,
         given: Mapping[str, np.ndarray] = MappingProxyType({}),
         mask: np.ndarray | None = None,
+        on_views: OnViews | None = None,
     ) -> Reconstruction:
         """An image (H, W, 4) of ``load_image`` -> a textured mesh, in memory.
 
         ``given``: further images of the object, by the side they show it from (``views.given.parse_side``). ``mask`` is
         that of ``load_mask``. ``tracker`` has the stages of ``RECONSTRUCT``. ``write_preview`` receives the views as
-        soon as there are any and returns an image file to show. Raises UserError and ``Cancelled``.
+        soon as they are finished and returns an image file to show, ``on_views`` before that. Raises UserError and
+        ``Cancelled``.
         """
         with tracker.stage("picture", "Cutting out the object"):
             if config.limit_input_size:
@@ -206,7 +227,9 @@ class Pipeline:
         config = replace(config, num_views=networks.surface.required_views or config.num_views)
         with tracker.stage("views", "Generating views"):
             estimate = partial(self._estimate_elevation, config)
-            views, elevation = networks.views.sample_views(cutout, given_views, estimate, config, tracker.update)
+            views, elevation = networks.views.sample_views(
+                cutout, given_views, estimate, config, tracker.update, on_views
+            )
         field, textured, measurements = _reconstruct_views(networks, views, cutout, config, tracker, write_preview)
         report = {
             "version": VERSION,
@@ -242,6 +265,7 @@ class Pipeline:
         origin: dict,
         views: Mapping[str, Path] = MappingProxyType({}),
         mask: Path | None = None,
+        show_views: bool = False,
     ) -> tuple[dict[str, str], dict]:
         """Reconstruct an image file and write all files of the job into ``target``: their names and the report.
 
@@ -252,9 +276,9 @@ class Pipeline:
             given = {side: load_image(other) for side, other in views.items()}
             drawn_mask = load_mask(mask) if mask is not None else None
         config = resolve_options(options, choose_device(options.device).type)
-        result = self.reconstruct(
-            image, options.weights, config, tracker, partial(_write_sheet, target), given, drawn_mask
-        )
+        sheets = ViewSheets(target, tracker.show)
+        on_views = sheets if show_views else None
+        result = self.reconstruct(image, options.weights, config, tracker, sheets.finish, given, drawn_mask, on_views)
         save_state(target, result.field.tensors(), result.views, result.cutout)
         report = {
             **origin,
@@ -264,12 +288,6 @@ class Pipeline:
             "options": options.to_dict(),
         }
         return _export(target, result.textured, report, tracker), report
-
-
-def _write_sheet(target: Path, views: Views) -> Path:
-    """The views as an image file to show."""
-    write_contact_sheet(target / "views.png", views)
-    return target / "views.png"
 
 
 def _cut_out_file(path: Path) -> Cutout:

@@ -82,6 +82,10 @@ class ProgressTracker:
         self._fraction = max(self._fraction, reached)  # a stage may find more to do than it first knew
         self._listener(ProgressEvent(self._stage, self._fraction, self._text, preview, detail))
 
+    def show(self, preview: Path) -> None:
+        """There is an image file to show. Passes on what the listener raises."""
+        self._listener(ProgressEvent(self._stage, self._fraction, self._text, preview))
+
 
 class TerminalProgress:
     """A ``ProgressListener`` that prints: one line that renews itself in a terminal; elsewhere a line per step, and one

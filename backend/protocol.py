@@ -1,12 +1,13 @@
 """What both sides of the pipe agree on: JSON-RPC 2.0, one message per line. Standard library only: Blender imports it.
 
 Client to backend: the requests ``cutout {image, folder, options}``, ``load {options}``, ``generate {image, folder,
-options, views, mask}``, ``text_to_mesh {prompt, folder, options}``, ``rebuild {source, folder, options, changes}``,
-``remesh {folder, options}``, ``weights.fetch {name}``, ``weights.add {path, name}``, ``weights.remove {name}`` and
-``shutdown {}``; the notification ``cancel {id}``. Backend to client: first the notification
-``hello {protocol, backend, python, pid}``, then notifications ``progress {id, stage, fraction, text, preview}``, and
-exactly one result or error for every request. A request's id is a whole number that no unfinished request has. A
-message that cannot be accepted is answered by an error with its id or, where it has none of its own, null.
+options, views, mask, show_views}``, ``text_to_mesh {prompt, folder, options, show_views}``, ``rebuild {source, folder,
+options, changes, show_views}``, ``remesh {folder, options}``, ``weights.fetch {name}``, ``weights.add {path, name}``,
+``weights.remove {name}`` and ``shutdown {}``; the notification ``cancel {id}``. Backend to client: first the
+notification ``hello {protocol, backend, python, pid}``, then notifications ``progress {id, stage, fraction, text,
+preview}``, and exactly one result or error for every request. A request's id is a whole number that no unfinished
+request has. A message that cannot be accepted is answered by an error with its id or, where it has none of its own,
+null.
 """
 
 from __future__ import annotations

@@ -51,6 +51,8 @@ class BackendTask(BackgroundTask):
                 continue
             if isinstance(event, Progress):
                 self.fraction = event.fraction
+                if self.expected_time is not None:
+                    self.expected_time.enter(event.stage)
                 self.text = "Cancelling" if self.cancelling else event.text
                 self.preview = Path(event.preview) if event.preview else self.preview
                 continue

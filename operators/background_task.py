@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backend.errors import UserError
+from ..backend.expected_time import ExpectedTime
 
 
 class BackgroundTask:
@@ -28,6 +29,8 @@ class BackgroundTask:
         """0..1 of the whole."""
         self.text = "Starting"
         """One line for a person: what is being done."""
+        self.expected_time: ExpectedTime | None = None
+        """How much longer it takes, where earlier ones may tell."""
         self.preview: Path | None = None
         """The newest image file to show while it runs, if there is one; the file may be gone when it ends."""
         self.error: UserError | None = None

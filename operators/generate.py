@@ -8,6 +8,7 @@ from pathlib import Path
 
 import bpy
 
+from ..backend.expected_time import kind_of_job
 from ..properties import option_values
 from . import image_input
 from .cutout_check import CutoutCheck
@@ -39,7 +40,14 @@ def new_task(
     folder, record = begin_job(record, write_image, write_views)
     check = CutoutCheck(record, folder, goes_on=check_cutout == "PAUSE") if check_cutout != "OFF" else None
     return ReconstructionTask(
-        context, folder, record.name, record.provenance(), record.request(folder), camera=record.camera, check=check
+        context,
+        folder,
+        record.name,
+        record.provenance(),
+        record.request(folder),
+        kind_of_job("text" if record.prompt else "image", record.options),
+        camera=record.camera,
+        check=check,
     )
 
 

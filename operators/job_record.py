@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+import bpy
+
 from ..backend.client import Backend
 
 RECORD_FILE = "job.json"
@@ -40,9 +42,10 @@ class JobRecord:
         """What asks a backend for the result in ``folder``."""
 
         def send(backend: Backend) -> int:
+            show_views = not bpy.app.background
             if self.prompt:
-                return backend.text_to_mesh(self.prompt, folder, self.options)
-            return backend.generate(self.image, folder, self.options, self.views, self.mask or None)
+                return backend.text_to_mesh(self.prompt, folder, self.options, show_views)
+            return backend.generate(self.image, folder, self.options, self.views, self.mask or None, show_views)
 
         return send
 

@@ -20,6 +20,11 @@ def log_file() -> Path:
     return user_folder() / "backend.log"
 
 
+def times_file() -> Path:
+    """How long the stages of jobs took on this computer."""
+    return user_folder() / "times.json"
+
+
 def preferences():
     """The extension's own preferences."""
     return bpy.context.preferences.addons[PACKAGE].preferences

@@ -10,6 +10,7 @@ import bpy
 
 from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
+from ..backend.expected_time import kind_of_job
 from .job_folders import job_folder, provenance
 from .job_record import read_record
 from .new_job import begin_job
@@ -55,10 +56,11 @@ class IMAGE_TO_MESH_OT_rebuild(ReconstructionOperator, bpy.types.Operator):
         seeds = dict(provenance(obj).get(SEEDS) or {}) | _values(changes, "seed")
 
         def request(backend: Backend) -> int:
-            return backend.rebuild(source, folder, options, changes)
+            return backend.rebuild(source, folder, options, changes, show_views=not bpy.app.background)
 
         about = record.provenance() | ({SEEDS: seeds} if seeds else {})
-        return ReconstructionTask(context, folder, obj.name, about, request, target=obj, rebuilt_from=source)
+        kind = kind_of_job("rebuild", options)
+        return ReconstructionTask(context, folder, obj.name, about, request, kind, target=obj, rebuilt_from=source)
 
 
 def _values(changes: dict[str, dict | str], key: str) -> dict[str, object]:

@@ -10,13 +10,14 @@ import bpy
 
 from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
+from ..backend.expected_time import ExpectedTime
 from . import image_input, job_list, mask_painting, scene
 from .backend_task import BackendTask
 from .cutout_check import CutoutCheck
 from .image_conversion import ImageConversion
 from .job_folders import job_folder
 from .job_record import write_record
-from .paths import preferences
+from .paths import preferences, times_file
 from .reporting import log_unexpected, report_error, show_error
 from .task_operator import run_task
 from .tasks import task_manager
@@ -37,13 +38,14 @@ class ReconstructionTask(BackendTask):
         name: str,
         provenance: dict,
         request: Callable[[Backend], int],
+        kind: str,
         target: bpy.types.Object | None = None,
         camera: bool = False,
         check: CutoutCheck | None = None,
         rebuilt_from: Path | None = None,
     ):
         """``request`` asks a backend for a result in ``folder``; with ``check`` it is sent when that is over, as its
-        record then says.
+        record then says. ``kind`` is that of ``backend.expected_time.kind_of_job``.
 
         ``rebuilt_from``: the folder of the job by which ``target`` was made, where that is another one.
         ``provenance`` (texts and numbers) is for the object's custom property. ``target`` is the object that gets a
@@ -58,6 +60,7 @@ class ReconstructionTask(BackendTask):
         """What the panel had when it began; with anything else there, the error of this task is of no interest."""
         self.object_uid = 0
         """The ``session_uid`` of the object in the scene."""
+        self.expected_time = ExpectedTime(times_file(), kind)
         self.camera = camera
         self.added = False
         """Whether the result stands in a scene."""
@@ -82,6 +85,8 @@ class ReconstructionTask(BackendTask):
     def receive(self, result: dict) -> None:
         if self.check is None or self._has_gone_on:
             super().receive(result)
+            if self.expected_time is not None:
+                self.expected_time.remember()
             return
         self.check.show(result)
         self.text = "Check the cutout" if self.check.found else self.check.warnings[0]

@@ -6,6 +6,7 @@ import bpy
 
 from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
+from ..backend.expected_time import kind_of_job
 from ..properties import option_values
 from .job_folders import job_folder, provenance
 from .job_record import described
@@ -53,7 +54,7 @@ class IMAGE_TO_MESH_OT_remesh(ReconstructionOperator, bpy.types.Operator):
             return backend.remesh(folder, options)
 
         about = provenance(obj) | {"options": described(options)}
-        return ReconstructionTask(context, folder, obj.name, about, request, target=obj)
+        return ReconstructionTask(context, folder, obj.name, about, request, kind_of_job("remesh", options), target=obj)
 
 
 register, unregister = bpy.utils.register_classes_factory((IMAGE_TO_MESH_OT_remesh,))

@@ -19,8 +19,7 @@ def draw_progress(context, layout, task: BackgroundTask) -> None:
     """A running task."""
     if task.subject:
         layout.label(text=task.subject, icon="IMAGE_DATA")
-    seconds = int(time.monotonic() - task.started)
-    layout.progress(factor=task.fraction, text=f"{task.fraction:.0%}   {seconds // 60}:{seconds % 60:02}")
+    layout.progress(factor=task.fraction, text=f"{task.fraction:.0%}   {_time(task)}")
     draw_text(context, layout, task.text)
     icon = preview.icon_of(task.preview)
     if icon:
@@ -36,6 +35,17 @@ def draw_progress(context, layout, task: BackgroundTask) -> None:
         layout.operator(
             "image_to_mesh.cancel", text=f"Cancel All ({more} more)" if more > 0 else "Cancel All", icon="X"
         )
+
+
+def _time(task: BackgroundTask) -> str:
+    """How much longer the task takes or, where nobody knows, for how long it has been running."""
+    left = task.expected_time.seconds_left() if task.expected_time is not None else None
+    if left is None:
+        seconds = int(time.monotonic() - task.started)
+        return f"{seconds // 60}:{seconds % 60:02}"
+    if left > 90:
+        return f"about {left / 60:.0f} min left"
+    return f"about {max(1, round(left)) if left < 10 else 5 * round(left / 5)} s left"
 
 
 def draw_failures(context, layout) -> None:

@@ -85,12 +85,12 @@ def _check_state(views: Views, cutout: Cutout, report: dict) -> None:
         raise TypeError("options")
 
 
-def write_contact_sheet(path: Path, views: Views) -> None:
-    """All views side by side, in the order of their names, as one image."""
-    columns = math.ceil(math.sqrt(2 * len(views.images)))
-    blank = np.ones((-len(views.images) % columns, *views.images.shape[1:]), np.float32)
-    rows = np.concatenate([views.images, blank]).reshape(-1, columns, *views.images.shape[1:])
-    sheet = rows.transpose(0, 2, 1, 3, 4).reshape(-1, columns * views.images.shape[2], 3)
+def write_contact_sheet(path: Path, images: np.ndarray) -> None:
+    """Images (N, H, W, 3) side by side as one image."""
+    columns = math.ceil(math.sqrt(2 * len(images)))
+    blank = np.ones((-len(images) % columns, *images.shape[1:]), np.float32)
+    rows = np.concatenate([images, blank]).reshape(-1, columns, *images.shape[1:])
+    sheet = rows.transpose(0, 2, 1, 3, 4).reshape(-1, columns * images.shape[2], 3)
     Image.fromarray(_to_8_bit(sheet)).save(path)
 
 

@@ -15,7 +15,7 @@ import torch
 
 from .. import camera
 from ..config import ReconstructionConfig, Scheduler
-from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, ViewChanges, Views
+from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, OnViews, ViewChanges, Views
 from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white, resize_alpha
 from ..progress import OnProgress, ignore_progress
@@ -41,6 +41,7 @@ class IndependentViewModel:
         estimate_elevation: ElevationEstimator,
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress = ignore_progress,
+        on_views: OnViews | None = None,
     ) -> tuple[Views, Elevation]:
         """See ``ViewModel``. The elevation is known after the first ring and decides where the second one lies.
 
@@ -51,7 +52,7 @@ class IndependentViewModel:
                 ErrorCode.NEEDS_ELEVATION,
                 "These weights (Stable Zero123) cannot estimate the camera's elevation: set it; 0 is level.",
             )
-        sampler = ViewSampler(self.model, cutout, config, callback_on_step_end)
+        sampler = ViewSampler(self.model, cutout, config, callback_on_step_end, on_views=on_views)
         sampler.add_ring(camera.FIRST_RING)
         elevation = estimate_elevation(
             lambda: self.model.predict_elevation(sampler.image("input")), lambda: sampler.add_neighbors(["0"])
@@ -73,9 +74,10 @@ class IndependentViewModel:
         elevation: float,
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress = ignore_progress,
+        on_views: OnViews | None = None,
     ) -> Views:
         """See ``ViewModel``. The neighbors of a view go with it: they are dropped or sampled anew."""
-        sampler = ViewSampler(self.model, cutout, config, callback_on_step_end, changes.seeds)
+        sampler = ViewSampler(self.model, cutout, config, callback_on_step_end, changes.seeds, on_views)
         rings = [camera.FIRST_RING, camera.second_ring(90 - elevation)]
         offsets = {name: (polar, azimuth) for ring in rings for name, polar, azimuth in ring}
         earlier = {name for ring in (rings[0], camera.second_ring(90 - earlier_elevation)) for name, *_ in ring}
@@ -113,6 +115,7 @@ class ViewSampler:
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress = ignore_progress,
         seeds: Mapping[str, int] = MappingProxyType({}),
+        on_views: OnViews | None = None,
     ):
         """``callback_on_step_end`` is called after every sampler step with the fraction of all steps that is done.
         ``seeds``: those of views, by name, that are not the configuration's."""
@@ -120,6 +123,7 @@ class ViewSampler:
         self._config = config
         self._callback_on_step_end = callback_on_step_end
         self._seeds = seeds
+        self._on_views = on_views
         self._polar = 90 - (config.elevation or 0.0)
         """Of the input camera, in degrees; matters for a model with ``uses_source_elevation``, which needs it given."""
         self._mask = resize_alpha(cutout, model.image_size)
@@ -160,9 +164,7 @@ class ViewSampler:
     def to_views(self, elevation: float) -> Views:
         """The input image and the stage-1 views (``num_views`` 8) or all (40), with their masks and cameras.
         ``elevation`` is the input camera's in degrees."""
-        neighbors = [f"{name}_{index}" for name in self.stage_1 for index in range(len(camera.NEIGHBORS))]
-        neighbors = [name for name in neighbors if name in self._images]  # of a dropped view there are none
-        names = ("input", *self.stage_1, *(neighbors if self._config.num_views == 40 else ()))
+        names = ("input", *self.stage_1, *(self._neighbors() if self._config.num_views == 40 else ()))
         offsets = np.array([self._camera_offsets[name] for name in names])
         images = np.stack([self._images[name] for name in names])
         masks = np.concatenate([self._mask[None], masks_from_white_background(images[1:])])
@@ -173,6 +175,11 @@ class ViewSampler:
     def stage_1(self) -> tuple[str, ...]:
         """Names of the stage-1 views sampled so far."""
         return tuple(name for name in self._images if name.isdigit())
+
+    def _neighbors(self) -> list[str]:
+        """Names of the stage-2 views sampled so far, in the order of those they were sampled from."""
+        names = [f"{name}_{index}" for name in self.stage_1 for index in range(len(camera.NEIGHBORS))]
+        return [name for name in names if name in self._images]
 
     @property
     def _neighbor_steps(self) -> int:
@@ -212,6 +219,10 @@ class ViewSampler:
             quantize = self._config.quantize_views
             self._images[name] = np.floor(image * 255) / np.float32(255) if quantize else image
             self._camera_offsets[name] = tuple(np.add(self._camera_offsets[source], offset))
+        if self._on_views is not None:
+            names = ["input", *self.stage_1, *(self._neighbors() if self._config.num_views == 40 else ())]
+            missing = [np.ones_like(self._images["input"])] * (1 + self._config.num_views - len(names))
+            self._on_views([*(self._images[name] for name in names), *missing])
 
     def _generator(self, name: str) -> torch.Generator:
         """One per view, seeded by its name: neither the order nor the number of views changes a view."""

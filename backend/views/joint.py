@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 
 from .. import camera
 from ..config import ReconstructionConfig
-from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, ViewChanges, Views
+from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, OnViews, ViewChanges, Views
 from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white
 from ..progress import OnProgress, ignore_progress
@@ -44,6 +44,7 @@ class JointViewModel:
         estimate_elevation: ElevationEstimator,
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress = ignore_progress,
+        on_views: OnViews | None = None,
     ) -> tuple[Views, Elevation]:
         """See ``ViewModel``. The plan of views depends on the elevation, which is predicted from the input image."""
         if config.quantize_views:
@@ -67,10 +68,17 @@ class JointViewModel:
             # Views generated from the input alone tell where the object lies in the given ones.
             planned = [(view.name, *view_angles(view, elevation.degrees)) for view in given]
             planned += _not_near(plan, [entry[1:] for entry in planned])
-            generated = self._sample(clean, planned, config, lambda done: callback_on_step_end(done / passes))
+            generated = self._sample(
+                clean,
+                planned,
+                config,
+                lambda done: callback_on_step_end(done / passes),
+                on_denoised=_after(clean.images, on_views),
+            )
             aligned = [align(view, cutout, size, elevation.degrees, generated) for view in given]
             clean = join_views([clean, given_views(given, aligned, size)])
-        sampled = self._sample(clean, _not_near(plan, _angles(clean)), config, on_step_end)
+        planned = _not_near(plan, _angles(clean))
+        sampled = self._sample(clean, planned, config, on_step_end, on_denoised=_after(clean.images, on_views))
         return join_views([clean, sampled]), elevation
 
     def resample_views(
@@ -82,6 +90,7 @@ class JointViewModel:
         elevation: float,
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress = ignore_progress,
+        on_views: OnViews | None = None,
     ) -> Views:
         """See ``ViewModel``. What is sampled sees the given views and, up to ``MOST_GIVEN`` in all, the nearest kept
         ones."""
@@ -107,7 +116,8 @@ class JointViewModel:
         if sampled:
             near = _nearest(kept, sampled)[: MOST_GIVEN - (len(clean.names) - 1)]
             conditions = join_views([clean, select_views(generated, [name for name, *_ in near])])
-            new = self._sample(conditions, sampled, config, callback_on_step_end, changes.seeds)
+            show = _after([*clean.images, *generated.images], on_views)
+            new = self._sample(conditions, sampled, config, callback_on_step_end, changes.seeds, show)
             generated = join_views([generated, new])
         return join_views([clean, select_views(generated, [name for name, *_ in planned])])
 
@@ -118,6 +128,7 @@ class JointViewModel:
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress,
         seeds: Mapping[str, int] = MappingProxyType({}),
+        on_denoised: Callable[[torch.Tensor], None] | None = None,
     ) -> Views:
         """The planned views, which see the ``clean`` ones, the input first; ``seeds``: those that differ from the
         job's, by name."""
@@ -132,6 +143,7 @@ class JointViewModel:
             config.joint_num_inference_steps,
             self.guidance_scale if config.joint_guidance_scale is None else config.joint_guidance_scale,
             callback_on_step_end,
+            on_denoised=on_denoised,
         )
         decoded = sampled[0].permute(0, 2, 3, 1).contiguous().cpu().numpy()
         elevations, azimuths = np.transpose([entry[1:] for entry in planned])
@@ -152,6 +164,11 @@ class JointViewModel:
 def _check_count(given: int) -> None:
     if given > MOST_GIVEN:
         raise UserError(ErrorCode.BAD_OPTION, f"At most {MOST_GIVEN} more views can be given, but there are {given}.")
+
+
+def _after(images: Iterable[np.ndarray], on_views: OnViews | None) -> Callable[[torch.Tensor], None] | None:
+    """Shows ``images`` and then those that are being sampled, where somebody watches."""
+    return None if on_views is None else lambda denoised: on_views([*images, *denoised.numpy()])
 
 
 def _angles(views: Views) -> list[tuple[float, float]]:

@@ -22,6 +22,7 @@ from backend.views.joint import JointViewModel
 from backend.views.loading import load_view_model
 from backend.views.registration import warp
 from backend.views.zero123.joint_sampler import sample_jointly
+from backend.views.zero123.latent_colors import LatentColors
 from tests.helpers.training_runs import joint_model
 
 ELEVATION = Elevation(20.0, 1.0, "given")
@@ -227,3 +228,28 @@ def test_view_arguments_that_name_no_side_or_image_are_refused(arguments):
 
 def test_view_arguments_name_sides_and_files():
     assert parse_views(["back=a=b.png", "135,20=c.png"]) == {"back": Path("a=b.png"), "135,20": Path("c.png")}
+
+
+@pytest.mark.parametrize("sides", [(), ("left",)])
+def test_who_watches_sees_all_views_in_their_order_and_changes_none(model, sides):
+    sheets: list[list[np.ndarray]] = []
+    four_steps = replace(config(), joint_num_inference_steps=4)
+    views = [given(side) for side in sides]
+    arguments = (cutout(), views, lambda predict, near: ELEVATION, four_steps)
+    plain, _ = JointViewModel(model, 2.0).sample_views(*arguments)
+    watched, _ = JointViewModel(model, 2.0).sample_views(*arguments, on_views=sheets.append)
+    np.testing.assert_array_equal(plain.images, watched.images)
+    np.testing.assert_array_equal(plain.masks, watched.masks)
+    assert len(sheets) == 3 * (1 + len(sides))  # of every pass all steps but the last
+    assert {len(sheet) for sheet in sheets} == {len(plain.names)}
+    np.testing.assert_array_equal(sheets[-1][0], plain.images[0])
+    assert all(image.dtype == np.float32 and 0 <= image.min() <= image.max() <= 1 for image in sheets[-1])
+
+
+def test_latents_are_shown_in_the_colors_they_stand_for():
+    generator = torch.Generator().manual_seed(0)
+    colors = torch.rand(2, 3, 8, 8, generator=generator)
+    mixed = torch.einsum("dc,nchw->ndhw", torch.rand(4, 3, generator=generator), colors) + 0.5
+    images = torch.nn.functional.interpolate(colors * 2 - 1, scale_factor=4)
+    shown = LatentColors(images[:1], mixed[:1])(mixed[1:])
+    torch.testing.assert_close(shown, colors[1:].movedim(1, -1), atol=1e-3, rtol=0)
