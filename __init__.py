@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import properties
 from .operators import (
+    another_back,
     asset,
     backend_location,
     command,
@@ -58,6 +59,7 @@ _MODULES = (
     quads,
     results,
     saved_results,
+    another_back,
     asset,
     matching_camera,
     textureless,

@@ -31,9 +31,11 @@ def new_task(
     write_image: Callable[[Path], Path] | None = None,
     write_views: Callable[[Path], dict[str, str]] | None = None,
     check_cutout: str = "OFF",
+    beside: bpy.types.Object | None = None,
 ) -> ReconstructionTask:
     """A task for a new object. ``write_image`` takes the job's folder and returns the image file, where there is one;
-    ``write_views`` does so for further images, by side. ``check_cutout`` is as in the preferences.
+    ``write_views`` does so for further images, by side. ``check_cutout`` is as in the preferences. ``beside``: an
+    object to stand beside, else at the 3D cursor.
 
     Raises UserError and OSError.
     """
@@ -48,6 +50,7 @@ def new_task(
         kind_of_job("text" if record.prompt else "image", record.options),
         camera=record.camera,
         check=check,
+        beside=beside,
     )
 
 

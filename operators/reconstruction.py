@@ -43,13 +43,15 @@ class ReconstructionTask(BackendTask):
         camera: bool = False,
         check: CutoutCheck | None = None,
         rebuilt_from: Path | None = None,
+        beside: bpy.types.Object | None = None,
     ):
         """``request`` asks a backend for a result in ``folder``; with ``check`` it is sent when that is over, as its
         record then says. ``kind`` is that of ``backend.expected_time.kind_of_job``.
 
         ``rebuilt_from``: the folder of the job by which ``target`` was made, where that is another one.
         ``provenance`` (texts and numbers) is for the object's custom property. ``target`` is the object that gets a
-        new mesh; None makes a new object, called ``name``. ``camera`` asks for a matching camera.
+        new mesh; None makes a new object, called ``name``, at the 3D cursor or ``beside`` another one. ``camera`` asks
+        for a matching camera.
         """
         super().__init__(request if check is None else check.request())
         self.check = check
@@ -69,6 +71,7 @@ class ReconstructionTask(BackendTask):
         self._interrupted = False
         self._rebuilt_from = rebuilt_from
         self._target_uid = target.session_uid if target is not None else None
+        self._beside_uid = beside.session_uid if beside is not None else None
         self._scene_uid = context.scene.session_uid
         self._window = context.window.as_pointer() if context.window else 0
 
@@ -165,14 +168,15 @@ class ReconstructionTask(BackendTask):
         """Put the result into the scene, or into the object that it is for. Raises UserError."""
         obj = self._target()
         if obj is None:
-            obj = scene.add_object(context, self.folder, self.name, self.provenance, self.camera)
+            beside = _object(self._beside_uid)
+            obj = scene.add_object(context, self.folder, self.name, self.provenance, self.camera, beside)
         else:
             scene.replace_mesh(obj, self.folder, self.provenance)
         self.added, self.object_uid = True, obj.session_uid
 
     def _target(self) -> bpy.types.Object | None:
         """The object that gets a new mesh, whatever it is called by now."""
-        obj = next((obj for obj in bpy.data.objects if obj.session_uid == self._target_uid), None)
+        obj = _object(self._target_uid)
         is_meant = obj is not None and obj.type == "MESH" and job_folder(obj) == (self._rebuilt_from or self.folder)
         return obj if is_meant else None
 
@@ -197,6 +201,11 @@ class ReconstructionTask(BackendTask):
         if windows and windows[0].scene == meant:
             return {} if bpy.app.background else {"window": windows[0]}
         return {"window": windows[0] if windows else None, "scene": meant, "view_layer": meant.view_layers[0]}
+
+
+def _object(uid: int | None) -> bpy.types.Object | None:
+    """The object of this ``session_uid``, whatever it is called by now."""
+    return next((obj for obj in bpy.data.objects if obj.session_uid == uid), None)
 
 
 class ReconstructionOperator:

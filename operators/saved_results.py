@@ -12,6 +12,7 @@ from . import scene
 from .generate import new_task
 from .job_folders import job_folder
 from .job_list import Job, delete_job, invalidate, listed_jobs
+from .job_record import JobRecord
 from .reconstruction import ReconstructionOperator, ReconstructionTask
 from .reporting import report_error
 from .tasks import task_manager
@@ -136,7 +137,7 @@ class IMAGE_TO_MESH_OT_generate_again(ReconstructionOperator, bpy.types.Operator
             job = self._job(context)
         except UserError as error:
             return report_error(self, error)
-        self.job, self.seed = job.folder.name, _next_seed(job.record.options)
+        self.job, self.seed = job.folder.name, next_seed(job.record.options)
         return context.window_manager.invoke_props_dialog(
             self, title=f"Generate “{job.record.name}” Again", confirm_text="Generate"
         )
@@ -146,19 +147,25 @@ class IMAGE_TO_MESH_OT_generate_again(ReconstructionOperator, bpy.types.Operator
 
     def new_task(self, context):
         record = self._job(context).record
-        options = record.options | {"seed": _next_seed(record.options) if self.seed < 0 else self.seed}
-        if not record.prompt and not Path(record.image).is_file():
-            raise UserError(
-                ErrorCode.BAD_IMAGE, f"The image “{record.image}” is missing: put it back, or choose another one."
-            )
-        return new_task(context, replace(record, options=options))
+        seed = next_seed(record.options) if self.seed < 0 else self.seed
+        return repeated_task(context, replace(record, options=record.options | {"seed": seed}))
 
     def _job(self, context):
         folder = job_folder(context.active_object) if not self.job and context.active_object else None
         return _find_idle(self.job or (folder.name if folder else ""))
 
 
-def _next_seed(options: dict) -> int:
+def repeated_task(context, record: JobRecord, beside: bpy.types.Object | None = None) -> ReconstructionTask:
+    """A task for another object from the same image or prompt. Raises UserError."""
+    if not record.prompt and not Path(record.image).is_file():
+        raise UserError(
+            ErrorCode.BAD_IMAGE, f"The image “{record.image}” is missing: put it back, or choose another one."
+        )
+    return new_task(context, record, beside=beside)
+
+
+def next_seed(options: dict) -> int:
+    """The seed after that of ``options``."""
     return min(int(options.get("seed", 0)) + 1, _MAX_SEED)
 
 

@@ -18,9 +18,16 @@ _NAME_BYTES = 63
 """Longest name of a datablock in Blender 4 (Blender 5 allows 255)."""
 
 
-def add_object(context, folder: Path, name: str, provenance: dict, camera: bool = False) -> bpy.types.Object:
+def add_object(
+    context,
+    folder: Path,
+    name: str,
+    provenance: dict,
+    camera: bool = False,
+    beside: bpy.types.Object | None = None,
+) -> bpy.types.Object:
     """Add the result in ``folder`` to the scene: its base at the 3D cursor, or beside what stands there; selected and
-    active, unless that would end a mode.
+    active, unless that would end a mode. ``beside`` another object it is turned and as large as that one.
 
     ``provenance`` (texts and numbers) is stored on the object; ``camera`` adds one that sees the object as the image
     shows it. Raises UserError (``bad_result``) and leaves the scene as it was when the files cannot be used.
@@ -35,7 +42,10 @@ def add_object(context, folder: Path, name: str, provenance: dict, camera: bool 
         mesh.materials.append(new_material(name, texture, confidence, result.uvs, created))
         obj = bpy.data.objects.new(name, mesh)
         created.append(obj)
-        obj.location = context.scene.cursor.location
+        if beside is not None:
+            obj.matrix_world = beside.matrix_world
+        else:
+            obj.location = context.scene.cursor.location
         _describe(obj, provenance, result, folder)
         placement.link(context, obj)
         placement.stand_beside(context, obj)

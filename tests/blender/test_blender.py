@@ -102,7 +102,7 @@ def test_with_backend(host, script, package, weights, tmp_path):
 
 
 @pytest.mark.parametrize("host", (HOSTS or [NONE])[:1], ids=["first"])  # many jobs, little that differs by version
-@pytest.mark.parametrize("script", ["saved_results", "image_files"])
+@pytest.mark.parametrize("script", ["saved_results", "image_files", "another_back"])
 def test_many_jobs(host, script, package, weights, tmp_path):
     passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
 
