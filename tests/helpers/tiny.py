@@ -71,8 +71,8 @@ def _unet(channels: int, width: int) -> UNet2DConditionModel:
         out_channels=4,
         layers_per_block=1,
         block_out_channels=(16, 32),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         cross_attention_dim=width,
         attention_head_dim=2,  # the number of heads: with more of them attention takes most of a job
         norm_num_groups=8,
