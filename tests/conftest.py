@@ -10,11 +10,8 @@ from pathlib import Path
 os.environ["TRITON_INTERPRET"] = "1"  # before anything imports Triton: the kernels run on the CPU here
 
 import pytest
-import torch
 from filelock import FileLock
 from xdist.scheduler import LoadScopeScheduling
-
-from tests.helpers import tiny
 
 TRITON = (
     "procedural/test_triton_depth.py",
@@ -53,10 +50,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class FileScheduling(LoadScopeScheduling):
-    """Whole files go to the test processes: what a file's tests share is made once. Tests in Blender go one by one."""
+    """Whole files go to the test processes: what a file's tests share is made once. So is what a Blender's tests share:
+    of a file in tests/blender, those ``[of one script-in one Blender]`` go together."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid if nodeid.startswith("tests/blender/") else nodeid.partition("::")[0]
+        file, _, test = nodeid.partition("::")
+        return f"{file} {test.partition('-')[2]}" if file.startswith("tests/blender/") else file
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -67,6 +66,8 @@ def pytest_xdist_make_scheduler(config, log) -> FileScheduling:
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Two test processes are faster than two threads, and sums are added up in the same order on every machine."""
+    import torch  # here and below, for the process that only hands out tests: the imports take five seconds
+
     torch.set_num_threads(1)
 
 
@@ -89,10 +90,14 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Pat
 @pytest.fixture(scope="session")
 def weights(made_once) -> Path:
     """Weights with which a job takes seconds. Copy them before changing anything."""
+    from tests.helpers import tiny
+
     return made_once("Gewichte mit Ümläuten", tiny.write_weights)
 
 
 @pytest.fixture(scope="session")
 def text_model(made_once) -> Path:
     """A Stable Diffusion of a toy's size. Copy it before changing anything."""
+    from tests.helpers import tiny
+
     return made_once("tiny text model", tiny.write_text_model)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 import numpy as np
 from bpy_extras.object_utils import world_to_camera_view
-from common import arguments, check_object, counts, install, module, run, write_job_folder
+from common import check_object, counts, install, module, write_job_folder
 
 
-def test() -> None:
-    package, folder = arguments()
+def test(package: Path, folder: Path) -> None:
     install(package)
     scene = module("operators.scene")
     report = write_job_folder(folder / "job")
@@ -99,6 +100,3 @@ def check_refusals(scene, folder) -> None:
         else:
             raise AssertionError(f"{job} was added")
         assert counts() == before
-
-
-run(test)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import bpy
 import numpy as np
-from common import arguments, check_object, counts, disc, install, module, reconstruction, refused, run, use_backend
+from common import check_object, counts, disc, install, module, reconstruction, refused, use_backend
 
 
-def test() -> None:
-    package, _, python, weights = arguments()
+def test(package: Path, _: Path, python: Path, weights: Path) -> None:
     install(package)
     use_backend(python, weights)
     operators = bpy.ops.image_to_mesh
@@ -61,6 +61,3 @@ def check_cleaned(obj) -> None:
     """It is as every other new object, but for its place."""
     obj.rotation_euler, obj.scale = (0, 0, 0), (1, 1, 1)
     check_object(obj)
-
-
-run(test)

@@ -1,12 +1,11 @@
-"""What every script here needs. The scripts run inside Blender or the bpy package, with ``arguments()``."""
+"""What every script here needs. The scripts run inside Blender or the bpy package: see ``start.py``."""
 
 from __future__ import annotations
 
 import importlib
 import json
-import os
+import shutil
 import sys
-import traceback
 from pathlib import Path
 
 import bpy
@@ -16,16 +15,34 @@ PACKAGE = "bl_ext.user_default.image_to_mesh"
 
 
 def arguments() -> list[Path]:
-    """The extension's zip, a folder to write into; for some scripts then the backend's Python and a weights folder."""
+    """What a story gets, which has no ``test``: the extension's zip, a folder, the backend's Python, its weights."""
     given = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
     return [Path(argument) for argument in given[1:]]
 
 
 def install(package: Path) -> None:
-    """Install the extension from its zip, as a person does, and enable it."""
-    bpy.ops.extensions.package_install_files(filepath=str(package), repo="user_default", enable_on_install=True)
+    """Install the extension from its zip, as a person does, and enable it, unless a script before this one did."""
+    if PACKAGE not in bpy.context.preferences.addons:
+        bpy.ops.extensions.package_install_files(filepath=str(package), repo="user_default", enable_on_install=True)
     assert PACKAGE in bpy.context.preferences.addons, "the extension is not enabled"
     assert hasattr(bpy.types, "IMAGE_TO_MESH_OT_generate"), "the operator is not registered"
+
+
+def reset() -> None:
+    """A new file, the settings as they come, no task, no trace of a job. Idle backends stay: they start slowly."""
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    bpy.context.preferences.system.property_unset("use_online_access")
+    if PACKAGE not in bpy.context.preferences.addons:
+        return
+    if task_manager().is_running():  # the script before failed
+        task_manager().close()
+    preferences = bpy.context.preferences.addons[PACKAGE].preferences
+    for name in type(preferences).__annotations__:
+        preferences.property_unset(name)
+    shutil.rmtree(module("operators.paths").user_folder() / "jobs", ignore_errors=True)
+    module("operators.paths").times_file().unlink(missing_ok=True)
+    module("operators.job_list").invalidate()
+    module("operators.backend_location").refresh()
 
 
 def use_backend(python: Path, weights: Path) -> None:
@@ -61,20 +78,6 @@ def refused(action) -> str:
 def module(name: str):
     """A module of the installed extension."""
     return importlib.import_module(f"{PACKAGE}.{name}")
-
-
-def run(test) -> None:
-    """Run ``test`` and end this process with its status: the bpy package may hang or crash when Python itself ends."""
-    status = 0
-    try:
-        test()
-        print("PASSED", test.__module__, bpy.app.version_string)
-    except BaseException:
-        traceback.print_exc()
-        status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
 
 
 def task_manager():

@@ -6,11 +6,11 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import bpy
 from common import (
     PACKAGE,
-    arguments,
     check_object,
     counts,
     disc,
@@ -18,13 +18,11 @@ from common import (
     module,
     reconstruction,
     refused,
-    run,
     use_backend,
 )
 
 
-def test() -> None:
-    package, folder, python, weights = arguments()
+def test(package: Path, folder: Path, python: Path, weights: Path) -> None:
     install(package)
     settings = bpy.context.scene.image_to_mesh
     settings.image = disc()
@@ -67,6 +65,3 @@ def kill_backend() -> None:
     while (task := reconstruction()) is last or task.fraction == 0:
         time.sleep(0.02)
     os.kill(task.backend.hello["pid"], signal.SIGTERM)
-
-
-run(test)

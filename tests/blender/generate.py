@@ -11,21 +11,18 @@ import bpy
 import numpy as np
 from common import (
     PACKAGE,
-    arguments,
     check_object,
     counts,
     disc,
     install,
     module,
     refused,
-    run,
     task_manager,
     use_backend,
 )
 
 
-def test() -> None:
-    package, folder, python, weights = arguments()
+def test(package: Path, folder: Path, python: Path, weights: Path) -> None:
     install(package)
     use_backend(python, weights)
     settings = bpy.context.scene.image_to_mesh
@@ -223,6 +220,3 @@ def check_task(generate) -> None:
     assert operators.add_result() == {"FINISHED"}
     check_object(bpy.context.active_object)
     assert not operators.add_result.poll()
-
-
-run(test)

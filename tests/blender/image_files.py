@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import bpy
 import numpy as np
-from common import arguments, check_object, counts, disc, install, module, refused, run, task_manager, use_backend
+from common import check_object, counts, disc, install, module, refused, task_manager, use_backend
 
 
-def test() -> None:
-    package, folder, python, weights = arguments()
+def test(package: Path, folder: Path, python: Path, weights: Path) -> None:
     install(package)
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     use_backend(python, weights)
@@ -105,6 +105,3 @@ def check_queue(folder) -> None:
     assert manager.failures == [bad] and bpy.ops.image_to_mesh.clear_failures() == {"FINISHED"}
     assert manager.failures == []
     assert three.error.code == "cancelled" and "four" not in bpy.data.objects and "one" in bpy.data.objects
-
-
-run(test)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from common import arguments, counts, install, module, refused, run
+from common import counts, install, module, refused
 
 WIDTH, HEIGHT = 6, 4
 
@@ -34,8 +34,7 @@ def state(image: bpy.types.Image) -> tuple:
     )  # fmt: skip
 
 
-def test() -> None:
-    package, folder = arguments()
+def test(package: Path, folder: Path) -> None:
     install(package)
     check_files(module("operators.image_input"), folder)
     check_choice(module("operators.image_input"))
@@ -146,6 +145,3 @@ def check_tiles(image_input, folder: Path) -> None:
     image.reload()
     image.tiles.active_index = 1
     assert read(image_input.image_file(image, folder)).shape == (HEIGHT, WIDTH, 4)
-
-
-run(test)

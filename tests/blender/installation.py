@@ -8,11 +8,10 @@ import time
 from pathlib import Path
 
 import bpy
-from common import PACKAGE, arguments, install, module, refused, run, task_manager
+from common import PACKAGE, install, module, refused, task_manager
 
 
-def test() -> None:
-    package, folder = arguments()
+def test(package: Path, folder: Path) -> None:
     install(package)
     setup, location = module("operators.setup"), module("operators.backend_location")
     operators = bpy.ops.image_to_mesh
@@ -69,6 +68,3 @@ def check_wrapping(wrap) -> None:
     assert wrap("one two  three", 7, len) == ["one two", "three"] and wrap("", 7, len) == []
     assert wrap("see /home/somebody/data now", 12, len) == ["see", "/home/", "somebody/", "data now"]
     assert all(len(line) <= 3 for line in wrap("Überlänge a ab", 3, len)) and wrap("a", 0, len) == ["a"]
-
-
-run(test)

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from common import arguments, check_object, counts, install, module, run, write_job_folder
+from common import check_object, counts, install, module, write_job_folder
 
 
-def test() -> None:
-    package, folder = arguments()
+def test(package: Path, folder: Path) -> None:
     install(package)
     scene = module("operators.scene")
     write_job_folder(folder / "job")  # 1 x 0.5 x 0.25 m
@@ -145,6 +144,3 @@ def check_new_mesh(scene, job: Path) -> None:
     obj.data.materials.clear()
     scene.replace_mesh(obj, job, {})
     check_object(obj)
-
-
-run(test)

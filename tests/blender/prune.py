@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 
 import bpy
-from common import arguments, counts, install, module, run, write_job_folder
+from common import counts, install, module, write_job_folder
 
 
-def test() -> None:
-    package, folder = arguments()
+def test(package: Path, folder: Path) -> None:
     install(package)
     check_pruning(module("operators.job_folders"))
     check_job_names(module("operators.job_folders"), folder)
@@ -108,6 +107,3 @@ def check_preview(preview, folder: Path) -> None:
     path.unlink()
     assert preview.icon_of(path) == icon and any(shown.image_pixels_float)
     assert counts() == before
-
-
-run(test)

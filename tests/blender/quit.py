@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import bpy
-from common import arguments, disc, install, module, run, task_manager, use_backend
+from common import disc, install, module, task_manager, use_backend
 
 
-def test() -> None:
-    package, _, python, weights = arguments()
+def test(package: Path, _: Path, python: Path, weights: Path) -> None:
     install(package)
     use_backend(python, weights)
     bpy.context.scene.image_to_mesh.image = disc()
@@ -20,6 +20,3 @@ def test() -> None:
         assert not task.finished, task.error
         time.sleep(0.05)
     print("BACKEND", task.backend.hello["pid"])
-
-
-run(test)  # which ends this process at once, as a crash would

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import bpy
-from common import PACKAGE, arguments, install, run
+from common import PACKAGE, install
 
 
 def present() -> dict:
@@ -26,8 +27,7 @@ def present() -> dict:
     }
 
 
-def test() -> None:
-    package, _ = arguments()
+def test(package: Path) -> None:
     install(package)
     bpy.ops.preferences.addon_disable(module=PACKAGE)
     off = present()
@@ -40,6 +40,3 @@ def test() -> None:
         assert "IMAGE_TO_MESH_OT_generate" in on["types"] and on["scene"]
         bpy.ops.preferences.addon_disable(module=PACKAGE)
         assert present() == off, (off, present())
-
-
-run(test)

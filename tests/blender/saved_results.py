@@ -7,7 +7,6 @@ from pathlib import Path
 
 import bpy
 from common import (
-    arguments,
     check_object,
     counts,
     disc,
@@ -15,14 +14,12 @@ from common import (
     module,
     reconstruction,
     refused,
-    run,
     task_manager,
     use_backend,
 )
 
 
-def test() -> None:
-    package, _, python, weights = arguments()
+def test(package: Path, _: Path, python: Path, weights: Path) -> None:
     install(package)
     use_backend(python, weights)
     operators, jobs = bpy.ops.image_to_mesh, module("operators.job_list")
@@ -89,6 +86,3 @@ def check_interrupted(jobs, operators) -> None:
 
     Path(jobs.listed_jobs()[0].record.image).unlink()
     assert "missing" in refused(lambda: operators.generate_again(job=jobs.listed_jobs()[0].folder.name))
-
-
-run(test)

@@ -1,8 +1,4 @@
-"""The extension in every Blender at hand.
-
-IMAGE_TO_MESH_BPY names Pythons with the bpy package, BLENDER names Blender programs; both may hold several, separated
-like PATH. Without them, this Python's own bpy and the ``blender`` on the path are taken.
-"""
+"""The extension in every Blender at hand."""
 
 from __future__ import annotations
 
@@ -12,49 +8,19 @@ import subprocess
 import sys
 import time
 import zipfile
-from importlib.util import find_spec
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from backend import environment
-from tests.helpers.images import shaded_disc
+from tests.helpers.blender import HOSTS, PROGRAMS, PYTHONS, TIMEOUT, in_every_blender, in_the_first_blender, start
 from tests.helpers.paths import ROOT
 
-SCRIPTS = ROOT / "tests" / "blender"
-TIMEOUT = 600
-"""Seconds for one script."""
-
-
-def _named(variable: str) -> list[str]:
-    return [value for value in os.environ.get(variable, "").split(os.pathsep) if value]
-
-
-PYTHONS = _named("IMAGE_TO_MESH_BPY") or ([sys.executable] if find_spec("bpy") else [])
-PROGRAMS = _named("BLENDER") or ([program] if (program := shutil.which("blender")) else [])
-HOSTS = [[python] for python in PYTHONS]
-HOSTS += [[program, "--background", "--factory-startup", "--python"] for program in PROGRAMS]
-"""The commands that run a Python script with bpy."""
-NONE = pytest.param(
-    [], marks=pytest.mark.skip(reason="no Blender: pip install bpy, or set IMAGE_TO_MESH_BPY or BLENDER")
-)
-
-
-def run(host: list[str], script: Path, *arguments: object, profile: Path) -> subprocess.CompletedProcess:
-    """Run a script in a Blender with a profile of its own; its output is text."""
-    profile.mkdir(parents=True)
-    separator = ["--"] if len(host) > 1 else []
-    variables = {"BLENDER_USER_RESOURCES": str(profile), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    command = [*host, str(script), *separator, *map(str, arguments)]
-    return subprocess.run(
-        command,
-        env=os.environ | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT,
-    )
+WITHOUT_BACKEND = ("add_object", "placement", "image_input", "prune", "installation", "register")
+WITH_BACKEND = ("generate", "text_to_mesh", "weights")
+MANY_JOBS = ("another_back", "image_files", "saved_results")
+"""Run in the first Blender only: little of it differs by version. The first one needs a new backend."""
 
 
 @pytest.fixture(scope="session")
@@ -84,84 +50,67 @@ def test_package_holds_what_runs_and_nothing_else(package):
     assert not [name for name in names if name.startswith("wheels/") and (name.count("/") > 1 or name.endswith(".py"))]
 
 
-in_every_blender = pytest.mark.parametrize(
-    "host", HOSTS or [NONE], ids=lambda host: Path(host[0]).parent.parent.name if host else "none"
-)
+@pytest.fixture(scope="session")
+def output_of(request, package, tmp_path_factory) -> Callable[..., str]:
+    """Run scripts in turn in one Blender, which takes a second to start, and its backend six: (Blender, scripts, one of
+    them, further arguments) -> the output of that one. Those that run are those whose tests were chosen."""
+    chosen = {item.callspec.params.get("script") for item in request.session.items if hasattr(item, "callspec")}
+
+    @cache
+    def run_all(host: tuple[str, ...], scripts: str, *arguments: object) -> str:
+        folder = tmp_path_factory.mktemp("scripts")
+        return start(host, scripts, package, folder, *arguments, profile=folder / "profile")
+
+    def output_of(host: tuple[str, ...], scripts: tuple[str, ...], script: str, *arguments: object) -> str:
+        output = run_all(host, ",".join(name for name in scripts if name in chosen), *arguments)
+        _, begun, rest = output.partition(f"RUNNING {script}\n")
+        return rest.partition("\nRUNNING ")[0] if begun else output  # which says why it did not get so far
+
+    return output_of
 
 
 @in_every_blender
-@pytest.mark.parametrize("script", ["add_object", "placement", "register", "image_input", "prune", "installation"])
-def test_without_backend(host, script, package, tmp_path):
-    passes(host, script, tmp_path, package, tmp_path)
-
-
-@in_every_blender
-@pytest.mark.parametrize("script", ["generate", "failure", "weights"])
-def test_with_backend(host, script, package, weights, tmp_path):
-    passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
-
-
-@pytest.mark.parametrize("host", (HOSTS or [NONE])[:1], ids=["first"])  # many jobs, little that differs by version
-@pytest.mark.parametrize("script", ["saved_results", "image_files", "another_back"])
-def test_many_jobs(host, script, package, weights, tmp_path):
-    passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
-
-
-@in_every_blender
-def test_text_to_mesh(host, package, weights, text_model, tmp_path):
-    passes(host, "text_to_mesh", tmp_path, package, tmp_path, sys.executable, weights, text_model)
+@pytest.mark.parametrize("script", WITHOUT_BACKEND)
+def test_without_backend(host, script, output_of):
+    output = output_of(host, WITHOUT_BACKEND, script)
+    assert f"PASSED {script}" in output, output
 
 
 @pytest.fixture
-def image_path(tmp_path) -> Path:
-    """A shaded disc on a transparent ground."""
-    path = tmp_path / "Größe 1.png"
-    Image.fromarray(shaded_disc()).save(path)
-    return path
+def output_with_backend(output_of, weights, text_model) -> Callable[..., str]:
+    """The output of one of the scripts that need a backend: (Blender, script) -> the output."""
+    backend = sys.executable, weights, text_model
 
+    def output_with_backend(host: tuple[str, ...], script: str) -> str:
+        scripts = (*WITH_BACKEND, "failure")  # which kills the backend
+        if host == HOSTS[0]:
+            scripts = (*MANY_JOBS, *scripts, "quit")
+        return output_of(host, scripts, script, *backend)
 
-needs_environment = pytest.mark.skipif(
-    environment.python_path() is None, reason="the backend is not installed: python3 -m backend setup"
-)
-
-
-@in_every_blender
-@needs_environment
-def test_headless_script(host, weights, image_path, tmp_path):
-    quick = ["--weights", weights, "--faces", 500, "--texture-size", 256, "--device", "cpu", "--elevation", 20]
-    headless(host, tmp_path, image_path, *quick)
-
-
-@pytest.mark.parametrize("host", (HOSTS or [NONE])[:1], ids=["first"])
-@needs_environment
-@pytest.mark.slow
-def test_headless_script_with_starter_weights(host, image_path, tmp_path):
-    headless(host, tmp_path, image_path, "--device", "cpu")
-
-
-def headless(host: list[str], folder: Path, image_path: Path, *flags: object) -> None:
-    """The script in examples makes a whole .blend of an image."""
-    out = folder / "out.blend"
-    script = ROOT / "examples" / "image_to_mesh.py"
-    done = run(host, script, image_path, out, *flags, profile=folder / "profile")
-    assert done.returncode == 0 and out.is_file(), done.stdout
-    passes(host, "saved", folder / "fresh", out)
+    return output_with_backend
 
 
 @in_every_blender
-@needs_environment
-def test_headless_script_fails_with_one_sentence(host, tmp_path):
-    (tmp_path / "picture.png").write_text("no picture")
-    script = ROOT / "examples" / "image_to_mesh.py"
-    done = run(host, script, tmp_path / "picture.png", tmp_path / "out.blend", profile=tmp_path / "profile")
-    assert done.returncode == 1 and not (tmp_path / "out.blend").exists(), done.stdout
-    assert "picture.png" in done.stdout and "Traceback" not in done.stdout, done.stdout
+@pytest.mark.parametrize("script", (*WITH_BACKEND, "failure"))
+def test_with_backend(host, script, output_with_backend):
+    output = output_with_backend(host, script)
+    assert f"PASSED {script}" in output, output
 
 
+@in_the_first_blender
+@pytest.mark.parametrize("script", MANY_JOBS)
+def test_with_backend_many_jobs(host, script, output_with_backend):
+    output = output_with_backend(host, script)
+    assert f"PASSED {script}" in output, output
+
+
+@in_the_first_blender
+@pytest.mark.parametrize("script", ["quit"])
 @pytest.mark.skipif(not PYTHONS, reason="no bpy package")
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_backend_ends_with_blender(package, weights, tmp_path):
-    output = passes(PYTHONS[:1], "quit", tmp_path, package, tmp_path, sys.executable, weights)
+def test_with_backend_that_ends_with_blender(host, script, output_with_backend):
+    output = output_with_backend(host, script)
+    assert f"PASSED {script}" in output, output
     process = Path("/proc") / output.partition("BACKEND ")[2].split()[0]
     deadline = time.monotonic() + 10
     while process.exists() and (process / "cmdline").read_bytes():  # empty: ended, but nobody has asked for its status
@@ -174,12 +123,6 @@ def test_backend_ends_with_blender(package, weights, tmp_path):
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("script", ["window", "responsive"])
 def test_in_a_window(program, script, package, weights, tmp_path):
-    host = [program, "--factory-startup", "--enable-event-simulate", "--python"]
-    passes(host, script, tmp_path, package, tmp_path, sys.executable, weights)
-
-
-def passes(host: list[str], script: str, folder: Path, *arguments: object) -> str:
-    """Run a script that must pass; its output."""
-    done = run(host, SCRIPTS / "start.py", script, *arguments, profile=folder / "profile")
-    assert done.returncode == 0 and f"PASSED {script}" in done.stdout, done.stdout
-    return done.stdout
+    host = (program, "--factory-startup", "--enable-event-simulate", "--python")
+    output = start(host, script, package, tmp_path, sys.executable, weights, profile=tmp_path / "profile")
+    assert f"PASSED {script}" in output, output

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
-from common import arguments, check_object, counts, install, module, refused, run, use_backend
+from common import check_object, counts, install, module, refused, use_backend
 
 
-def test() -> None:
-    package, folder, python, weights, model = arguments()
+def test(package: Path, folder: Path, python: Path, weights: Path, text_model: Path) -> None:
     install(package)
     use_backend(python, weights)
     settings = bpy.context.scene.image_to_mesh
@@ -23,7 +24,7 @@ def test() -> None:
     jobs = module("operators.paths").user_folder() / "jobs"
     assert not list(jobs.iterdir())
 
-    settings.text_model = str(model)
+    settings.text_model = str(text_model)
     assert bpy.ops.image_to_mesh.text_to_mesh() == {"FINISHED"}
     obj = bpy.context.active_object
     check_object(obj)
@@ -43,6 +44,3 @@ def test() -> None:
     bpy.ops.wm.save_as_mainfile(filepath=out)
     bpy.ops.wm.open_mainfile(filepath=out)
     assert "Image of eine blaue Teekanne" in bpy.data.images
-
-
-run(test)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import bpy
-from common import arguments, install, module, refused, run, task_manager, use_backend
+from common import install, module, refused, task_manager, use_backend
 
 
-def test() -> None:
-    package, folder, python, source = arguments()
+def test(package: Path, folder: Path, python: Path, source: Path) -> None:
     install(package)
     operators = bpy.ops.image_to_mesh
     weights = module("operators.weights")
@@ -49,6 +49,3 @@ def test() -> None:
     task_manager().wait(task)
     assert time.monotonic() - started < 20
     assert task.error.code == "cancelled" and not list((folder / "home" / "weights").iterdir())
-
-
-run(test)
