@@ -22,19 +22,29 @@ def kind_of_job(method: str, options: dict) -> str:
     return f"{method}, {weights}, {options.get('device', 'auto')}, {quality}"
 
 
+def describe_time_left(seconds: float) -> str:
+    """As exactly as such an estimate is."""
+    if seconds >= 90:
+        return f"about {seconds / 60:.0f} min left"
+    return f"about {max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)} s left"
+
+
 class ExpectedTime:
     """The time of one job."""
 
     def __init__(self, file: Path, kind: str, now: Callable[[], float] = time.monotonic):
         """``file`` (JSON) has the seconds of each stage by kind of job; ``now``: the clock, in seconds."""
         self._file, self._kind, self._now = file, kind, now
-        self._expected = _read(file).get(kind, {})
+        self._expected: dict[str, float] = {}
+        """Seconds in each stage, in their order."""
         self._taken: dict[str, float] = {}
         """Seconds in each stage that is over, by stage, in the order in which they began."""
         self._stage, self._since = "", 0.0
 
     def enter(self, stage: str) -> None:
         """The job is in ``stage`` now, maybe still."""
+        if not self._stage:  # not before: a job may have waited for the end of another one, which it can learn from
+            self._expected = _read(self._file).get(self._kind, {})
         if stage != self._stage:
             self._leave()
             self._stage, self._since = stage, self._now()

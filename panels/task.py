@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ..backend.errors import ErrorCode
+from ..backend.expected_time import describe_time_left
 from ..operators.background_task import BackgroundTask
 from ..operators.remedies import draw_remedy
 from ..operators.tasks import task_manager
@@ -23,7 +24,7 @@ def draw_progress(context, layout, task: BackgroundTask) -> None:
     draw_text(context, layout, task.text)
     icon = preview.icon_of(task.preview)
     if icon:
-        layout.template_icon(icon, scale=8)
+        layout.template_icon(icon, scale=10)
     layout.operator("image_to_mesh.cancel", icon="CANCEL").task = task.id
     waiting = [other for other in task_manager().waiting() if type(other) is type(task)]
     for other in waiting[:_LISTED]:
@@ -40,12 +41,10 @@ def draw_progress(context, layout, task: BackgroundTask) -> None:
 def _time(task: BackgroundTask) -> str:
     """How much longer the task takes or, where nobody knows, for how long it has been running."""
     left = task.expected_time.seconds_left() if task.expected_time is not None else None
-    if left is None:
-        seconds = int(time.monotonic() - task.started)
-        return f"{seconds // 60}:{seconds % 60:02}"
-    if left > 90:
-        return f"about {left / 60:.0f} min left"
-    return f"about {max(1, round(left)) if left < 10 else 5 * round(left / 5)} s left"
+    if left is not None:
+        return describe_time_left(left)
+    seconds = int(time.monotonic() - task.started)
+    return f"{seconds // 60}:{seconds % 60:02}"
 
 
 def draw_failures(context, layout) -> None:

@@ -86,8 +86,8 @@ def _check_state(views: Views, cutout: Cutout, report: dict) -> None:
 
 
 def write_contact_sheet(path: Path, images: np.ndarray) -> None:
-    """Images (N, H, W, 3) side by side as one image."""
-    columns = math.ceil(math.sqrt(2 * len(images)))
+    """Images (N, H, W, 3) as one image, about square, as panels show images."""
+    columns = math.ceil(math.sqrt(len(images)))
     blank = np.ones((-len(images) % columns, *images.shape[1:]), np.float32)
     rows = np.concatenate([images, blank]).reshape(-1, columns, *images.shape[1:])
     sheet = rows.transpose(0, 2, 1, 3, 4).reshape(-1, columns * images.shape[2], 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from backend.expected_time import ExpectedTime, kind_of_job
+from backend.expected_time import ExpectedTime, describe_time_left, kind_of_job
 
 
 class Clock:
@@ -28,11 +28,14 @@ def run(file, kind: str, stages: dict[str, float]) -> None:
 def test_the_first_job_of_a_kind_promises_nothing_and_the_second_counts_down(tmp_path):
     file, clock = tmp_path / "times.json", Clock()
     first = ExpectedTime(file, "a", clock)
+    waiting = ExpectedTime(file, "a", clock)
     first.enter("views")
     assert first.seconds_left() is None
     run(file, "a", {"start": 4, "load": 2, "views": 10, "mesh": 3})
     assert ExpectedTime(file, "a", clock).seconds_left() is None, "nothing has begun"
 
+    waiting.enter("views")
+    assert waiting.seconds_left() == 13, "it did not learn from the one that it waited for"
     job = ExpectedTime(file, "a", clock)
     job.enter("load")  # the process was there already
     assert job.seconds_left() == 15
@@ -73,6 +76,12 @@ def test_a_damaged_file_is_as_none_and_it_does_not_grow_for_ever(tmp_path):
         run(file, str(number), {"views": 1})
     assert list(json.loads(file.read_text())) == [str(number) for number in range(10, 60)]
     run(tmp_path / "nowhere" / "times.json", "a", {"views": 1})
+
+
+def test_the_time_left_is_said_roughly():
+    said = [describe_time_left(seconds) for seconds in (0, 8.4, 12, 88, 100, 1000)]
+    numbers = "1 s", "8 s", "10 s", "90 s", "2 min", "17 min"
+    assert said == [f"about {number} left" for number in numbers]
 
 
 def test_kinds_differ_by_what_decides_the_time():

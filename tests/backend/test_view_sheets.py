@@ -52,7 +52,7 @@ def test_watching_changes_nothing(weights, tmp_path, monkeypatch):
     pipeline.generate(tmp_path / "a.png", tmp_path / "plain", options, ignore_progress)
     pipeline.generate(tmp_path / "a.png", tmp_path / "watched", options, listen, show_views=True)
     assert list(sizes) == ["views-1.png", "views-2.png", "views.png"], "two rings, then all"
-    assert sizes["views-1.png"] == (5 * TILE, 2 * TILE)  # nine views
+    assert sizes["views-1.png"] == (3 * TILE, 3 * TILE)  # nine views
     files = {path.name for path in (tmp_path / "plain").iterdir()}
     assert {path.name for path in (tmp_path / "watched").iterdir()} == files
     for name in ("mesh.npz", "texture.png", "views.png", "field.safetensors"):

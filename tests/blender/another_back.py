@@ -20,9 +20,7 @@ def test(package: Path, _: Path, python: Path, weights: Path) -> None:
     bpy.context.scene.cursor.location = (1, 2, 3)
     operators.generate()
     times = json.loads(module("operators.paths").times_file().read_text(encoding="utf-8"))
-    assert {"start", "load", "views", "surface", "mesh", "texture", "export"} <= set(
-        times[f"image, {weights.name}, cpu, auto"]
-    )
+    assert {"load", "views", "surface", "mesh", "texture", "export"} <= set(times[f"image, {weights.name}, cpu, auto"])
     first = bpy.context.active_object
     first.rotation_euler, first.scale = (0, 0, 0.5), (2, 2, 2)
     bpy.context.scene.image_to_mesh.faces = 600
