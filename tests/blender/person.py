@@ -4,11 +4,14 @@ many seconds. Needs a window and ``--enable-event-simulate``."""
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import traceback
+from pathlib import Path
 
 import bpy
+from common import module, task_manager
 
 TIMEOUT = 600
 """Seconds for a job to end."""
@@ -73,6 +76,52 @@ def press(key: str):
     window().event_simulate(type=key, value="PRESS", **at)
     window().event_simulate(type=key, value="RELEASE", **at)
     yield 0.3
+
+
+def drop(area_type: str, folder: Path, *names: str) -> None:
+    """Drop files of ``folder`` on an area, as Blender's own drop operator has it."""
+    area = next(area for area in window().screen.areas if area.type == area_type)
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=window(), area=area, region=region):
+        dropped = [{"name": name} for name in names]
+        bpy.ops.wm.drop_import_file("INVOKE_DEFAULT", directory=str(folder), files=dropped)
+
+
+def play_and_press_escape():
+    """Start the playback of the timeline, and end it with Esc."""
+    with bpy.context.temp_override(window=window(), area=viewport()):
+        bpy.ops.screen.animation_play()
+    yield 0.5
+    assert window().screen.is_animation_playing
+    yield from press("ESC")
+    assert not window().screen.is_animation_playing
+
+
+def autosave_to(folder: Path) -> None:
+    """Have Blender save every minute into ``folder``."""
+    files = bpy.context.preferences.filepaths
+    files.use_auto_save_temporary_files, files.auto_save_time = True, 1
+    files.temporary_directory = str(folder)
+
+
+def has_autosaved(folder: Path) -> bool:
+    """Whether Blender has, which it does when something has changed and no modal operator runs."""
+    bpy.ops.ed.undo_push(message="Some work")
+    return any(folder.glob("*autosave*.blend"))
+
+
+def paused(task, condition):
+    """Hold up the backend of a running job until ``condition``: a job that takes minutes."""
+    os.kill(task.backend.hello["pid"], signal.SIGSTOP)
+    try:
+        yield from until(condition)
+    finally:
+        os.kill(task.backend.hello["pid"], signal.SIGCONT)
+
+
+def is_running() -> bool:
+    """Whether a mesh is being made."""
+    return task_manager().running(module("operators.reconstruction").ReconstructionTask) is not None
 
 
 def until(condition):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 
 import bpy
 import numpy as np
 from common import arguments, disc, install, module, reconstruction, task_manager, use_backend
-from person import open_tab, run_story, until, viewport
+from person import autosave_to, has_autosaved, open_tab, paused, run_story, until, viewport
 
 LONGEST_GAP = 0.05
 """Seconds of the main thread's own time between two turns of the event loop while a job runs."""
@@ -92,20 +90,15 @@ def story():
     use_backend(python, weights)
     settings = bpy.context.scene.image_to_mesh
     settings.image, settings.faces, settings.texture_size = disc(), 8000, 1024
-    files = bpy.context.preferences.filepaths
-    files.use_auto_save_temporary_files, files.auto_save_time = True, 1
-    files.temporary_directory = str(folder)
+    autosave_to(folder)
     yield from open_tab()
     with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=viewport()):
         assert bpy.ops.image_to_mesh.generate("INVOKE_DEFAULT") == {"FINISHED"}
     task = reconstruction()
     yield from until(lambda: task.fraction > 0)
-    os.kill(task.backend.hello["pid"], signal.SIGSTOP)  # a job of more than a minute
-    try:
-        yield from until(lambda: has_autosaved(folder))
-    finally:
-        os.kill(task.backend.hello["pid"], signal.SIGCONT)
-    files.use_auto_save_temporary_files = False  # to save takes longer than what is measured
+    yield from paused(task, lambda: has_autosaved(folder))
+    # To save takes longer than what is measured.
+    bpy.context.preferences.filepaths.use_auto_save_temporary_files = False
     yield 1.0
     watch = Watch()
     yield from until(lambda: task.finished)
@@ -118,12 +111,6 @@ def story():
     assert len(watch.gaps) > 100 and max(watch.gaps) < LONGEST_GAP, sorted(watch.gaps)[-5:]
     assert watch.import_gap < LONGEST_IMPORT, watch.import_gap
     yield from check_large_image()
-
-
-def has_autosaved(folder) -> bool:
-    """Whether Blender has, which it does when something has changed and no modal operator runs."""
-    bpy.ops.ed.undo_push(message="Some work")
-    return any(folder.glob("*autosave*.blend"))
 
 
 run_story(story)

@@ -6,7 +6,18 @@ import os
 
 import bpy
 from common import arguments, check_object, counts, disc, install, module, reconstruction, task_manager, use_backend
-from person import open_tab, press, run_story, search, until, viewport, window
+from person import (
+    drop,
+    is_running,
+    open_tab,
+    play_and_press_escape,
+    press,
+    run_story,
+    search,
+    until,
+    viewport,
+    window,
+)
 
 
 def story():
@@ -127,12 +138,8 @@ def check_playback_and_quitting(folder):
     assert is_running()
     yield 0.5
     assert bpy.data.is_dirty, "Blender would quit without asking, and the job would be lost"
-    with bpy.context.temp_override(window=window(), area=viewport()):
-        bpy.ops.screen.animation_play()
-    yield 0.5
-    assert window().screen.is_animation_playing
-    yield from press("ESC")
-    assert not window().screen.is_animation_playing and is_running()
+    yield from play_and_press_escape()
+    assert is_running()
     yield from until(lambda: not is_running())
     assert reconstruction().added
 
@@ -145,19 +152,11 @@ def check_drop(folder):
         image.filepath_raw = str(folder / f"{name}.png")
         image.save()
     bpy.data.images.remove(image)
-    outliner = next(area for area in window().screen.areas if area.type == "OUTLINER")
-    region = next(region for region in outliner.regions if region.type == "WINDOW")
-    with bpy.context.temp_override(window=window(), area=outliner, region=region):
-        dropped = [{"name": "one.png"}, {"name": "two.png"}]
-        bpy.ops.wm.drop_import_file("INVOKE_DEFAULT", directory=str(folder), files=dropped)
+    drop("OUTLINER", folder, "one.png", "two.png")
     yield 0.5
     assert is_running() and [task.subject for task in task_manager().waiting()] == ["two"]
     yield from until(lambda: not is_running() and not task_manager().waiting())
     assert bpy.data.objects["one"].location.x < bpy.data.objects["two"].location.x
-
-
-def is_running() -> bool:
-    return task_manager().running(module("operators.reconstruction").ReconstructionTask) is not None
 
 
 run_story(story)

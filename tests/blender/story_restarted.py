@@ -1,0 +1,48 @@
+"""The second half of ``story``, in a Blender that was started anew: the list of results, a killed job, another try."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import bpy
+from common import arguments, module, reconstruction
+from person import is_running, open_tab, run_story, until, viewport, window
+from screenshots import look, open_panels
+
+
+def story():
+    folder = arguments()[1]
+    assert bpy.data.filepath == str(folder / "work.blend")
+    yield from open_tab()
+    bpy.context.view_layer.objects.active = None
+    open_panels("_results")
+    jobs = module("operators.saved_results").idle_jobs()
+    assert [job.record.name for job in jobs] == ["teddy", "teddy", "chair", "mug", "teddy"], jobs
+    assert all(job.faces and job.thumbnail.is_file() for job in jobs)
+    yield 1.0
+    yield from look(folder, "15-results-after-a-restart+")
+
+    settings = bpy.context.scene.image_to_mesh
+    settings.image = bpy.data.images.load(str(folder / "mug.png"), check_existing=True)
+    module("operators.paths").preferences().check_cutout = "OFF"
+    generate()
+    yield from until(lambda: reconstruction().text == "Generating views")
+    os.kill(reconstruction().backend.hello["pid"], signal.SIGKILL)
+    yield from until(lambda: not is_running())
+    assert reconstruction().error is not None and not reconstruction().added
+    yield from look(folder, "16-killed")
+    operator, values = reconstruction().started_by  # what the button Retry calls
+    assert operator == "image_to_mesh.generate" and values == {}
+    generate()
+    yield from until(lambda: not is_running())
+    assert reconstruction().added, reconstruction().error
+    yield from look(folder, "17-retried")
+
+
+def generate() -> None:
+    with bpy.context.temp_override(window=window(), area=viewport()):
+        assert bpy.ops.image_to_mesh.generate("INVOKE_DEFAULT") == {"FINISHED"}
+
+
+run_story(story)
