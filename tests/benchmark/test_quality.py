@@ -83,7 +83,9 @@ def test_commands_take_a_ball_from_files_to_numbers_and_tables(weights, tmp_path
         assert methods["oracle"]["f05"] > 0.95
         assert methods["sphere"]["f02"] > 0.95
         assert methods["image_to_mesh"]["silhouette_iou"] > 0.9
-        assert methods["image_to_mesh"]["psnr_visible"] > methods["sphere"]["psnr_visible"], "the image was baked in"
+        assert methods["oracle"]["psnr_visible"] > methods["sphere"]["psnr_visible"] + 5, "the views were baked in"
+        # Around the image's side, colors come from views that random weights generate: no better than one mean color.
+        assert methods["image_to_mesh"]["psnr_visible"] > methods["box"]["psnr_visible"]
     assert "image to mesh" in capsys.readouterr().out
     for words in ("Families never trained on", "Real objects never trained on", "… image of the back given"):
         assert words in page.read_text()
