@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import re
 import shutil
@@ -14,74 +12,42 @@ from pathlib import Path
 
 import pytest
 
-from backend import accelerator, environment
+from backend import accelerator, environment, installer
 from backend.environment_plan import make_plan
 from backend.errors import UserError
 from backend.weights import registry
 from backend.weights.catalog import load_catalog
 from backend.weights.registry import installed_weights
 from tests.helpers.paths import ROOT
+from tests.helpers.wheels import MODEL, pin, write_wheel, write_wheels
 
 pytestmark = pytest.mark.slow
 
 WHEELS = ROOT / "wheels"
 ENSURE = str(ROOT / "tests" / "backend" / "scripts" / "ensure_environment.py")
 PYTHONS = ("cp311", "cp312", "cp313", "cp314")
-MODEL = "stands for U2-Net-P"
+
+
+@pytest.fixture(scope="module")
+def unpacked_pip(tmp_path_factory) -> Path:
+    """The wheel of pip as a folder of the same name: Python keeps what it compiles there, and so each pip starts in a
+    third of the time. Processes that tests start on their own run the wheel itself."""
+    folder = tmp_path_factory.mktemp("pip")
+    wheel = next(WHEELS.glob("pip-*.whl"))
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / wheel.name)
+    return folder
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch):
+def alone(monkeypatch, unpacked_pip):
     """No setting of the person who runs the tests, and no network: pip sees what a test shows it."""
+    monkeypatch.setattr(installer, "WHEELS", unpacked_pip)
     for name in [name for name in os.environ if name.startswith(("PIP_", "IMAGE_TO_MESH_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("IMAGE_TO_MESH_ACCELERATOR", "cpu")
-
-
-def write_wheel(folder: Path, name: str, version: str, source: str, more: str = "", module: str = "") -> Path:
-    """A wheel with one file ``module`` (default: NAME.py); ``more`` goes into its metadata."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    info = f"{name}-{version}.dist-info"
-    files = {
-        module or f"{name}.py": source,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    rows = (f"{file},sha256={digest(text)},{len(text.encode())}\n" for file, text in files.items())
-    files[f"{info}/RECORD"] = f"{''.join(rows)}{info}/RECORD,,\n"
-    with zipfile.ZipFile(path, "w") as archive:
-        for file, text in files.items():
-            archive.writestr(file, text)
-    return path
-
-
-def digest(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-
-
-def pin(wheel: Path) -> str:
-    """The line of a lock that allows this wheel."""
-    name, version, *_ = wheel.name.split("-")
-    return f"{name}=={version} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
-
-
-def write_wheels(folder: Path, links: Path, source: str = "size = 1\n", disk: int = 1, more: str = "") -> Path:
-    """A folder like ``wheels/``; its one package ``pebble``, and ``cutter`` with the model, lie in ``links``.
-
-    ``cutter`` declares that it is for older Pythons, as the real one does.
-    """
-    folder.mkdir()
-    tag = accelerator.platform_tag()
-    lock = folder / f"{accelerator.python_tag()}-{tag}.lock"
-    lock.write_text(pin(write_wheel(links, "pebble", "1.0", source)))
-    model = write_wheel(links, "cutter", "2.0", MODEL, "Requires-Python: <3.11\n", "cutter/u2netp.onnx")
-    (folder / "u2netp.lock").write_text(pin(model))
-    facts = f'modules = ["pebble"]\n[build.{tag}-cpu]\ndownload = 1\ndisk = {disk}\n{more}'
-    (folder / "accelerators.toml").write_text(facts)
-    return folder
 
 
 @pytest.fixture
