@@ -1,11 +1,9 @@
-"""The real backend process: real pipes, real files, real kills."""
+"""The real backend process: real pipes, real files."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -20,18 +18,23 @@ from backend import protocol
 from backend.client import Backend
 from backend.errors import UserError
 from backend.paths import PARTIAL
-from backend.protocol import Failure, Progress, Result
+from backend.protocol import Progress
 from backend.version import VERSION
-from tests.helpers.images import shaded_disc
-from tests.helpers.paths import ROOT
+from tests.helpers.backend_process import (
+    ENVIRONMENT,
+    end_of,
+    files,
+    linux,
+    save_disc,
+    small_options,
+    wait_for_stage,
+    wait_until,
+)
 
 if sys.platform == "linux":
     import resource
 
 pytestmark = pytest.mark.slow
-
-ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
-linux = pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's process tools")
 
 
 @pytest.fixture(scope="module")
@@ -42,70 +45,20 @@ def backend(tmp_path_factory):
 
 
 @pytest.fixture
-def own(tmp_path):
-    """A process for a test that kills it."""
-    with Backend(sys.executable, tmp_path / "backend.log", ENVIRONMENT) as running:
-        yield running
-
-
-@pytest.fixture
 def image_path(tmp_path) -> Path:
-    """A shaded disc on a transparent ground, under a name with spaces and non-ASCII letters."""
-    path = tmp_path / "Bild № 1 ümläut 日本.png"
-    Image.fromarray(shaded_disc()).save(path)
-    return path
+    return save_disc(tmp_path)
 
 
-def _options(weights: Path, **more) -> dict:
-    return {"weights": str(weights), "quality": "fast", "faces": 500, "texture_size": 256, "device": "cpu"} | more
-
-
-def _wait_until(happened, seconds: float = 60.0):
-    """Poll ``happened`` until it returns something true."""
-    deadline = time.monotonic() + seconds
-    while not (value := happened()):
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
-    return value
-
-
-def _wait_for_stage(backend: Backend, id: int, stage: str) -> None:
-    def has_begun() -> bool:
-        events = backend.poll()
-        assert not any(isinstance(event, (Result, Failure)) for event in events), events
-        return any(isinstance(event, Progress) and event.id == id and event.stage == stage for event in events)
-
-    _wait_until(has_begun)
-
-
-def _end(backend: Backend, id: int, seconds: float = 60.0) -> Result | Failure:
-    """The one end of a request; fails when there are two."""
-    ends = []
-
-    def ended() -> list:
-        ends.extend(event for event in backend.poll() if event.id == id and not isinstance(event, Progress))
-        return ends
-
-    _wait_until(ended, seconds)
-    time.sleep(0.1)
-    assert len(ended()) == 1
-    return ends[0]
-
-
-def _files(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def _gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+@pytest.fixture(scope="module")
+def finished_job(backend, weights, tmp_path_factory) -> Path:
+    """A job's folder. Copy it before changing anything."""
+    folder = tmp_path_factory.mktemp("finished")
+    backend.wait(backend.generate(save_disc(folder), folder / "job", small_options(weights, elevation=25.0)))
+    return folder / "job"
 
 
 def test_hello_states_versions(backend):
-    _wait_until(lambda: backend.poll() or backend.hello)
+    wait_until(lambda: backend.poll() or backend.hello)
     assert backend.hello["protocol"] == protocol.PROTOCOL
     assert backend.hello["backend"] == VERSION
     assert backend.alive
@@ -114,7 +67,7 @@ def test_hello_states_versions(backend):
 def test_generate_writes_a_result(backend, weights, image_path, tmp_path):
     folder = tmp_path / "Ergebnis № 1"
     events: list[Progress] = []
-    result = backend.wait(backend.generate(image_path, folder, _options(weights)), events.append)
+    result = backend.wait(backend.generate(image_path, folder, small_options(weights)), events.append)
     fractions = [event.fraction for event in events]
     assert fractions == sorted(fractions) and fractions[0] == 0 and 0.9 < fractions[-1] <= 1
     assert len({event.stage for event in events}) >= 6
@@ -127,7 +80,7 @@ def test_generate_writes_a_result(backend, weights, image_path, tmp_path):
         "report.json",
         "texture.png",
     ]
-    assert set(expected) <= set(_files(folder)) and PARTIAL not in _files(folder)
+    assert set(expected) <= set(files(folder)) and PARTIAL not in files(folder)
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report["mesh"]["watertight"] and report["mesh"]["manifold"] and report["mesh"]["faces"] == 500
     assert report["elevation"]["source"] in ("matched", "predicted", "default")
@@ -137,9 +90,9 @@ def test_generate_writes_a_result(backend, weights, image_path, tmp_path):
 
 
 def test_cutout_and_mask(backend, weights, image_path, tmp_path):
-    folder, options = tmp_path / "job", _options(weights, elevation=25.0)
+    folder, options = tmp_path / "job", small_options(weights, elevation=25.0)
     shown = backend.wait(backend.cutout(image_path, folder, options))
-    assert shown["method"] == "alpha" and _files(folder) == ["cutout-auto.png", "cutout.png"]
+    assert shown["method"] == "alpha" and files(folder) == ["cutout-auto.png", "cutout.png"]
     assert backend.wait(backend.load(options)) == {}
     mask = Image.open(shown["painting"]).getchannel("A").point(lambda value: 255 * (value == 255))
     mask.paste(0, (0, 0, 64, 128))  # only the right half
@@ -155,14 +108,14 @@ def test_cutout_and_mask(backend, weights, image_path, tmp_path):
 def test_further_images_are_views_of_the_result(backend, weights, image_path, tmp_path):
     folder = tmp_path / "job"
     views = {"back": image_path, "60,10": image_path}
-    backend.wait(backend.generate(image_path, folder, _options(weights, elevation=25.0), views))
+    backend.wait(backend.generate(image_path, folder, small_options(weights, elevation=25.0), views))
     with np.load(folder / "views.npz") as arrays:
         assert arrays["names"].tolist()[:3] == ["input", "back", "60,10"]
     assert json.loads((folder / "report.json").read_text(encoding="utf-8"))["given"] == ["60,10", "back"]
     with pytest.raises(UserError, match="no side of the object"):
-        backend.wait(backend.generate(image_path, folder, _options(weights), {"under": image_path}))
+        backend.wait(backend.generate(image_path, folder, small_options(weights), {"under": image_path}))
 
-    rebuilt, options = tmp_path / "rebuilt", _options(weights, elevation=30.0)
+    rebuilt, options = tmp_path / "rebuilt", small_options(weights, elevation=30.0)
     changes = {"back": "drop", "2": {"seed": 4}, "5": "drop", "1": {"image": str(image_path)}}
     report = backend.wait(backend.rebuild(folder, rebuilt, options, changes))["report"]
     assert report["elevation"] == {"degrees": 30.0, "confidence": 1.0, "source": "given"}
@@ -170,16 +123,15 @@ def test_further_images_are_views_of_the_result(backend, weights, image_path, tm
     assert report["picture"] == image_path.name and "seconds" in report
     with np.load(rebuilt / "views.npz") as arrays:
         assert arrays["names"].tolist()[:3] == ["input", "60,10", "right"] and "5" not in arrays["names"]
-    assert backend.wait(backend.remesh(rebuilt, _options(weights, faces=600)))["report"]["mesh"]["faces"] == 600
+    assert backend.wait(backend.remesh(rebuilt, small_options(weights, faces=600)))["report"]["mesh"]["faces"] == 600
     with pytest.raises(UserError, match="no view “5”"):
         backend.wait(backend.rebuild(rebuilt, tmp_path / "third", options, {"5": "drop"}))
     with pytest.raises(UserError, match="missing or damaged"):
         backend.wait(backend.rebuild(tmp_path / "third", tmp_path / "fourth", options, {}))
 
 
-def test_remesh_starts_from_the_saved_field(backend, weights, image_path, tmp_path):
-    folder = tmp_path / "job"
-    backend.wait(backend.generate(image_path, folder, _options(weights, elevation=25.0)))
+def test_remesh_starts_from_the_saved_field(backend, weights, finished_job, tmp_path):
+    folder = shutil.copytree(finished_job, tmp_path / "job")
     events: list[Progress] = []
     backend.wait(backend.remesh(folder, {"faces": 1000, "texture_size": 512}), events.append)
     assert "views" not in {event.stage for event in events}
@@ -198,8 +150,8 @@ def test_bad_requests_get_one_sentence_and_the_process_lives_on(backend, weights
     Image.new("1", (16384, 16384)).save(tmp_path / "huge.png")
     Image.new("RGBA", (64, 64), (9, 9, 9, 0)).save(tmp_path / "clear.png")
     Image.new("CMYK", (64, 64), (9, 9, 9, 0)).save(tmp_path / "plain.tif")
-    pid = _wait_until(lambda: backend.poll() or backend.hello)["pid"]
-    good = _options(weights)
+    pid = wait_until(lambda: backend.poll() or backend.hello)["pid"]
+    good = small_options(weights)
     for path, options, code in (
         (tmp_path / "none.png", good, "bad_image"),
         (tmp_path / "text.png", good, "bad_image"),
@@ -236,7 +188,7 @@ def test_weights_missing_or_truncated(backend, weights, image_path, tmp_path, fi
     for change in (lambda: (damaged / file).write_bytes(content[: len(content) // 2]), (damaged / file).unlink):
         change()
         with pytest.raises(UserError, match="install") as caught:
-            backend.wait(backend.generate(image_path, tmp_path / "job", _options(damaged)))
+            backend.wait(backend.generate(image_path, tmp_path / "job", small_options(damaged)))
         assert caught.value.code.startswith("weights") and str(damaged) in str(caught.value)
         assert not (tmp_path / "job").exists()
 
@@ -248,30 +200,28 @@ def test_weights_that_generate_undefined_numbers(backend, weights, image_path, t
     tensors["decoder.conv_norm_out.weight"].fill_(3e38)  # finite, and so loaded; products of it are not
     save_file(tensors, path)
     with pytest.raises(UserError) as error:
-        backend.wait(backend.generate(image_path, tmp_path / "job", _options(broken)))
+        backend.wait(backend.generate(image_path, tmp_path / "job", small_options(broken)))
     assert error.value.code == "broken_views"
     assert not (tmp_path / "job").exists()
 
 
-def test_earlier_result_survives_a_failure(backend, weights, image_path, tmp_path):
-    folder = tmp_path / "job"
-    backend.wait(backend.generate(image_path, folder, _options(weights, elevation=0.0)))
-    before = {name: (folder / name).read_bytes() for name in _files(folder)}
+def test_earlier_result_survives_a_failure(backend, weights, finished_job, tmp_path):
+    folder = shutil.copytree(finished_job, tmp_path / "job")
+    before = {name: (folder / name).read_bytes() for name in files(folder)}
     with pytest.raises(UserError):
-        backend.wait(backend.generate(tmp_path / "none.png", folder, _options(weights)))
+        backend.wait(backend.generate(tmp_path / "none.png", folder, small_options(weights)))
     id = backend.remesh(folder, {"faces": 20_000, "texture_size": 2048})
-    _wait_for_stage(backend, id, "mesh")
+    wait_for_stage(backend, id, "mesh")
     backend.cancel(id)
-    assert _end(backend, id).error.code == "cancelled"
-    assert {name: (folder / name).read_bytes() for name in _files(folder)} == before
+    assert end_of(backend, id).error.code == "cancelled"
+    assert {name: (folder / name).read_bytes() for name in files(folder)} == before
 
 
 @linux
-def test_memory_limit_is_one_sentence(backend, weights, image_path, tmp_path):
+def test_memory_limit_is_one_sentence(backend, finished_job, tmp_path):
     """Real allocations fail: one sentence, the earlier result stays, and with memory it works again."""
-    folder = tmp_path / "job"
-    backend.wait(backend.generate(image_path, folder, _options(weights, elevation=0.0)))
-    before = {name: (folder / name).read_bytes() for name in _files(folder)}
+    folder = shutil.copytree(finished_job, tmp_path / "job")
+    before = {name: (folder / name).read_bytes() for name in files(folder)}
     pid = backend.hello["pid"]
     used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
     limit = resource.prlimit(pid, resource.RLIMIT_AS)
@@ -282,82 +232,24 @@ def test_memory_limit_is_one_sentence(backend, weights, image_path, tmp_path):
     finally:
         resource.prlimit(pid, resource.RLIMIT_AS, limit)
     assert caught.value.code == "out_of_memory" and backend.alive
-    assert {name: (folder / name).read_bytes() for name in _files(folder)} == before
+    assert {name: (folder / name).read_bytes() for name in files(folder)} == before
     backend.wait(backend.remesh(folder, {"texture_size": 256}))
 
 
 def test_cancel_ends_the_job_and_not_the_process(backend, weights, image_path, tmp_path):
-    slow = _options(weights, quality="high")
+    slow = small_options(weights, quality="high")
     id = backend.generate(image_path, tmp_path / "job", slow)
     waiting = backend.generate(image_path, tmp_path / "next", slow)
-    _wait_for_stage(backend, id, "views")
+    wait_for_stage(backend, id, "views")
     backend.cancel(waiting)
-    assert _end(backend, waiting, 2).error.code == "cancelled"
+    assert end_of(backend, waiting, 2).error.code == "cancelled"
     started = time.monotonic()
     backend.cancel(id)
     backend.cancel(id)
-    assert _end(backend, id).error.code == "cancelled"
+    assert end_of(backend, id).error.code == "cancelled"
     assert time.monotonic() - started < 3 and backend.alive
     assert not (tmp_path / "job").exists() and not (tmp_path / "next").exists()
     assert backend.poll() == []
-
-
-@linux
-def test_cancel_kills_a_process_that_does_not_answer(own, weights, image_path, tmp_path):
-    id = own.generate(image_path, tmp_path / "job", _options(weights, quality="high"))
-    _wait_for_stage(own, id, "picture")
-    os.kill(own.hello["pid"], signal.SIGSTOP)
-    own.cancel(id)
-    end = _end(own, id, 10)
-    assert end.error.code == "cancelled" and not own.alive and _gone(own.hello["pid"])
-    assert not (tmp_path / "job" / PARTIAL).exists()
-
-
-@linux
-def test_killed_process_is_one_clear_failure(own, weights, image_path, tmp_path):
-    id = own.generate(image_path, tmp_path / "job", _options(weights, quality="high"))
-    _wait_for_stage(own, id, "picture")
-    os.kill(own.hello["pid"], signal.SIGKILL)
-    end = _end(own, id, 5)
-    assert end.error.code == "worker_crashed" and "memory" in str(end.error) and str(own.log) in str(end.error)
-    assert not own.alive and not (tmp_path / "job" / PARTIAL).exists()
-    with pytest.raises(UserError) as caught:
-        own.generate(image_path, tmp_path / "job", _options(weights))
-    assert caught.value.code == "worker_crashed"
-
-
-@linux
-def test_crash_names_its_signal(own, weights, image_path, tmp_path):
-    id = own.generate(image_path, tmp_path / "job", _options(weights))
-    _wait_for_stage(own, id, "load")
-    os.kill(own.hello["pid"], signal.SIGSEGV)
-    with pytest.raises(UserError, match="SIGSEGV") as caught:
-        own.wait(id)
-    assert caught.value.code == "worker_crashed"
-
-
-@linux
-def test_close_in_the_middle_leaves_nothing(weights, image_path, tmp_path):
-    own = Backend(sys.executable, tmp_path / "log", ENVIRONMENT)
-    id = own.generate(image_path, tmp_path / "job", _options(weights, quality="high"))
-    _wait_for_stage(own, id, "views")
-    pid, started = own.hello["pid"], time.monotonic()
-    own.close()
-    assert time.monotonic() - started < 5 and _gone(pid) and not own.alive
-    assert not (tmp_path / "job" / PARTIAL).exists()
-
-
-@linux
-def test_process_ends_with_its_parent(weights, image_path, tmp_path):
-    """A parent that dies in the middle of a job (as Blender may) leaves no process and no half-written file."""
-    options = json.dumps(_options(weights, quality="high"))
-    arguments = [sys.executable, str(tmp_path / "log"), str(image_path), str(tmp_path / "job"), options]
-    script = ROOT / "tests" / "backend" / "scripts" / "dying_parent.py"
-    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, script, *arguments], env=variables, capture_output=True, text=True)
-    assert done.returncode == 9, done.stderr
-    _wait_until(lambda: _gone(int(done.stdout)), 5)
-    _wait_until(lambda: not (tmp_path / "job").exists(), 1)
 
 
 @linux
@@ -373,7 +265,7 @@ def test_full_disk_is_one_sentence(weights, image_path, tmp_path):
         pytest.skip("no file system may be mounted here")
     with Backend(wrapper, tmp_path / "log", ENVIRONMENT) as own:
         with pytest.raises(UserError, match="disk is full") as caught:
-            own.wait(own.generate(image_path, folder / "job", _options(weights, texture_size=1024)))
+            own.wait(own.generate(image_path, folder / "job", small_options(weights, texture_size=1024)))
         assert caught.value.code == "disk_full" and own.alive
 
 
@@ -394,7 +286,7 @@ def test_weights_are_added_and_removed(weights, tmp_path):
 
         id = own.add_weights(weights, "other")
         own.cancel(id)
-        assert _end(own, id).error.code == "cancelled"
+        assert end_of(own, id).error.code == "cancelled"
         assert [path.name for path in (home / "weights").iterdir()] == ["mine"] and own.alive
 
         assert own.wait(own.remove_weights("mine"))["bytes"] > 0
