@@ -35,7 +35,7 @@ def load_texture(path: Path, name: str, created: list, kind: str = TEXTURE) -> b
     if image.colorspace_settings.name != color_space:  # to set it makes Blender decode the file again
         image.colorspace_settings.name = color_space
     image.pack()
-    image.filepath_raw = f"//{image.name}.png"  # where Unpack would write it; the job's folder stays private
+    image.filepath_raw = _unpacked_path(image.name, kind)
     image[PROVENANCE] = kind
     return image
 
@@ -92,7 +92,13 @@ def swap_texture(materials: Iterable[bpy.types.Material], image: bpy.types.Image
         if old.users == 0:
             bpy.data.images.remove(old)
             image.name = name
-            image.filepath_raw = f"//{name}.png"
+            image.filepath_raw = _unpacked_path(name, kind)
+
+
+def _unpacked_path(name: str, kind: str) -> str:
+    """Where Unpack would write an image of ours: the job's folder stays private. Never the path of the picture that the
+    object was made of, beside which the .blend may lie: Blender would take the one for the other, or overwrite it."""
+    return f"//{name} texture.png" if kind == TEXTURE else f"//{name}.png"
 
 
 def texture_nodes(tree: bpy.types.NodeTree | None, kind: str = TEXTURE) -> Iterator[bpy.types.Node]:

@@ -10,18 +10,19 @@ import numpy as np
 from common import check_object, counts, disc, install, module, reconstruction, refused, use_backend
 
 
-def test(package: Path, _: Path, python: Path, weights: Path) -> None:
+def test(package: Path, folder: Path, python: Path, weights: Path) -> None:
     install(package)
     use_backend(python, weights)
     operators = bpy.ops.image_to_mesh
     assert not operators.another_back.poll(), "there is no object"
     assert "Select an object" in refused(operators.another_back)
-    bpy.context.scene.image_to_mesh.image = disc()
+    bpy.context.scene.image_to_mesh.image = picture = picture_beside_the_file(folder)
     bpy.context.scene.cursor.location = (1, 2, 3)
     operators.generate()
     times = json.loads(module("operators.paths").times_file().read_text(encoding="utf-8"))
     assert {"load", "views", "surface", "mesh", "texture", "export"} <= set(times[f"image, {weights.name}, cpu, auto"])
     first = bpy.context.active_object
+    assert bpy.data.images.load(picture.filepath, check_existing=True) == picture, "the texture was taken for it"
     first.rotation_euler, first.scale = (0, 0, 0.5), (2, 2, 2)
     bpy.context.scene.image_to_mesh.faces = 600
     operators.remesh()
@@ -47,12 +48,21 @@ def test(package: Path, _: Path, python: Path, weights: Path) -> None:
     check_cleaned(third)
 
     before = counts()
-    folder = module("operators.job_folders").job_folder(third)
-    (folder / "job.json").unlink()
+    (module("operators.job_folders").job_folder(third) / "job.json").unlink()
     assert "not on this computer" in refused(operators.another_back)
     third["image_to_mesh"]["job"] = "nothing"
     assert not operators.another_back.poll() and "not on this computer" in refused(operators.another_back)
     assert counts() == before
+
+
+def picture_beside_the_file(folder: Path) -> bpy.types.Image:
+    """The disc as a file, in the folder of the open .blend."""
+    image = disc()
+    image.filepath_raw, image.file_format = str(folder / "disc.png"), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "work.blend"))
+    return bpy.data.images.load(str(folder / "disc.png"))
 
 
 def check_cleaned(obj) -> None:
