@@ -14,6 +14,8 @@ def draw_cutout(context, layout, task: ReconstructionTask) -> None:
     check = shown_check()
     if check is None:
         return
+    if check.found:
+        layout.label(text=task.text, icon="IMAGE_ALPHA")
     icon = preview.icon_of(check.preview)
     if icon:
         layout.template_icon(icon, scale=8)

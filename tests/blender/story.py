@@ -112,9 +112,9 @@ def check_the_cutout_and_keep_working(folder: Path):
     autosave_to(folder)
     yield from paused(task, lambda: has_autosaved(folder))
     bpy.context.preferences.filepaths.use_auto_save_temporary_files = False
-    cube = bpy.data.objects["Cube"]
+    select("Cube")
+    cube = bpy.context.active_object
     with bpy.context.temp_override(window=window(), area=viewport()):
-        bpy.context.view_layer.objects.active = cube
         bpy.ops.object.mode_set("EXEC_DEFAULT", True, mode="EDIT")
     yield from look(folder, "08-edit-mode")
     yield from until(lambda: not is_running())
@@ -164,12 +164,12 @@ def remesh_with_an_edited_material(folder: Path):
 
 def give_a_photo_of_the_back(folder: Path):
     """The views of the result, one of which a photo replaces; then Rebuild."""
-    open_panels("_views")
+    open_panels("mesh_views")
     obj = bpy.context.active_object
     bpy.ops.image_to_mesh.add_view(of_object=True)
     (view,) = obj.image_to_mesh_edits.views
     assert view.side == "back"
-    view.image = bpy.data.images.load(str(folder / "photo of the back.png"))
+    view.image = bpy.data.images.load(str(folder / "back.png"))
     yield 0.5
     yield from look(folder, "13-photo-of-the-back+")
     press_button(bpy.ops.image_to_mesh.rebuild)
@@ -187,7 +187,7 @@ def write_back_photo(folder: Path, obj: bpy.types.Object) -> None:
         pixels = np.dstack([arrays["images"][index], arrays["masks"][index]])[::-1] / np.float32(255)
     image = bpy.data.images.new("photo", pixels.shape[1], pixels.shape[0], alpha=True)
     image.pixels.foreach_set(pixels.astype(np.float32).ravel())
-    image.filepath_raw, image.file_format = str(folder / "photo of the back.png"), "PNG"
+    image.filepath_raw, image.file_format = str(folder / "back.png"), "PNG"
     image.save()
     bpy.data.images.remove(image)
 

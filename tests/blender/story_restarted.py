@@ -18,13 +18,14 @@ def story():
     bpy.context.view_layer.objects.active = None
     open_panels("_results")
     jobs = module("operators.saved_results").idle_jobs()
-    assert [job.record.name for job in jobs] == ["teddy", "teddy", "chair", "mug", "teddy"], jobs
+    assert [job.record.name for job in jobs] == ["teddy", "teddy", "teddy", "chair", "mug"], jobs
     assert all(job.faces and job.thumbnail.is_file() for job in jobs)
     yield 1.0
     yield from look(folder, "15-results-after-a-restart+")
 
     settings = bpy.context.scene.image_to_mesh
     settings.image = bpy.data.images.load(str(folder / "mug.png"), check_existing=True)
+    assert settings.image.name == "mug.png", "the texture was taken for the picture"
     module("operators.paths").preferences().check_cutout = "OFF"
     generate()
     yield from until(lambda: reconstruction().text == "Generating views")
@@ -33,7 +34,7 @@ def story():
     assert reconstruction().error is not None and not reconstruction().added
     yield from look(folder, "16-killed")
     operator, values = reconstruction().started_by  # what the button Retry calls
-    assert operator == "image_to_mesh.generate" and values == {}
+    assert operator == "IMAGE_TO_MESH_OT_generate" and values == {}
     generate()
     yield from until(lambda: not is_running())
     assert reconstruction().added, reconstruction().error
