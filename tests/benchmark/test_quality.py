@@ -111,7 +111,8 @@ def test_quality_records_a_shape_without_a_mesh(weights, tmp_path):
     tensors["decoder.layers.4.bias"][0] += 100  # everything is outside
     write_tensors(broken / "surface" / "model.safetensors", tensors, quantize=False)
     truth = GroundTruth(ProceduralShape(ball_scene(), 64), view_size=64)
-    result = evaluate_shape(truth, Pipeline(), Options(weights=str(broken)), VARIANTS)
+    options = Options(weights=str(broken), elevation=20)  # to estimate it takes as long as all else
+    result = evaluate_shape(truth, Pipeline(), options, VARIANTS)
     assert "object" in result["failed"]
     assert set(result["methods"]) == {"sphere", "box", "inflated"}
     group = summarize([result])["in_distribution"]
