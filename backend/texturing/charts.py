@@ -43,17 +43,18 @@ def overlapping_faces(flat: np.ndarray, charts: np.ndarray, altitude: np.ndarray
     flat: corners (F, 3, 2) in grid units; charts (F,) int; altitude (F,).
     """
     upwards = np.argsort(altitude, kind="stable")
-    rank, column, row = rasterization.covered_samples(flat[upwards])
-    face = upwards[rank]
+    span_rank, row, left, right = rasterization.covered_spans(flat[upwards])
     low, size = bounding_boxes(flat, charts)
     low, size = np.floor(low).astype(np.int64), np.ceil(size).astype(np.int64) + 1
     starts = np.cumsum(size.prod(1)) - size.prod(1)
-    chart = charts[face]
-    sample = starts[chart] + (row - low[chart, 1]) * size[chart, 0] + column - low[chart, 0]
-    top = np.empty(size.prod(1).sum(), np.int64)
-    top[sample] = face  # the last assignment wins: the highest face
+    chart = charts[upwards[span_rank]]
+    first = starts[chart] + (row - low[chart, 1]) * size[chart, 0] - low[chart, 0]
+    span, sample = rasterization.expand_ranges(first + left, first + right)
+    rank = span_rank[span]
+    top = np.empty(size.prod(1).sum(), np.int32)
+    top[sample] = rank  # the last assignment wins: the highest face
     overlapping = np.zeros(len(flat), bool)
-    overlapping[face[top[sample] != face]] = True
+    overlapping[upwards[rank[top[sample] != rank]]] = True
     return overlapping
 
 

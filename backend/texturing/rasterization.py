@@ -11,6 +11,13 @@ def covered_samples(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     Sample (i, j) is at (i + 0.5, j + 0.5). Triangles that share an edge with identical coordinates never share a sample
     and leave no gap.
     """
+    span_face, span_row, left, right = covered_spans(triangles)
+    span, column = expand_ranges(left, right)
+    return span_face[span], column, span_row[span]
+
+
+def covered_spans(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The covered samples as rows of them: face, row, first column and the column after the last, each (S,) int."""
     low = np.ceil(triangles[..., 1].min(1) - 0.5).astype(np.int64)
     high = np.ceil(triangles[..., 1].max(1) - 0.5).astype(np.int64)
     span_face, span_row = expand_ranges(low, high)
@@ -27,9 +34,8 @@ def covered_samples(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
         left = np.where(crossed, np.minimum(left, x), left)
         right = np.where(crossed, np.maximum(right, x), right)
     hit = left < right
-    span_face, span_row = span_face[hit], span_row[hit]
-    span, column = expand_ranges(*(np.ceil(side[hit] - 0.5).astype(np.int64) for side in (left, right)))
-    return span_face[span], column, span_row[span]
+    left, right = (np.ceil(side[hit] - 0.5).astype(np.int64) for side in (left, right))
+    return span_face[hit], span_row[hit], left, right
 
 
 def barycentric(triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -49,4 +55,4 @@ def expand_ranges(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.nda
     counts = np.maximum(high - low, 0)
     index = np.repeat(np.arange(len(low)), counts)
     start = np.cumsum(counts) - counts
-    return index, np.arange(len(index)) - start[index] + low[index]
+    return index, np.arange(len(index)) + np.repeat(low - start, counts)
