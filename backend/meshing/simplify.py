@@ -11,6 +11,9 @@ from ..data_types import Mesh
 from ..errors import ErrorCode, UserError
 from .measurement import component_labels, duplicate_vertices, edges, volumes
 
+DEBRIS = 0.02
+"""Share of a mesh's longest side; shorter components that come off it are dropped."""
+
 
 def outer_shell(mesh: Mesh) -> Mesh | None:
     """The component that encloses the largest volume, or None if no volume is positive (cavities are negative)."""
@@ -20,7 +23,25 @@ def outer_shell(mesh: Mesh) -> Mesh | None:
     enclosed = np.bincount(labels, volumes(mesh))
     if enclosed.max() <= 0:
         return None
-    used, faces = np.unique(mesh.faces[labels == enclosed.argmax()], return_inverse=True)
+    return _of_faces(mesh, labels == enclosed.argmax())
+
+
+def without_debris(mesh: Mesh) -> Mesh | None:
+    """The components that enclose a volume and are not tiny, or None if there is none."""
+    if not len(mesh.faces):
+        return None
+    labels = component_labels(mesh.faces)
+    corners = mesh.vertices[mesh.faces]
+    low, high = np.full((2, labels.max() + 1, 3), np.inf) * np.array([1, -1])[:, None, None]
+    np.minimum.at(low, labels, corners.min(1))
+    np.maximum.at(high, labels, corners.max(1))
+    longest = (high - low).max(1)
+    kept = (np.bincount(labels, volumes(mesh)) > 0) & (longest > DEBRIS * np.ptp(mesh.vertices, axis=0).max())
+    return _of_faces(mesh, kept[labels]) if kept.any() else None
+
+
+def _of_faces(mesh: Mesh, kept: np.ndarray) -> Mesh:
+    used, faces = np.unique(mesh.faces[kept], return_inverse=True)
     return Mesh(mesh.vertices[used], faces.reshape(-1, 3).astype(np.int32))
 
 
@@ -40,16 +61,17 @@ def smooth(mesh: Mesh, iterations: int = 10) -> Mesh:
 def simplify_to_budget(mesh: Mesh, faces: int) -> Mesh:
     """A closed manifold mesh with exactly ``faces`` faces (one less if that is odd: closed meshes have even counts).
 
-    Quadric edge collapses (Garland and Heckbert 1997) may create non-manifold edges and vertices. manifold3d splits
-    these, components that come off are dropped, and splits of the longest edges restore the faces lost.
+    Quadric edge collapses (Garland and Heckbert 1997) may create non-manifold edges and vertices, above all where a
+    part hangs on a thin one. manifold3d splits these; what comes off then is a component that touches the rest, or
+    debris, which is dropped. Splits of the longest edges restore the faces lost.
     Raises UserError ``faces_too_few`` if the collapses stop above the budget.
     """
     faces -= faces % 2
-    shell = outer_shell(make_manifold(mesh))
+    shell = without_debris(make_manifold(mesh))
     while shell and len(shell.faces) > faces:
         before = len(shell.faces)
         collapsed = Mesh(*fast_simplification.simplify(shell.vertices, shell.faces, target_count=faces))
-        shell = outer_shell(make_manifold(collapsed))
+        shell = without_debris(make_manifold(collapsed))
         if shell and len(shell.faces) == before:
             shell = None
     if shell is None:
