@@ -48,7 +48,7 @@ class Watch:
         return 0.01
 
 
-LONGEST_COPY = 0.3
+LONGEST_COPY = 0.5
 """Seconds of the main thread's own time to copy 4096 x 4096 pixels, and for anything else until they are a file."""
 
 
