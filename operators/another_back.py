@@ -7,7 +7,7 @@ from dataclasses import replace
 import bpy
 
 from ..backend.errors import ErrorCode, UserError
-from .job_folders import job_folder, provenance
+from .job_folders import SELECT_MADE, job_folder, made_object, provenance
 from .job_record import read_record
 from .reconstruction import ReconstructionOperator
 from .saved_results import next_seed, repeated_task
@@ -32,9 +32,9 @@ class IMAGE_TO_MESH_OT_another_back(ReconstructionOperator, bpy.types.Operator):
 
     @classmethod
     def blocked_reason(cls, context):
-        active = context.active_object
-        if active is None or not provenance(active):
-            return "Select an object made by Image to Mesh"
+        active = made_object(context)
+        if active is None:
+            return SELECT_MADE
         folder = job_folder(active)
         return None if folder is not None and folder.is_dir() else "The files of this object are not on this computer"
 

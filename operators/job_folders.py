@@ -19,6 +19,8 @@ JOB = "job"
 """Its key for the name of the job's folder."""
 _OLD_JOB = "folder"
 """Its key for the path of the job's folder, until version 0.1."""
+SELECT_MADE = "Select an object made by Image to Mesh"
+"""Why an operator for such an object is not available."""
 _MEGABYTE = 1e6
 
 
@@ -45,11 +47,16 @@ def new_job_folder() -> Path:
 
 def poll_made_object(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     """Whether the active object was made by this extension; where not, the operator's message says so."""
-    active = context.active_object
-    if active is None or not provenance(active):
-        operator.poll_message_set("Select an object made by Image to Mesh")
+    if made_object(context) is None:
+        operator.poll_message_set(SELECT_MADE)
         return False
     return True
+
+
+def made_object(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The active object, if it was made by this extension."""
+    active = context.active_object
+    return active if active is not None and provenance(active) else None
 
 
 def provenance(obj: bpy.types.Object) -> dict:

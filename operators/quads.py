@@ -15,7 +15,7 @@ import numpy as np
 from ..backend.errors import Cancelled, ErrorCode, UserError, to_user_error
 from ..backend.logged_process import run_logged
 from .background_task import BackgroundTask
-from .job_folders import PROVENANCE, job_folder, provenance
+from .job_folders import PROVENANCE, job_folder, made_object
 from .material import load_confidence, load_texture, new_material
 from .paths import log_file
 from .reporting import report_error
@@ -145,11 +145,11 @@ class IMAGE_TO_MESH_OT_quads(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        active = context.active_object
+        active = made_object(context)
         if task_manager().running(QuadsTask):
             cls.poll_message_set("Quads are being made already")
             return False
-        if active is None or active.type != "MESH" or not provenance(active) or active.mode != "OBJECT":
+        if active is None or active.type != "MESH" or active.mode != "OBJECT":
             cls.poll_message_set("Select an object made by Image to Mesh, in Object Mode")
             return False
         return True

@@ -11,7 +11,7 @@ import bpy
 from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
 from ..backend.expected_time import kind_of_job
-from .job_folders import job_folder, provenance
+from .job_folders import job_folder, made_object, provenance
 from .job_record import read_record
 from .new_job import begin_job
 from .reconstruction import ReconstructionOperator, ReconstructionTask
@@ -26,8 +26,8 @@ class IMAGE_TO_MESH_OT_rebuild(ReconstructionOperator, bpy.types.Operator):
 
     @classmethod
     def blocked_reason(cls, context):
-        active = context.active_object
-        if active is None or not provenance(active) or active.mode != "OBJECT":
+        active = made_object(context)
+        if active is None or active.mode != "OBJECT":
             return "Select an object made by Image to Mesh, in Object Mode"
         return None if has_edits(active) else "Change a view or the elevation first"
 

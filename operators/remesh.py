@@ -8,7 +8,7 @@ from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
 from ..backend.expected_time import kind_of_job
 from ..properties import option_values
-from .job_folders import job_folder, provenance
+from .job_folders import job_folder, made_object, provenance
 from .job_record import described
 from .reconstruction import ReconstructionOperator, ReconstructionTask
 
@@ -23,8 +23,8 @@ class IMAGE_TO_MESH_OT_remesh(ReconstructionOperator, bpy.types.Operator):
 
     @classmethod
     def blocked_reason(cls, context):
-        active = context.active_object
-        if active is None or not provenance(active) or active.mode != "OBJECT":
+        active = made_object(context)
+        if active is None or active.mode != "OBJECT":
             return "Select an object made by Image to Mesh, in Object Mode"
         return None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import bpy
 
-from .job_folders import provenance
+from .job_folders import made_object
 from .material import texture_nodes
 
 
@@ -23,8 +23,8 @@ class IMAGE_TO_MESH_OT_textureless(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        active = context.active_object
-        if active is None or not provenance(active) or not any(_materials(active)):
+        active = made_object(context)
+        if active is None or not any(_materials(active)):
             cls.poll_message_set("Select an object made by Image to Mesh, with its material")
             return False
         return True

@@ -10,7 +10,7 @@ import bpy
 from ..backend.errors import ErrorCode, UserError
 from .given_views import view_files
 from .image_input import image_file
-from .job_folders import job_folder, provenance
+from .job_folders import SELECT_MADE, job_folder, made_object, provenance
 from .view_sheet import views_of
 
 SEEDS = "view_seeds"
@@ -66,9 +66,9 @@ class _EditOperator:
 
     @classmethod
     def poll(cls, context):
-        active = context.active_object
-        if active is None or not provenance(active) or job_folder(active) is None:
-            cls.poll_message_set("Select an object made by Image to Mesh")
+        active = made_object(context)
+        if active is None or job_folder(active) is None:
+            cls.poll_message_set(SELECT_MADE)
             return False
         return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..operators.job_folders import job_folder, provenance
+from ..operators.job_folders import job_folder, made_object, provenance
 from ..operators.view_sheet import views_of
 from .contact_sheet import draw_sheet
 
@@ -31,8 +31,8 @@ class ViewsPanel:
 
     @classmethod
     def poll(cls, context):
-        active = context.active_object
-        return active is not None and bool(provenance(active)) and job_folder(active) is not None
+        active = made_object(context)
+        return active is not None and job_folder(active) is not None
 
     def draw(self, context):
         layout, obj = self.layout, context.active_object

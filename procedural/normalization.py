@@ -50,7 +50,7 @@ def _grid(low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     return low[:, None] + unit * (high - low)[:, None], (high - low) / CELLS
 
 
-def _bounds(points: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def bounds(points: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Smallest and largest coordinates (B, D) of the marked points (B, N, D)."""
     low = torch.where(inside[..., None], points, torch.inf).amin(1)
     high = torch.where(inside[..., None], points, -torch.inf).amax(1)
@@ -65,7 +65,7 @@ def fit_to_frame(
     ``points`` (B, N, 3) on or inside each object, already rotated; ``valid`` (B, N) bool says which of them count. The
     input cameras are at azimuth 0 and ``elevation`` (B,) in degrees.
     """
-    low, high = _bounds(points, valid)
+    low, high = bounds(points, valid)
     center, scale = (low + high) / 2, 1 / (high - low).amax(1)
     cameras = torch.from_numpy(camera_to_world(90 - elevation.cpu().numpy(), 0.0)).to(points.device)
     right, up, back = (cameras[:, :3, axis] for axis in range(3))
@@ -74,11 +74,11 @@ def fit_to_frame(
         depth = (RADIUS - (world @ back[:, :, None])[..., 0]).clamp_min(0.1)
         image_x = FOCAL * (world @ right[:, :, None])[..., 0] / depth
         image_y = FOCAL * (world @ up[:, :, None])[..., 0] / depth
-        low, high = _bounds(torch.stack([image_x, image_y], -1), valid)
+        low, high = bounds(torch.stack([image_x, image_y], -1), valid)
         shift = (low + high) / 2 * RADIUS / FOCAL / scale[:, None]
         center = center + shift[:, :1] * right + shift[:, 1:] * up
         scale = scale * FRAME_FILL / (high - low).amax(1)
-    low, high = _bounds((points - center[:, None]) * scale[:, None, None], valid)
+    low, high = bounds((points - center[:, None]) * scale[:, None, None], valid)
     scale = scale * (MAX_COORDINATE / torch.maximum(-low, high).amax(1)).clamp_max(1.0)
     return center, scale
 
@@ -98,7 +98,7 @@ def normalize_scene(
     half = radius[:, None].expand(-1, 3)
     points, cell = _grid(-half, half)
     inside = distance(points) < cell.amax(1, keepdim=True)
-    low, high = _bounds(points, inside)
+    low, high = bounds(points, inside)
     valid = torch.isfinite(low).all(1)
     low, high = torch.where(valid[:, None], low, -half), torch.where(valid[:, None], high, half)
     points, cell = _grid(low - cell, high + cell)

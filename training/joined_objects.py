@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
+from procedural.normalization import bounds
+
 ON_TOP, BESIDE = 0.4, 0.4
 """Shares of the joined objects; the rest of them grow out of a corner of a triangle."""
 
@@ -74,14 +76,14 @@ def _placed(second: Parts, first: Parts, rng: np.random.Generator) -> Parts:
     angles = rng.uniform(-1, 1, (count, 3)) * (180, 90, 90)
     angles[:, 1:] *= rng.random((count, 1)) < 0.2  # most stand upright
     turn = torch.from_numpy(Rotation.from_euler("zyx", angles, degrees=True).as_matrix().astype(np.float32)).to(device)
-    low, high = _bounds(first)
+    low, high = bounds(*first.corners())
     side = (high - low).amax(1)
     turned = Parts(
         torch.einsum("bij,bfcj->bfci", turn, second.triangles),
         torch.einsum("bij,bfcj->bfci", turn, second.normals),
         second.uvs, second.counts, second.textures,
     )  # fmt: skip
-    own_low, own_high = _bounds(turned)
+    own_low, own_high = bounds(*turned.corners())
     scale = random(0.25, 0.9) * side / (own_high - own_low).amax(1)
     half = (own_high - own_low) / 2 * scale[:, None]
     middle, reach = (low + high) / 2, (high - low) / 2
@@ -102,9 +104,3 @@ def _placed(second: Parts, first: Parts, rng: np.random.Generator) -> Parts:
     shift = center - (own_low + own_high) / 2 * scale[:, None]
     triangles = turned.triangles * scale.view(-1, 1, 1, 1) + shift[:, None, None]
     return Parts(triangles, turned.normals, second.uvs, second.counts, second.textures)
-
-
-def _bounds(parts: Parts) -> tuple[torch.Tensor, torch.Tensor]:
-    corners, valid = parts.corners()
-    low = torch.where(valid[..., None], corners, torch.inf).amin(1)
-    return low, torch.where(valid[..., None], corners, -torch.inf).amax(1)

@@ -7,6 +7,7 @@ import manifold3d
 import numpy as np
 from scipy.sparse import coo_array
 
+from ..bounding_boxes import bounding_boxes
 from ..data_types import Mesh
 from ..errors import ErrorCode, UserError
 from .measurement import component_labels, duplicate_vertices, edges, volumes
@@ -31,11 +32,7 @@ def without_debris(mesh: Mesh) -> Mesh | None:
     if not len(mesh.faces):
         return None
     labels = component_labels(mesh.faces)
-    corners = mesh.vertices[mesh.faces]
-    low, high = np.full((2, labels.max() + 1, 3), np.inf) * np.array([1, -1])[:, None, None]
-    np.minimum.at(low, labels, corners.min(1))
-    np.maximum.at(high, labels, corners.max(1))
-    longest = (high - low).max(1)
+    longest = bounding_boxes(mesh.vertices[mesh.faces], labels)[1].max(1)
     kept = (np.bincount(labels, volumes(mesh)) > 0) & (longest > DEBRIS * np.ptp(mesh.vertices, axis=0).max())
     return _of_faces(mesh, kept[labels]) if kept.any() else None
 

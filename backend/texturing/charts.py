@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ..bounding_boxes import bounding_boxes
 from ..data_types import Mesh
 from . import rasterization
 
@@ -144,11 +145,3 @@ def _project(
 
 def _rotation(angle: float) -> np.ndarray:
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-
-
-def bounding_boxes(flat: np.ndarray, charts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower left corner and size of every chart, both (number of charts, 2)."""
-    low, high = np.full((charts.max() + 1, 2), np.inf), np.full((charts.max() + 1, 2), -np.inf)
-    np.minimum.at(low, charts, flat.min(1))
-    np.maximum.at(high, charts, flat.max(1))
-    return low, high - low

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-from .charts import bounding_boxes
+from ..bounding_boxes import bounding_boxes
 from .rasterization import expand_ranges
 
 CELLS = 1024

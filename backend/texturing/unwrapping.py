@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..bounding_boxes import bounding_boxes
 from ..data_types import Mesh
 from . import charts, packing
 
@@ -17,7 +18,7 @@ def unwrap(mesh: Mesh, size: int) -> np.ndarray:
     All charts have one scale. size: the texture's side in texels; no texel's center lies in two faces.
     """
     chart, flat, altitude = charts.compute_charts(mesh)
-    density = max(size, MIN_CHECKED_SIZE) / np.sqrt(charts.bounding_boxes(flat, chart)[1].prod(1).sum())
+    density = max(size, MIN_CHECKED_SIZE) / np.sqrt(bounding_boxes(flat, chart)[1].prod(1).sum())
     while (overlapping := charts.overlapping_faces(flat * density, chart, altitude)).any():
         chart = charts.split_charts(chart, overlapping, mesh.faces)
     while True:

@@ -9,12 +9,13 @@ from scipy.spatial import KDTree
 from backend.data_types import Mesh
 from backend.meshing import extraction, simplify
 from backend.meshing.measurement import measure, volumes
+from tests.helpers import fields
 
 GRID = np.stack(np.meshgrid(*[np.arange(80, dtype=np.float32)] * 3, indexing="ij"), -1)
 
 
 def ball(center, radius) -> np.ndarray:
-    return np.linalg.norm(GRID - np.float32(center), axis=-1) - radius
+    return fields.ball(GRID, radius, center)
 
 
 def shell(center, radius) -> np.ndarray:
