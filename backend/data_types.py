@@ -31,7 +31,7 @@ class CutoutQuality:
     uncertain: float = 0.0
     """Area that is neither clearly object nor clearly background, as a share of the object's."""
     agreement: float | None = None
-    """Intersection over union with what GrabCut finds; None where only one method was used."""
+    """Intersection over union with what GrabCut finds; None where it was not asked, as nothing was doubtful."""
     warnings: tuple[str, ...] = ()
     """What the user should look at, one sentence each."""
 

@@ -15,6 +15,8 @@ class BackgroundTask:
 
     label = ""
     """What a person calls it."""
+    poll_interval = 0.25
+    """Seconds between two calls of ``poll``."""
 
     def __init__(self):
         self.subject = ""

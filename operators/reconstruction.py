@@ -81,6 +81,11 @@ class ReconstructionTask(BackendTask):
         return 60.0 * preferences().idle_minutes
 
     @property
+    def poll_interval(self) -> float:
+        """Shorter while somebody waits for the cutout to be shown."""
+        return super().poll_interval if self.check is None or self.check.preview is not None else 0.03
+
+    @property
     def waits_for_scene(self) -> bool:
         """Ended well, but not in a scene, because another file was opened meanwhile."""
         return self.finished and self.error is None and not self.added

@@ -19,8 +19,6 @@ from .background_task import BackgroundTask
 from .reporting import log_unexpected, show_error
 from .ui import mark_file_changed, redraw_panels, set_status
 
-POLL_INTERVAL = 0.25
-"""Seconds between two updates while a task runs."""
 IDLE_INTERVAL = 10.0
 """Seconds between two updates while only an idle backend process is left."""
 
@@ -164,7 +162,11 @@ class TaskManager:
 
     def _start_timer(self) -> None:
         self.stop_timer()  # it may be waiting for an idle backend
-        bpy.app.timers.register(self._timer, first_interval=POLL_INTERVAL, persistent=True)
+        bpy.app.timers.register(self._timer, first_interval=self._interval(), persistent=True)
+
+    def _interval(self) -> float:
+        """Seconds until the next update while tasks run."""
+        return min((task.poll_interval for task in self if not task.finished), default=BackgroundTask.poll_interval)
 
     def stop_timer(self) -> None:
         """No more updates, until a task is started."""
@@ -204,7 +206,7 @@ class TaskManager:
         self._show()
         if self.is_running():
             mark_file_changed()
-            return POLL_INTERVAL
+            return self._interval()
         return IDLE_INTERVAL if self._backends else None
 
     def _show(self) -> None:

@@ -30,13 +30,13 @@ def load_image(source: Path | str | Image.Image | np.ndarray, max_side: int = MA
     large or empty.
     """
     image, name = _open(source, max_side)
-    rgba = np.asarray(image, np.float32) / 255
-    visible = rgba[rgba[..., 3] > 0.05]
-    if not len(visible):
+    extrema = np.array(image.getextrema())
+    faintest, most_opaque = extrema[3] / 255
+    if most_opaque <= 0.05:
         raise UserError(ErrorCode.BAD_IMAGE, f"{name} is fully transparent: use an image that shows an object.")
-    if np.ptp(visible, axis=0).max() < 3 / 255 and len(visible) == rgba[..., 3].size:
+    if faintest > 0.05 and np.ptp(extrema, axis=1).max() < 3:
         raise UserError(ErrorCode.BAD_IMAGE, f"{name} is all one color: use an image that shows an object.")
-    return rgba
+    return np.asarray(image, np.float32) / 255
 
 
 def load_mask(source: Path | str | Image.Image | np.ndarray) -> np.ndarray:
@@ -102,6 +102,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
 def _prepare(image: Image.Image, name: str, max_side: int) -> Image.Image:
     """An 8-bit RGBA copy in sRGB, upright, at most ``max_side`` pixels a side."""
     _check_size(name, *image.size)
+    image.draft(image.mode, (max_side, max_side))  # a JPEG file is decoded at half the size where that is enough
     image.load()
     prepared = _to_srgb(ImageOps.exif_transpose(_to_8_bit(image)))
     prepared.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)

@@ -29,6 +29,8 @@ def clean_alpha(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     Fading is undone; haze, stray pixels and drop shadows are removed. An alpha that has none of these is returned
     unchanged, except that what is invisible is 0.
     """
+    if alpha.min() == 1:  # as in every photograph: there is nothing to look for
+        return alpha
     alpha = np.where(alpha < FAINT, 0, alpha).astype(np.float32)
     level = _solid_level(alpha)
     if level < OPAQUE_ENOUGH:

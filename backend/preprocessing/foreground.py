@@ -13,7 +13,7 @@ from .borders import picture_inside
 from .canvas import center
 from .matting import decontaminate
 from .parts import choose_parts
-from .quality import MAX_SHARE, judge
+from .quality import DOUBTFUL, MAX_SHARE, judge
 from .segmentation import UNCERTAIN, Segmentation, agreement, segment
 
 MIN_TRANSPARENT = 0.01
@@ -78,7 +78,7 @@ def cut_out(image: np.ndarray, method: str = "auto", mask: np.ndarray | None = N
     if method == "auto" and is_useful and not _is_object_inside(found, filled[inside], alpha[picture][inside]):
         return _by_alpha(color, alpha)
     remarks = (*found.remarks, *([OUTLINED] if method == "auto" and is_useful else []))
-    agrees = agreement(filled[inside], found)
+    agrees = agreement(filled[inside], found) if found.uncertain > DOUBTFUL else None
     quality = judge(found.alpha, found.parts, found.method, found.uncertain, agrees, remarks)
     whole = np.zeros_like(image)
     whole[picture][inside] = np.dstack([found.color, np.minimum(found.alpha, alpha[picture][inside])])

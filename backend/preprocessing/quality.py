@@ -17,6 +17,8 @@ MAX_SHARE = 0.97
 """Where a mask that was not given covers more than this, the background was not recognized."""
 HOPELESS = 0.8
 """Uncertain area, as a share of the object's, from which on a cutout is useless, unless two methods agree about it."""
+DOUBTFUL = UNCERTAIN / 2
+"""Uncertain area, as a share of the object's, from which on a second method is asked."""
 AGREEMENT = 0.8
 """Intersection over union from which on two methods confirm each other."""
 DISAGREEMENT = 0.5
@@ -78,7 +80,7 @@ def judge(
     if share < SMALL_SHARE:
         warnings.append(f"The object covers only {share:.1%} of the image: a closer one gives more detail.")
     disagrees = agreement is not None and agreement < DISAGREEMENT
-    if uncertain > UNCERTAIN or (disagrees and uncertain > UNCERTAIN / 2):
+    if uncertain > UNCERTAIN or (disagrees and uncertain > DOUBTFUL):
         reason = "two methods disagree about it" if disagrees else "it hardly stands out from its background"
         warnings.append(f"The outline of the object is doubtful, because {reason}: check the result, or {_OWN_CUTOUT}.")
     return CutoutQuality(share, sides, parts.count, uncertain, agreement, tuple(warnings))

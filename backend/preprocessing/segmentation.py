@@ -71,7 +71,7 @@ def segment(color: np.ndarray, method: str = "auto") -> Segmentation:
 
 
 def agreement(color: np.ndarray, found: Segmentation) -> float | None:
-    """How much a model's mask of a picture (H, W, 3) agrees with GrabCut's (``CutoutQuality``). Takes seconds."""
+    """How much a model's mask of a picture (H, W, 3) agrees with GrabCut's (``CutoutQuality``). As slow as a model."""
     return None if found.method == "grabcut" else _iou(found.mask, grabcut(color))
 
 
