@@ -33,7 +33,7 @@ from .operators import (
 )
 from .operators import generate as generate_operators
 from .operators.scripting import generate
-from .panels import contact_sheet, image_editor, preferences, preview, sidebar, views
+from .panels import contact_sheet, image_editor, preferences, preview, sidebar, text_to_mesh, views
 from .panels import weights as weights_panel
 
 __all__ = ["generate", "register", "unregister"]
@@ -71,6 +71,7 @@ _MODULES = (
     sidebar,
     image_editor,
     views,
+    text_to_mesh,
 )
 
 

@@ -106,16 +106,16 @@ class IMAGE_TO_MESH_OT_text_to_mesh(ReconstructionOperator, bpy.types.Operator):
     bl_idname = "image_to_mesh.text_to_mesh"
     bl_label = "Text to Mesh"
     bl_description = (
-        "Generate an image from the prompt in the Image to Mesh panel, and turn it into a textured object at the "
+        "Generate an image from the prompt in the Text to Mesh panel, and turn it into a textured object at the "
         "3D cursor. Needs a text-to-image model"
     )
 
     @classmethod
     def blocked_reason(cls, context):
         if context.scene.image_to_mesh.text_model == AUTOMATIC and not has_text_model():
-            return "Install a text-to-image model first: the Image to Mesh panel lists some"
+            return "Install a text-to-image model first: the Text to Mesh panel lists some"
         if not context.scene.image_to_mesh.prompt.strip():
-            return "Enter a prompt in the Image to Mesh panel"
+            return "Enter a prompt in the Text to Mesh panel"
         return None
 
     @classmethod

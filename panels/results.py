@@ -18,6 +18,7 @@ class ResultsPanel:
     bl_category = "Image to Mesh"
     bl_region_type = "UI"
     bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 4
 
     @classmethod
     def poll(cls, context):

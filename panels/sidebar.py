@@ -21,14 +21,14 @@ from .cutout import draw_cutout
 from .results import ResultsPanel
 from .setup import draw_setup
 from .task import draw_error, draw_failures, draw_progress
-from .weights import draw_text_to_mesh, draw_weights_task
+from .weights import draw_weights_task
 
 _SUSPICIOUS_HANDLES = 2
 """A mug has one; what has more usually got them where its surface was too thin."""
 
 
 class MainPanel:
-    """An image or a prompt, a button for each, and what is happening."""
+    """An image, its button, and what is happening."""
 
     bl_label = "Image to Mesh"
     bl_category = "Image to Mesh"
@@ -56,7 +56,6 @@ class MainPanel:
         column = layout.column()
         column.scale_y = 1.5
         column.operator("image_to_mesh.generate", icon="MESH_MONKEY")
-        draw_text_to_mesh(context, layout)
         draw_failures(context, layout)
         draw_error(context, layout, conversion)
         if task is None:
@@ -95,6 +94,7 @@ class SettingsPanel:
     bl_category = "Image to Mesh"
     bl_region_type = "UI"
     bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 2
 
     def draw(self, context):
         layout = self.layout
@@ -134,6 +134,7 @@ class ResultPanel:
     bl_label = "Result"
     bl_category = "Image to Mesh"
     bl_region_type = "UI"
+    bl_order = 3
 
     @classmethod
     def poll(cls, context):

@@ -16,6 +16,7 @@ class MoreViewsPanel:
     bl_category = "Image to Mesh"
     bl_region_type = "UI"
     bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 0
 
     def draw(self, context):
         _draw_views(self.layout, context.scene.image_to_mesh_views, of_object=False)

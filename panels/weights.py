@@ -6,9 +6,8 @@ import bpy
 
 from ..backend.weights.catalog import KINDS
 from ..operators import weights
-from ..operators.generate import AUTOMATIC
 from ..operators.tasks import task_manager
-from ..operators.text import draw_text, size_of
+from ..operators.text import size_of
 from .task import draw_error, draw_progress
 
 _COLUMNS = (0.27, 0.34, 0.42)
@@ -56,19 +55,6 @@ def draw_weights_task(context, layout) -> None:
         draw_progress(context, layout, task)
     else:
         draw_error(context, layout, task)
-
-
-def draw_text_to_mesh(context, layout) -> None:
-    """The prompt and its button; where no model could generate an image, that comes first, with the list."""
-    settings = context.scene.image_to_mesh
-    if settings.text_model == AUTOMATIC and not weights.has_text_model():
-        draw_text(context, layout, "Text to Mesh needs a text-to-image model, which is not included.", icon="INFO")
-        layout.menu("IMAGE_TO_MESH_MT_text_models", text="Get a Model", icon="IMPORT")
-        draw_weights_task(context, layout)
-        return
-    column = layout.column(align=True)
-    column.prop(settings, "prompt", text="", placeholder="a blue teapot")
-    column.operator("image_to_mesh.text_to_mesh", icon="TEXT")
 
 
 class _WeightsMenu:
