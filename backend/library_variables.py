@@ -1,4 +1,4 @@
-"""Environment variables without which libraries fail while they are imported. Standard library only."""
+"""Environment variables that libraries read while they are imported. Standard library only."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from .paths import data_folder
 _TORCH_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
+def disable_telemetry() -> None:
+    """Keep onnxruntime from sending reports to Microsoft and storing an identifier; only before it is imported."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
 def set_library_variables() -> None:
-    """Before PyTorch is imported: a cache folder of our own, and a home for a user who has none.
+    """Before libraries are imported: no telemetry, a cache folder of our own, and a home for a user who has none.
 
     PyTorch's default is a folder of the system's temporary one named after the user: another user may have made it, and
     the user may have no name.
     """
+    disable_telemetry()  # at once: diffusers, too, imports onnxruntime
     try:
         home = data_folder()
     except UserError:  # whoever needs the folder says so

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ErrorCode, UserError
+from ..library_variables import disable_telemetry
 from ..paths import weights_folder
 
 if TYPE_CHECKING:
@@ -135,8 +136,7 @@ def _run(session: InferenceSession, pixels: np.ndarray) -> np.ndarray:
 
 
 def _open_session(file: Path) -> InferenceSession:
-    # Only before the import does this keep onnxruntime from sending reports to Microsoft and storing an identifier.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    disable_telemetry()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

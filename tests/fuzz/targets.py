@@ -138,6 +138,7 @@ def hub(folder: Path) -> Iterator[Case]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or every answer waits 40 ms for an acknowledgement
 
         def log_message(self, format: str, *args: object) -> None:
             pass

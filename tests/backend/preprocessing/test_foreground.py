@@ -276,13 +276,17 @@ def test_rembg_model_is_found_wherever_rembg_stores_it(monkeypatch, tmp_path, va
     assert cutout.image[0, 0, 3] == 0 and cutout.image[cutout.image.shape[0] // 2, cutout.image.shape[1] // 2, 3] > 0.98
 
 
-def test_onnxruntime_sends_nothing(tmp_path):
+@pytest.mark.parametrize("first", ["", "set_library_variables(); import onnxruntime; "])
+def test_onnxruntime_sends_nothing(first, tmp_path):
+    """Whoever imports it first: here, or diffusers for a text prompt."""
     put_model("u2net", tmp_path / "models" / "u2net.onnx")
     (tmp_path / "home").mkdir()
     # A process of its own, since this is decided once; onnxruntime is silent by itself where CI is set.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "ORT_", "XDG_"))}
     environment |= {"HOME": str(tmp_path / "home"), "U2NET_HOME": str(tmp_path / "models")}
-    script = "from backend.preprocessing.rembg import *; print(load_predictor().predict(np.eye(3)[None]).alpha.shape)"
+    environment |= {"IMAGE_TO_MESH_HOME": str(tmp_path / "data")}
+    script = f"from backend.library_variables import *; {first}from backend.preprocessing.rembg import *; "
+    script += "print(load_predictor().predict(np.eye(3)[None]).alpha.shape)"
     done = subprocess.run([sys.executable, "-c", script], env=environment, cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("(1, 3)\n", "")
     assert not list((tmp_path / "home").rglob("*"))  # it would store an identifier and unsent reports here
