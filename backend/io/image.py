@@ -12,6 +12,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ..errors import ErrorCode, UserError, printable
 from ..input_files import check_image_file
+from .png_chunks import png_without_text
 
 MIN_INPUT_SIDE = 16
 MAX_INPUT_SIDE = 8192
@@ -62,12 +63,13 @@ def _read(path: Path, max_side: int) -> Image.Image:
     """The image file as ``_prepare`` returns it."""
     check_image_file(path)
     name = printable(path.name)
-    Image.init()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # sizes are checked in _prepare
-            with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
-                return _prepare(image, name, max_side)
+        try:
+            return _decode(path, name, max_side)
+        except ValueError:
+            if not (pixels := png_without_text(path)):
+                raise
+            return _decode(io.BytesIO(pixels), name, max_side)
     except Image.DecompressionBombError as error:
         raise _too_large(name) from error
     except UnidentifiedImageError as error:
@@ -80,6 +82,15 @@ def _read(path: Path, max_side: int) -> Image.Image:
         raise UserError(
             ErrorCode.BAD_IMAGE, f"{printable(path.name)} is damaged or truncated ({error}): {_HINT}."
         ) from error
+
+
+def _decode(file: Path | io.BytesIO, name: str, max_side: int) -> Image.Image:
+    """As ``_prepare``. Raises whatever Pillow's decoders do."""
+    Image.init()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # sizes are checked in _prepare
+        with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+            return _prepare(image, name, max_side)
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -155,6 +157,29 @@ def test_damaged_files_never_end_in_a_traceback(tmp_path):
                 assert load_image(tmp_path / "a").shape[2] == 4
             except UserError as error:
                 assert error.code == "bad_image"
+
+
+COMPRESSED = zlib.compress(b"x" * 2_000_000)
+LARGE_CHUNKS = {
+    b"tEXt": b"a\0" + b"x" * 70_000_000,
+    b"zTXt": b"a\0\0" + COMPRESSED,
+    b"iTXt": b"a\0\1\0\0\0" + COMPRESSED,
+    b"iCCP": b"a\0\0" + COMPRESSED,
+}
+
+
+@pytest.mark.parametrize("name", LARGE_CHUNKS)
+@pytest.mark.parametrize("place", [33, -12])  # behind the header, before the end
+def test_large_texts_and_profiles_are_no_damage(tmp_path, place, name):
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    rgba = np.dstack([_gradient(), np.tile(np.linspace(0, 255, 60).astype(np.uint8), (40, 1))])
+    data = io.BytesIO()
+    Image.fromarray(rgba[::-1, ::-1]).save(data, "PNG", exif=exif)
+    content = LARGE_CHUNKS[name]
+    chunk = struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    (tmp_path / "a.png").write_bytes(data.getvalue()[:place] + chunk + data.getvalue()[place:])
+    assert np.array_equal(np.round(load_image(tmp_path / "a.png") * 255), rgba)
 
 
 def test_too_small_and_too_large(tmp_path):
