@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+from collections.abc import Iterator
 from enum import StrEnum
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -14,6 +15,7 @@ _MEMORY_TEXTS = (
     "bad_alloc",
     "can't allocate memory",
     "cannot allocate memory",
+    "could not create a primitive",
     "errormemoryallocation",
     "failed to allocate",
     "insufficient memory",
@@ -21,7 +23,7 @@ _MEMORY_TEXTS = (
     "out of memory",
     "unable to allocate",
 )
-"""What PyTorch, CUDA, cuBLAS, cuDNN, OpenCV, ONNX Runtime, NumPy and C++ say, in lower case."""
+"""What PyTorch, CUDA, cuBLAS, cuDNN, oneDNN, OpenCV, ONNX Runtime, NumPy and C++ say, in lower case."""
 
 
 class ErrorCode(StrEnum):
@@ -118,10 +120,10 @@ def to_user_error(error: BaseException, log: str | None) -> UserError:
         return error
     if isinstance(error, Cancelled):
         return UserError(ErrorCode.CANCELLED, str(error), log)
-    text = str(error).lower()
-    if (isinstance(error, OSError) and error.errno in _DISK_FULL) or any(phrase in text for phrase in _DISK_FULL_TEXTS):
+    chain = list(_chain(error))
+    if any(map(_is_full_disk, chain)):
         return UserError(ErrorCode.DISK_FULL, "The disk is full: free some space and try again.", log)
-    if isinstance(error, MemoryError) or any(phrase in text for phrase in _MEMORY_TEXTS):
+    if any(map(_is_lack_of_memory, chain)):
         advice = "close other programs, or choose the quality “fast”, fewer faces or a smaller texture"
         return UserError(ErrorCode.OUT_OF_MEMORY, f"There is not enough memory for this task: {advice}.", log)
     if isinstance(error, OSError) and (isinstance(error, PermissionError) or error.errno == errno.EROFS):
@@ -133,12 +135,30 @@ def to_user_error(error: BaseException, log: str | None) -> UserError:
         return UserError(
             ErrorCode.BAD_OUTPUT, f"{error.filename} cannot be used ({error.strerror}): choose another path.", log
         )
-    if isinstance(error, ImportError):
+    if missing := next((each for each in chain if isinstance(each, ImportError)), None):
         return UserError(
             ErrorCode.ENVIRONMENT_BROKEN,
-            f"The backend's environment is incomplete ({error}): repair it.",
+            f"The backend's environment is incomplete ({missing}): repair it.",
             log,
             command="python3 -m backend setup",
         )
     details = f": see the log {log}" if log else ""
     return UserError(ErrorCode.INTERNAL, f"The backend failed unexpectedly ({type(error).__name__}){details}", log)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that led to it: libraries wrap a MemoryError in errors of their own."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    is_told = any(phrase in str(error).lower() for phrase in _DISK_FULL_TEXTS)
+    return is_told or (isinstance(error, OSError) and error.errno in _DISK_FULL)
+
+
+def _is_lack_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or any(phrase in str(error).lower() for phrase in _MEMORY_TEXTS)

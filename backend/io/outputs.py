@@ -66,7 +66,7 @@ def has_mark(file: BinaryIO, role: str) -> bool:
 def resolve_output(path: Path) -> Path:
     """The absolute path of a GLB to be written; of a link, what it leads to. Raises UserError (``bad_output``)."""
     if path.suffix.lower() != ".glb":
-        raise UserError(ErrorCode.BAD_OUTPUT, f"{printable(path.name)} does not end in .glb: name the result NAME.glb.")
+        raise UserError(ErrorCode.BAD_OUTPUT, f"{printable(str(path))} does not end in .glb: name the result NAME.glb.")
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a null character

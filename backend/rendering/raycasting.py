@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import trimesh
 from embreex.mesh_construction import TriangleMesh
@@ -14,6 +16,11 @@ from .sampling import sample_texture
 AMBIENT = 0.55
 """Brightness of a shaded surface that faces away from the lamp; 1 where it faces the lamp."""
 
+EMBREE_BYTES = 256 << 20
+EMBREE_BYTES_PER_FACE = 200
+EMBREE_BYTES_PER_CORE = 10 << 20
+"""What Embree may need at most: its first scene, and a stack for each of its threads."""
+
 
 def cast(
     mesh: Mesh, origins: np.ndarray, directions: np.ndarray
@@ -22,8 +29,10 @@ def cast(
 
     origins, directions: (P, 3) world units; directions need not have unit length.
     Returns hit (P,) bool; distance (P,) float32 in lengths of the direction, inf without a hit; face (P,) int32, -1
-    without a hit; and the barycentric coordinates (P, 3) float32 of the hits.
+    without a hit; and the barycentric coordinates (P, 3) float32 of the hits. Raises MemoryError.
     """
+    needed = EMBREE_BYTES + EMBREE_BYTES_PER_FACE * len(mesh.faces) + EMBREE_BYTES_PER_CORE * (os.cpu_count() or 1)
+    np.empty(needed, np.uint8)  # Embree itself crashes where memory runs out; reserved and never touched, this is free
     scene = EmbreeScene()
     TriangleMesh(scene, np.ascontiguousarray(mesh.vertices, np.float32), np.ascontiguousarray(mesh.faces, np.int32))
     result = scene.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import signal
 import subprocess
@@ -198,9 +199,28 @@ MEMORY = (
     "CUDNN_STATUS_ALLOC_FAILED",
     "cuBLAS error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate",
     "Unable to allocate 8.00 GiB for an array",
+    "could not create a primitive",
 )
 
 
 @pytest.mark.parametrize("text", MEMORY)
 def test_memory_that_ran_out_is_said(text):
     assert to_user_error(RuntimeError(text), None).code == "out_of_memory"
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"),
+    [
+        (MemoryError(), "out_of_memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
+        (ImportError("a.so: file too short"), "environment_broken"),
+    ],
+)
+def test_error_that_a_library_wraps_is_recognized(cause, code):
+    try:
+        try:
+            raise cause
+        except Exception as error:
+            raise RuntimeError("Failed to import something (look up to see its traceback)") from error
+    except RuntimeError as error:
+        assert to_user_error(error, None).code == code

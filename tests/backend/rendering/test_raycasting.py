@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import trimesh
@@ -9,6 +12,7 @@ import trimesh
 from backend import camera
 from backend.data_types import Mesh, TexturedMesh
 from backend.rendering import raycasting
+from tests.helpers.paths import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,31 @@ def test_cast_reports_a_miss(sphere):
     assert not hit[0]
     assert np.isinf(distance[0])
     assert face[0] == -1
+
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from backend.data_types import Mesh
+from backend.rendering.raycasting import cast
+
+pages = int(open("/proc/self/statm").read().split()[0])
+mesh = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32))
+for megabytes in range(20, 400, 20):
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (megabytes << 20), -1))
+    try:
+        cast(mesh, np.zeros((1, 3)), np.ones((1, 3)))
+        break
+    except MemoryError:
+        print(megabytes)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+def test_memory_that_runs_out_is_an_error_and_no_crash():
+    """Embree, asked for its first scene with ever more memory, until there is enough."""
+    done = subprocess.run([sys.executable, "-c", LIMITED], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "20\n40\n60\n" in done.stdout, done.stderr
 
 
 def test_cast_accepts_no_rays(sphere):
