@@ -45,6 +45,7 @@ class _Stopped(BaseException):
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; the exit status: 0 success, 1 with one sentence on what the user can do, 130 interrupted."""
+    _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not a test's own stream
             stream.reconfigure(errors="backslashreplace")  # whatever the terminal's encoding
@@ -73,6 +74,18 @@ def main(arguments: Sequence[str]) -> int:
         _log.exception("failed: %s", arguments)
         return _report(to_user_error(error, log))
     return status
+
+
+def _open_missing_streams() -> None:
+    """Put the null device in the place of streams that were closed before the start (``>&-``), which else the next file
+    would take: what is printed would go into that file."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
 
 
 def _report(error: UserError) -> int:

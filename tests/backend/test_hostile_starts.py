@@ -114,6 +114,21 @@ def test_reader_that_has_enough_is_no_error(tmp_path):
     assert process.stderr.read() == "" and process.wait(30) in (0, 141)
 
 
+@posix
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_hindrance_and_no_file_takes_their_place(closed, tmp_path):
+    prefix = ("sh", "-c", f'exec "$@" {closed}', "sh")
+    home = tmp_path / "home"
+    out, stderr = start("weights", "list", home=home, prefix=prefix).communicate(timeout=60)
+    assert ("starter" in out) == (closed == "2>&-") and not stderr
+    failed = start("mesh", "nothing.png", home=home, prefix=prefix)
+    assert ("There is no file" in failed.communicate(timeout=60)[1]) == (closed == ">&-") and failed.returncode == 1
+    log = (home / "logs" / "command-line.log").read_text(encoding="utf-8")
+    assert "There is no file" in log and "error: " not in log  # which is printed
+    if "<&-" in closed:
+        assert start("serve", home=home, prefix=prefix).wait(60) == 0
+
+
 def test_folder_of_the_program_can_be_run(tmp_path):
     command = [sys.executable, str(ROOT / "backend"), "weights", "list"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
