@@ -11,7 +11,6 @@ import contextlib
 import io
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from .library_variables import set_library_variables
 from .paths import data_folder
 from .progress import TerminalProgress
 from .server import serve
+from .stop_signals import Stopped, StopSignals
 from .weights import commands as weights
 
 _log = logging.getLogger(__name__)
@@ -34,13 +34,6 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C."""
 BROKEN_PIPE = 141
 """Exit status when the program that reads the output has ended, such as ``head``; as of a program that SIGPIPE ends."""
-
-
-class _Stopped(BaseException):
-    """A signal asks this process to end: unwinds what runs, so that it deletes its temporary files."""
-
-    def __init__(self, number: int):
-        self.number = number
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -55,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         if flags.command == "serve":
             return flags.run(flags)
         log = _open_log()
-        _catch_signals()
+        StopSignals().install()
         prepare_child()
         flags.check(flags)
         set_library_variables()
@@ -65,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr, flush=True)
         return INTERRUPTED
-    except _Stopped as stopped:
+    except Stopped as stopped:
         return 128 + stopped.number
     except BrokenPipeError:
         _silence()
@@ -107,22 +100,6 @@ def _silence() -> None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(nothing.fileno(), stream.fileno())
-
-
-def _catch_signals() -> None:
-    """A request to end unwinds what runs, once: a second one must not interrupt the cleaning up."""
-
-    def stop(number: int, _) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt if number == signal.SIGINT else _Stopped(number)
-
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    numbers = [each for each in numbers if signal.getsignal(each) != signal.SIG_IGN]  # nohup wants to go on
-    with contextlib.suppress(ValueError):  # not the main thread, of somebody who imports this
-        for each in numbers:
-            signal.signal(each, stop)
 
 
 _FORCE_HELP = "replace files of these names that this program did not write"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from .errors import printable
+from .stop_signals import repeat_lost_stop
 
 OnProgress = Callable[[float], None]
 """Called with the fraction (0..1) of a function's own work that is done; may raise ``Cancelled``."""
@@ -101,6 +102,7 @@ class TerminalProgress:
             threading.Thread(target=_repeat, args=(weakref.ref(self), silence), name="progress", daemon=True).start()
 
     def __call__(self, event: ProgressEvent) -> None:
+        repeat_lost_stop()
         step = (event.stage, event.text)
         is_new, self._step = step != self._step, step
         is_last = event.fraction >= 1

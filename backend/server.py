@@ -169,6 +169,8 @@ class _Server:
 
     def _work(self, job: _Job) -> dict:
         def listener(event: ProgressEvent) -> None:
+            if self._terminated:  # what the signal raised was lost in a callback, say of the garbage collector
+                raise _Terminated
             if job.cancelled.is_set():
                 raise Cancelled
             params = {

@@ -27,7 +27,7 @@ OF_BLENDER = ("bpy", "bpy_extras", "blf", "mathutils")
 FOR_BLENDER = ("extension", "operators", "panels", "properties")
 BASE = (
     "backend.camera backend.config backend.errors backend.input_files backend.locks backend.options backend.paths "
-    "backend.progress backend.data_types"
+    "backend.progress backend.data_types backend.stop_signals"
 )
 ALLOWED = {
     BASE: BASE,

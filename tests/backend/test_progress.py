@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import FrozenInstanceError
 
@@ -10,6 +13,7 @@ import pytest
 
 from backend.errors import Cancelled, to_user_error
 from backend.progress import ProgressEvent, ProgressTracker, TerminalProgress, format_bytes
+from tests.helpers.paths import ROOT
 
 
 class Terminal(io.StringIO):
@@ -94,3 +98,31 @@ def test_pipe_gets_a_line_per_step():
     listener(ProgressEvent("mesh", 0.5, "Building the mesh"))
     listener(ProgressEvent("mesh", 1.0, "Building the mesh"))
     assert stream.getvalue() == "  0%  Generating\n 50%  Building the mesh\n"
+
+
+LOST = """
+import signal, sys, weakref
+from backend.progress import ProgressEvent, TerminalProgress
+from backend.stop_signals import StopSignals
+
+class Something: pass
+
+StopSignals().install()
+listener = TerminalProgress()
+listener(ProgressEvent("a", 0.0, "Working"))
+something = Something()
+reference = weakref.ref(something, lambda _: signal.raise_signal(int(sys.argv[1])))
+del something  # here Python drops what the handler raises
+print("goes on", flush=True)
+try:
+    listener(ProgressEvent("a", 0.5, "Working"))
+except BaseException as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize(("name", "raised"), [("SIGINT", "KeyboardInterrupt"), ("SIGTERM", "Stopped")])
+def test_signal_that_python_drops_ends_the_next_step(name, raised):
+    command = [sys.executable, "-c", LOST, str(int(getattr(signal, name)))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split("\n") == ["goes on", raised, ""], done.stderr
