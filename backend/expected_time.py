@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from .input_files import read_json
+
 _TOLERANCE = 1.5
 _GRACE = 2.0
 """So many times as long as expected, and so many seconds more, may a stage take before the rest is anybody's guess."""
@@ -81,7 +83,7 @@ class ExpectedTime:
 def _read(file: Path) -> dict[str, dict[str, float]]:
     """What the file says; nothing where it is missing or damaged."""
     try:
-        kinds = json.loads(file.read_text(encoding="utf-8"))
+        kinds = read_json(file)
         return {
             kind: {stage: float(seconds) for stage, seconds in stages.items() if 0 <= float(seconds) < 1e6}
             for kind, stages in kinds.items()

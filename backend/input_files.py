@@ -1,11 +1,13 @@
-"""What a path that the user gave must be before it is read. Standard library only: it runs before an installation."""
+"""What a path from outside must be before it is read. Standard library only: it runs before an installation."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 from .errors import ErrorCode, UserError, printable
 
@@ -42,6 +44,22 @@ def check_weights_path(path: Path) -> None:
         raise UserError(
             ErrorCode.WEIGHTS_MISSING, f"{path} cannot be read ({reason}): choose a file or folder of weights."
         ) from problem
+
+
+def check_regular_file(path: Path) -> Path:
+    """The path of a file that can be read. Raises OSError, for a device or a pipe too, which might never end."""
+    problem = _problem(path)
+    if problem is not None:
+        raise problem
+    return path
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file says, which may be anything. Raises OSError as ``check_regular_file``, and ValueError."""
+    try:
+        return json.loads(check_regular_file(path).read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _problem(path: Path) -> OSError | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from PIL import Image
 
 from .data_types import Cutout
 from .errors import ErrorCode, UserError
+from .input_files import read_json
 from .paths import expand_user, safe_join
 from .progress import OnProgress
 from .weights.catalog import load_catalog
@@ -134,7 +134,7 @@ def _load_pipeline(folder: Path, device: torch.device) -> DiffusionPipeline:
     diffusers_logging.disable_progress_bar()
 
     try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        index = read_json(folder / "model_index.json")
         arguments: dict[str, Any] = {}
         if "safety_checker" in index and not any(folder.glob("safety_checker/*.safetensors")):
             arguments = {"safety_checker": None, "requires_safety_checker": False}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 
 from ..data_types import Cutout, Views
 from ..errors import ErrorCode, UserError
+from ..input_files import check_regular_file, read_json
 from .tensors import read_tensors, write_tensors
 
 FIELD_FILE = "field.safetensors"
@@ -39,7 +39,7 @@ def save_state(folder: Path, field_tensors: Mapping[str, torch.Tensor], views: V
 def load_state(folder: Path) -> tuple[dict[str, torch.Tensor], Views, Cutout, dict]:
     """What ``save_state`` wrote and the job's report, all checked. Raises UserError (``no_state``)."""
     try:
-        with np.load(folder / VIEWS_FILE) as arrays:
+        with np.load(check_regular_file(folder / VIEWS_FILE)) as arrays:
             views = Views(
                 _from_8_bit(arrays["images"]),
                 _from_8_bit(arrays["masks"]),
@@ -47,7 +47,7 @@ def load_state(folder: Path) -> tuple[dict[str, torch.Tensor], Views, Cutout, di
                 tuple(map(str, arrays["names"].tolist())),
             )
             cutout = Cutout(_from_8_bit(arrays["cutout"]), str(arrays["method"]), tuple(arrays["canvas"].tolist()))
-        report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
+        report = read_json(folder / REPORT_FILE)
         _check_state(views, cutout, report)
         field_tensors = read_tensors(folder / FIELD_FILE)
     except Exception as error:  # damage shows as whatever the first wrong byte happens to mean

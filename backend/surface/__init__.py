@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 
 from ..data_types import Field, SurfaceModel
 from ..errors import ErrorCode, UserError
+from ..input_files import read_json
 from . import field, network, one2345
 from .field import VolumeField
 from .network import SurfaceNetwork
@@ -24,8 +24,8 @@ __all__ = ["SurfaceNetwork", "VolumeField", "field_from_tensors", "load"]
 def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceModel:
     """The network in ``folder``; ``kind`` in its ``config.json`` says which, ours has none. Raises UserError."""
     config = None
-    with contextlib.suppress(OSError, ValueError, RecursionError):  # network.load reports what is wrong with the file
-        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    with contextlib.suppress(OSError, ValueError):  # network.load reports what is wrong with the file
+        config = read_json(Path(folder) / "config.json")
     is_reference = isinstance(config, dict) and config.get("kind") == one2345.KIND
     return (one2345.load if is_reference else network.load)(folder, device)
 

@@ -9,7 +9,6 @@ what is aggregated is whether a voxel lies in front of or behind the predicted d
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from torch.nn import functional as F
 from ..camera import FOCAL, RADIUS
 from ..data_types import Views
 from ..errors import ErrorCode, UserError
+from ..input_files import read_json
 from ..io.tensors import read_tensors
 from .field import Decoder, VolumeField
 from .silhouette_constraint import SilhouetteConstraint
@@ -200,7 +200,7 @@ def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceNetwo
     config = Path(folder) / "config.json"
     tensors = read_tensors(Path(folder) / "model.safetensors")
     try:
-        network = SurfaceNetwork(**json.loads(config.read_text(encoding="utf-8")))
+        network = SurfaceNetwork(**read_json(config))
         network.load_state_dict(tensors)
     except Exception as error:  # the file may say anything: deep, huge, or of the wrong types
         raise UserError(

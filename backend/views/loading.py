@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 
 import torch
 
 from ..data_types import ViewModel
 from ..errors import ErrorCode, UserError
+from ..input_files import read_json
 from .independent import IndependentViewModel
 from .joint import JointViewModel
 from .zero123.model import Zero123
@@ -24,7 +24,7 @@ def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype) -> V
     """The view model in ``folder``, whose ``view.json``, where there is one, may say its ``kind``. Raises UserError."""
     content = None
     with contextlib.suppress(OSError, ValueError):  # Zero123.load says what is wrong with it
-        content = json.loads((folder / "view.json").read_text(encoding="utf-8"))
+        content = read_json(folder / "view.json")
     settings = content if isinstance(content, dict) else {}
     kind = settings.get("kind", "independent")
     if kind not in ("independent", "joint") or settings.get("view_plan", VIEW_PLAN) != VIEW_PLAN:

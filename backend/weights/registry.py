@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ErrorCode, UserError
+from ..input_files import read_json
 from ..locks import exclusive_lock, refuse
 from ..paths import LOCK, PARTIAL, remove_any, safe_join, weights_folder
 from ..progress import OnProgress, ignore_progress
@@ -56,8 +57,8 @@ def installed_weights(home: Path | None = None) -> dict[str, InstalledWeights]:
     installed = {}
     for path in sorted(weights_folder(home).glob(f"*/{MANIFEST}")):
         folder = path.parent
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError):
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+        with contextlib.suppress(Exception):  # the file may say anything
+            manifest = read_json(path)
             files = {
                 name: {"bytes": int(file["bytes"]), "sha256": str(file["sha256"])}
                 for name, file in manifest["files"].items()

@@ -5,7 +5,6 @@ The layouts are the ones that ``resolve.resolve_components`` and the networks' l
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ import torch
 from .. import surface
 from ..elevation_estimation import loftr
 from ..errors import ErrorCode, UserError
+from ..input_files import read_json
 from ..io.checkpoint import read_checkpoint
 from ..io.tensors import write_tensors
 from ..paths import safe_join
@@ -224,8 +224,8 @@ def _component_names(folder: Path) -> list[str]:
 
 def _read_json(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        return read_json(path)
+    except ValueError as error:
         raise _damaged_json(path) from error
 
 

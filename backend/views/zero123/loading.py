@@ -6,7 +6,6 @@ Public folders (two families with different names for the camera projection) and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 from torch import nn
 
 from ...errors import ErrorCode, UserError
+from ...input_files import read_json
 from ...io.checkpoint import read_checkpoint
 from ...io.tensors import read_tensors, state_dict_mismatch
 from .conditioning import build_elevation_head
@@ -166,10 +166,10 @@ def _load_state(module: nn.Module, tensors: dict[str, torch.Tensor], source: Pat
 def _read_json(path: Path) -> dict:
     """Raises UserError (``weights_missing``, ``weights_broken``)."""
     try:
-        content = json.loads(_existing(path).read_text(encoding="utf-8"))
+        content = read_json(_existing(path))
         if not isinstance(content, dict):
             raise ValueError(f"not an object: {type(content).__name__}")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(ErrorCode.WEIGHTS_BROKEN, f"{path} is damaged: install these weights again.") from error
     return content
 
