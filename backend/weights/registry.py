@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ErrorCode, UserError
+from ..errors import ErrorCode, UserError, printable
 from ..input_files import read_json
 from ..locks import exclusive_lock, refuse
 from ..paths import LOCK, PARTIAL, remove_any, safe_join, weights_folder
@@ -50,7 +50,8 @@ class InstalledWeights:
 
 
 def installed_weights(home: Path | None = None) -> dict[str, InstalledWeights]:
-    """All installed weights by name; a folder without a readable manifest is not ours and is left out.
+    """All installed weights by name; a folder without a readable manifest is not ours and is left out, as is one with a
+    name that weights cannot have. All texts are printable.
 
     ``home`` is the data folder chosen in Blender's preferences, if any.
     """
@@ -66,9 +67,9 @@ def installed_weights(home: Path | None = None) -> dict[str, InstalledWeights]:
             for name in files:
                 safe_join(folder, name)
             size = sum(int(file["bytes"]) for file in files.values())
-            kind, source, license = (str(manifest[key]) for key in ("kind", "source", "license"))
-            if not folder.name.startswith("."):
-                notes = tuple(map(str, manifest.get("notes", ())))
+            kind, source, license = (printable(str(manifest[key])) for key in ("kind", "source", "license"))
+            if is_valid_name(folder.name):
+                notes = tuple(printable(str(note)) for note in manifest.get("notes", ()))
                 installed[folder.name] = InstalledWeights(
                     folder.name, folder, kind, source, license, size, notes, files
                 )

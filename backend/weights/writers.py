@@ -217,9 +217,12 @@ def _component_names(folder: Path) -> list[str]:
     """Names of the folders that a diffusers pipeline consists of."""
     path = folder / "model_index.json"
     index = _read_json(path)
-    if not isinstance(index, dict) or not index.get("_class_name"):
+    if not isinstance(index, dict) or not isinstance(index.get("_class_name"), str):
         raise _damaged_json(path)
-    return [name for name, value in index.items() if isinstance(value, list) and value and value[0]]
+    names = [name for name, value in index.items() if isinstance(value, list) and value and value[0]]
+    if not names:
+        raise _damaged_json(path)
+    return names
 
 
 def _read_json(path: Path) -> object:

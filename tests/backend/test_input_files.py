@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,18 @@ def test_weights_whose_manifest_is_none_are_left_out(tmp_path, monkeypatch):
         (weights_folder() / str(number)).mkdir(parents=True)
         write(weights_folder() / str(number) / MANIFEST)
     assert installed_weights() == {}
+
+
+def test_weights_print_nothing_that_a_terminal_obeys(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path))
+    texts = dict.fromkeys(("kind", "source", "license"), "a\x1b[2J\nb\u202e")
+    for name in ("good", "a\x1b[2J", "a\nb", " a", ".a"):
+        (weights_folder() / name).mkdir(parents=True)
+        manifest = {**texts, "notes": ["\x07"], "files": {}}
+        (weights_folder() / name / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    ((name, found),) = installed_weights().items()
+    assert name == "good"
+    assert all(text.isprintable() for text in (found.kind, found.source, found.license, *found.notes))
 
 
 @pytest.mark.parametrize("name", [VIEWS_FILE, REPORT_FILE])

@@ -184,6 +184,18 @@ def test_text_to_image_folder_is_installed_without_pickles_and_code(tmp_path):
     assert list(installed_weights()) == ["model"]
 
 
+@pytest.mark.parametrize(
+    "index",
+    ["[]", '{"_class_name": NaN}', '{"_class_name": "A"}', '{"_class_name": "A", "unet": []}', '{"unet": ["a", "b"]}'],
+)
+def test_index_that_names_no_model_is_refused(index, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model_index.json").write_text(index)
+    with pytest.raises(UserError, match=r"model_index\.json is damaged"):
+        add(tmp_path / "model", None, False, quiet)
+    assert installed_weights() == {}
+
+
 def test_names_that_are_taken_or_invalid_are_refused(view, tmp_path):
     source = write_diffusers(tmp_path / "mine", view)
     add(source, None, False, quiet)
