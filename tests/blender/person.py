@@ -13,7 +13,7 @@ from pathlib import Path
 import bpy
 from common import module, task_manager
 
-TIMEOUT = 600
+TIMEOUT = 300
 """Seconds for a job to end."""
 
 
@@ -70,11 +70,14 @@ def search(words: str):
     yield 0.5
 
 
-def press(key: str):
+def press(key: str, **modifiers: bool):
+    """Press a key over the 3D View, with ``ctrl``, ``shift`` or ``alt`` held down or not."""
     area = viewport()
     at = {"x": area.x + area.width // 3, "y": area.y + area.height // 2}
-    window().event_simulate(type=key, value="PRESS", **at)
-    window().event_simulate(type=key, value="RELEASE", **at)
+    window().event_simulate(type="MOUSEMOVE", value="NOTHING", **at)
+    yield 0.1
+    for value in ("PRESS", "RELEASE"):
+        window().event_simulate(type=key, value=value, **modifiers, **at)
     yield 0.3
 
 
@@ -88,9 +91,8 @@ def drop(area_type: str, folder: Path, *names: str) -> None:
 
 
 def play_and_press_escape():
-    """Start the playback of the timeline, and end it with Esc."""
-    with bpy.context.temp_override(window=window(), area=viewport()):
-        bpy.ops.screen.animation_play()
+    """Start the playback of the timeline with the space bar, and end it with Esc."""
+    yield from press("SPACE")
     yield 0.5
     assert window().screen.is_animation_playing
     yield from press("ESC")

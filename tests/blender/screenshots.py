@@ -14,6 +14,8 @@ LIGHT = "interface_theme/Blender_Light.xml"
 def look(folder: Path, name: str):
     """Save ``NAME-dark.png``, ``NAME-light.png`` and ``NAME-large.png`` into ``folder``; the end of our tab is in view
     where it is longer than the window, if ``name`` ends in a plus."""
+    at = {"x": viewport().x + viewport().width // 2, "y": viewport().y + viewport().height // 2}
+    window().event_simulate(type="MOUSEMOVE", value="NOTHING", **at)  # away from our tab, where a hint would pop up
     for theme, scale in (("dark", 1.0), ("light", 1.0), ("large", 1.5)):
         _dress(theme, scale)
         yield 0.5
@@ -55,6 +57,7 @@ def open_panels(*names: str) -> None:
             "VIEW3D_PT_image_to_mesh_results",
             "VIEW3D_PT_image_to_mesh_more_views",
             "VIEW3D_PT_image_to_mesh_views",
+            "VIEW3D_PT_image_to_mesh_text",
         )
     ]
     for panel in reversed(ours):

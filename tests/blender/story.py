@@ -1,5 +1,9 @@
 """An artist's first hour, told in Blender's window, with a screenshot of every step to be looked at.
 
+Buttons are pressed, objects selected and keys hit by simulated events of mouse and keyboard. A file that is dropped
+from the desktop or chosen in Blender's file browser cannot be simulated: the drop calls the operator that Blender
+calls, and the choice sets the property. Panels are opened as ``screenshots.open_panels`` says.
+
 Arguments as for ``window``; the folder of weights may be ``starter``. The second half is told after a restart.
 """
 
@@ -14,6 +18,7 @@ import bpy
 import numpy as np
 from common import PACKAGE, arguments, counts, install, module, reconstruction, task_manager
 from mathutils import Euler
+from mouse import ICONS, click_object, press_button
 from person import (
     autosave_to,
     drop,
@@ -24,10 +29,8 @@ from person import (
     play_and_press_escape,
     press,
     run_story,
-    search,
     until,
     viewport,
-    window,
 )
 from screenshots import look, open_panels
 
@@ -99,12 +102,13 @@ def drop_two_files(folder: Path):
 def check_the_cutout_and_keep_working(folder: Path):
     """The cutout waits; then playback, autosave and Edit Mode, while the job runs."""
     bpy.context.scene.image_to_mesh.image = bpy.data.images.load(str(IMAGES / "chair.png"))
-    yield from search("image to mesh")
+    yield from press_button("generate(")
     task = reconstruction()
     yield from until(lambda: task.check.is_shown)
-    bpy.ops.image_to_mesh.cutout_wait()
+    yield from press_button("cutout_wait(", ICONS)
+    assert task.check.seconds_left is None
     yield from look(folder, "07-cutout")
-    bpy.ops.image_to_mesh.cutout_go_on()
+    yield from press_button("cutout_go_on(")
     yield from until(lambda: task.text == "Generating views")
     yield from play_and_press_escape()
     assert is_running(), "Esc ended the job too"
@@ -112,48 +116,42 @@ def check_the_cutout_and_keep_working(folder: Path):
     autosave_to(folder)
     yield from paused(task, lambda: has_autosaved(folder))
     bpy.context.preferences.filepaths.use_auto_save_temporary_files = False
-    select("Cube")
-    cube = bpy.context.active_object
-    with bpy.context.temp_override(window=window(), area=viewport()):
-        bpy.ops.object.mode_set("EXEC_DEFAULT", True, mode="EDIT")
+    yield from click_object("Cube")
+    yield from press("TAB")
     yield from look(folder, "08-edit-mode")
     yield from until(lambda: not is_running())
-    assert task.added and bpy.context.mode == "EDIT_MESH" and bpy.context.active_object == cube
-    with bpy.context.temp_override(window=window(), area=viewport()):
-        bpy.ops.object.mode_set("EXEC_DEFAULT", True, mode="OBJECT")
+    assert task.added and bpy.context.mode == "EDIT_MESH" and bpy.context.active_object == bpy.data.objects["Cube"]
+    yield from press("TAB")
+    assert bpy.context.mode == "OBJECT"
     yield from look(folder, "09-done")
 
 
 def another_back_and_undo(folder: Path):
     """A second bear beside the first one; undo takes it back in one step, redo brings it again."""
-    select("teddy")
-    yield 0.5
+    yield from click_object("teddy")
     before = counts()
-    press_button(bpy.ops.image_to_mesh.another_back)
+    yield from press_button("another_back(")
     yield from until(lambda: not is_running())
     first, second = bpy.data.objects["teddy"], bpy.context.active_object
     assert second["image_to_mesh"]["options"]["seed"] == first["image_to_mesh"]["options"]["seed"] + 1
     assert second.location.x > first.location.x
     show_all()
     yield from look(folder, "10-another-back")
-    with bpy.context.temp_override(window=window(), area=viewport()):
-        bpy.ops.ed.undo()
+    yield from press("Z", ctrl=True)
     assert counts() == before, f"{before} became {counts()}"
     yield from look(folder, "11-undone")
-    with bpy.context.temp_override(window=window(), area=viewport()):
-        bpy.ops.ed.redo()
+    yield from press("Z", ctrl=True, shift=True)
     write_back_photo(folder, bpy.data.objects["teddy.001"])
 
 
 def remesh_with_an_edited_material(folder: Path):
     """What was changed in the material stays."""
-    select("teddy")
+    yield from click_object("teddy")
     material = bpy.context.active_object.active_material
     shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     shader.inputs["Roughness"].default_value, material.name = 0.25, "Plush"
     bpy.context.scene.image_to_mesh.faces = 3000
-    yield 0.5
-    press_button(bpy.ops.image_to_mesh.remesh)
+    yield from press_button("remesh(")
     yield from until(lambda: not is_running())
     obj = bpy.data.objects["teddy"]
     assert len(obj.data.polygons) == 3000 and obj.active_material == bpy.data.materials["Plush"]
@@ -166,13 +164,13 @@ def give_a_photo_of_the_back(folder: Path):
     """The views of the result, one of which a photo replaces; then Rebuild."""
     open_panels("mesh_views")
     obj = bpy.context.active_object
-    bpy.ops.image_to_mesh.add_view(of_object=True)
+    yield from press_button("add_view(of_object=True")
     (view,) = obj.image_to_mesh_edits.views
     assert view.side == "back"
     view.image = bpy.data.images.load(str(folder / "back.png"))
     yield 0.5
     yield from look(folder, "13-photo-of-the-back+")
-    press_button(bpy.ops.image_to_mesh.rebuild)
+    yield from press_button("rebuild(")
     yield from until(lambda: not is_running())
     assert reconstruction().added, reconstruction().error
     assert "back" in [view.name for view in module("operators.view_sheet").views_of(reconstruction().folder)]
@@ -190,17 +188,6 @@ def write_back_photo(folder: Path, obj: bpy.types.Object) -> None:
     image.filepath_raw, image.file_format = str(folder / "back.png"), "PNG"
     image.save()
     bpy.data.images.remove(image)
-
-
-def select(name: str) -> None:
-    for obj in bpy.context.view_layer.objects:
-        obj.select_set(obj.name == name)
-    bpy.context.view_layer.objects.active = bpy.data.objects[name]
-
-
-def press_button(operator) -> None:
-    with bpy.context.temp_override(window=window(), area=viewport()):
-        assert operator("INVOKE_DEFAULT") == {"FINISHED"}
 
 
 def show_all() -> None:

@@ -7,7 +7,8 @@ import signal
 
 import bpy
 from common import arguments, module, reconstruction
-from person import is_running, open_tab, run_story, until, viewport, window
+from mouse import ICONS, press_button
+from person import is_running, open_tab, run_story, until
 from screenshots import look, open_panels
 
 
@@ -22,28 +23,24 @@ def story():
     assert all(job.faces and job.thumbnail.is_file() for job in jobs)
     yield 1.0
     yield from look(folder, "15-results-after-a-restart+")
+    before = len(bpy.data.objects)
+    yield from press_button("add_saved_result(", ICONS)
+    assert len(bpy.data.objects) == before + 1, "the saved result is not in the scene"
 
     settings = bpy.context.scene.image_to_mesh
     settings.image = bpy.data.images.load(str(folder / "mug.png"), check_existing=True)
     assert settings.image.name == "mug.png", "the texture was taken for the picture"
     module("operators.paths").preferences().check_cutout = "OFF"
-    generate()
+    yield from press_button("generate(")
     yield from until(lambda: reconstruction().text == "Generating views")
     os.kill(reconstruction().backend.hello["pid"], signal.SIGKILL)
     yield from until(lambda: not is_running())
     assert reconstruction().error is not None and not reconstruction().added
     yield from look(folder, "16-killed")
-    operator, values = reconstruction().started_by  # what the button Retry calls
-    assert operator == "IMAGE_TO_MESH_OT_generate" and values == {}
-    generate()
+    yield from press_button("generate(", last=True)  # Retry, below the error
     yield from until(lambda: not is_running())
     assert reconstruction().added, reconstruction().error
     yield from look(folder, "17-retried")
-
-
-def generate() -> None:
-    with bpy.context.temp_override(window=window(), area=viewport()):
-        assert bpy.ops.image_to_mesh.generate("INVOKE_DEFAULT") == {"FINISHED"}
 
 
 run_story(story)
