@@ -58,7 +58,6 @@ def choose_parts(alpha: np.ndarray) -> Parts:
 
 def keep_parts(alpha: np.ndarray, kept: np.ndarray, radius: int) -> np.ndarray:
     """The alpha (H, W) of the ``kept`` parts (H, W) bool, with their soft edges up to ``radius`` pixels wide."""
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     others = (alpha > 0.5) & ~kept
-    around = cv2.dilate(kept.astype(np.uint8), kernel).astype(bool)
+    around = cv2.distanceTransform((~kept).astype(np.uint8), cv2.DIST_L2, 5) <= radius
     return np.where(around & ~others, alpha, 0).astype(np.float32)

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -72,7 +73,7 @@ class Predictor:
 
     def predict(self, color: np.ndarray) -> Prediction:
         """Image (H, W, 3) float32 sRGB 0..1 -> the object's alpha."""
-        image = Image.fromarray(np.round(color * 255).astype(np.uint8))
+        image = Image.fromarray(cv2.convertScaleAbs(color, alpha=255))
         try:
             output = _run(self._session, _network_input(image, self._model))
         except Exception as error:  # onnxruntime's own errors have no other base

@@ -24,6 +24,8 @@ UNCERTAIN = 0.4
 """Uncertain area, as a share of the object's, from which on a prediction is doubtful."""
 DARK = 0.15
 """Median brightness of a picture below which its dark tones are spread and looked at once more."""
+BRIGHTNESS_SIDE = 256
+"""Pixels of the longer side that are enough for that median."""
 MODEL_MISSING = (
     "The background-removal model is not installed, so a simpler method cut out the object: install the weights u2netp."
 )
@@ -92,7 +94,8 @@ def _predict(predictor: Predictor, color: np.ndarray) -> tuple[np.ndarray, float
     scale = max(color.shape) / predictor.size
     prediction = predictor.predict(color)
     mask = prediction.alpha if prediction.peak >= FOUND else np.zeros(color.shape[:2], np.float32)
-    median = float(np.median(color.mean(-1)))
+    step = max(1, max(color.shape) // BRIGHTNESS_SIDE)
+    median = float(np.median(color[::step, ::step].mean(-1)))
     if median < DARK:
         color = (color ** (np.log(0.5) / np.log(max(median, 0.02)))).astype(np.float32)
         again = predictor.predict(color)
