@@ -78,7 +78,8 @@ class MainPanel:
         row.operator("image_to_mesh.use_render", icon="RENDER_STILL")
         image = image_input.active_image(context)
         if image is None:
-            layout.label(text="No image selected", icon="IMAGE_DATA")
+            if task_manager().running(ReconstructionTask) is None:  # it may be of a dropped file
+                layout.label(text="No image selected", icon="IMAGE_DATA")
             return
         preview = image.preview_ensure()
         if preview is not None and preview.icon_id:
