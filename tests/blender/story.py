@@ -102,6 +102,7 @@ def drop_two_files(folder: Path):
 def check_the_cutout_and_keep_working(folder: Path):
     """The cutout waits; then playback, autosave and Edit Mode, while the job runs."""
     bpy.context.scene.image_to_mesh.image = bpy.data.images.load(str(IMAGES / "chair.png"))
+    module("operators.cutout_check").PAUSE = 60.0  # this mouse looks longer for a button than a person does
     yield from press_button("generate(")
     task = reconstruction()
     yield from until(lambda: task.check.is_shown)
