@@ -11,8 +11,8 @@ from person import viewport, window
 
 ROWS = (0.5, 0.25, 0.75)
 """Where buttons are looked for that are as wide as the sidebar or half of it, as shares of its width."""
-ICONS = (0.93, 0.88, 0.84, 0.43, 0.47, 0.51, 0.55, 0.59, 0.63, 0.67, 0.71)
-"""The same for buttons that only have an icon."""
+ICONS = (0.93, 0.41, 0.88, 0.45)
+"""The same for buttons that only have an icon, in the places where ours are."""
 _STEP = 14
 """Pixels from one row that is looked at to the next, at the usual size of the interface."""
 _PATIENCE = 200

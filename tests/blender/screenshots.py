@@ -14,8 +14,10 @@ LIGHT = "interface_theme/Blender_Light.xml"
 def look(folder: Path, name: str):
     """Save ``NAME-dark.png``, ``NAME-light.png`` and ``NAME-large.png`` into ``folder``; the end of our tab is in view
     where it is longer than the window, if ``name`` ends in a plus."""
-    at = {"x": viewport().x + viewport().width // 2, "y": viewport().y + viewport().height // 2}
-    window().event_simulate(type="MOUSEMOVE", value="NOTHING", **at)  # away from our tab, where a hint would pop up
+    for share in (0.1, 0.3):  # away from our tab, where a hint would pop up, and from an error that did
+        at = {"x": int(viewport().x + share * viewport().width), "y": int(viewport().y + share * viewport().height)}
+        window().event_simulate(type="MOUSEMOVE", value="NOTHING", **at)
+        yield 0.3
     for theme, scale in (("dark", 1.0), ("light", 1.0), ("large", 1.5)):
         _dress(theme, scale)
         yield 0.5
