@@ -8,7 +8,7 @@ import signal
 import bpy
 from common import arguments, module, reconstruction
 from mouse import ICONS, press_button
-from person import is_running, open_tab, run_story, until
+from person import is_running, open_tab, press, run_story, until
 from screenshots import look, open_panels
 
 
@@ -36,6 +36,8 @@ def story():
     os.kill(reconstruction().backend.hello["pid"], signal.SIGKILL)
     yield from until(lambda: not is_running())
     assert reconstruction().error is not None and not reconstruction().added
+    yield 1.0
+    yield from press("ESC")  # the message, which the panel shows too
     yield from look(folder, "16-killed")
     yield from press_button("generate(", last=True)  # Retry, below the error
     yield from until(lambda: not is_running())
