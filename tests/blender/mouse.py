@@ -23,6 +23,9 @@ def press_button(command: str, columns: tuple[float, ...] = ROWS, last: bool = F
     """Press the first or last button of our tab whose Python command, as its context menu copies it, begins so."""
     at = yield from find_button(command, columns, last)
     yield from click(at)
+    away = {"x": viewport().x + viewport().width // 2, "y": viewport().y + viewport().height // 2}
+    window().event_simulate(type="MOUSEMOVE", value="NOTHING", **away)  # over the button a hint would pop up
+    yield 0.1
 
 
 def find_button(command: str, columns: tuple[float, ...] = ROWS, last: bool = False):

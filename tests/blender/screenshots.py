@@ -14,10 +14,6 @@ LIGHT = "interface_theme/Blender_Light.xml"
 def look(folder: Path, name: str):
     """Save ``NAME-dark.png``, ``NAME-light.png`` and ``NAME-large.png`` into ``folder``; the end of our tab is in view
     where it is longer than the window, if ``name`` ends in a plus."""
-    for share in (0.1, 0.3):  # away from our tab, where a hint would pop up, and from an error that did
-        at = {"x": int(viewport().x + share * viewport().width), "y": int(viewport().y + share * viewport().height)}
-        window().event_simulate(type="MOUSEMOVE", value="NOTHING", **at)
-        yield 0.3
     for theme, scale in (("dark", 1.0), ("light", 1.0), ("large", 1.5)):
         _dress(theme, scale)
         yield 0.5
