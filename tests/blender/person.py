@@ -74,8 +74,6 @@ def press(key: str, **modifiers: bool):
     """Press a key over the 3D View, with ``ctrl``, ``shift`` or ``alt`` held down or not."""
     area = viewport()
     at = {"x": area.x + area.width // 3, "y": area.y + area.height // 2}
-    window().event_simulate(type="MOUSEMOVE", value="NOTHING", **at)
-    yield 0.1
     for value in ("PRESS", "RELEASE"):
         window().event_simulate(type=key, value=value, **modifiers, **at)
     yield 0.3
