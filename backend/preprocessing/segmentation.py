@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from ..errors import ErrorCode, UserError
@@ -22,6 +23,8 @@ SURROUNDINGS = 0.25
 """Width of what is looked at around the object, as a share of its longer side."""
 UNCERTAIN = 0.4
 """Uncertain area, as a share of the object's, from which on a prediction is doubtful."""
+FINE = 0.005
+"""Fine patterns such as the joints of bricks are blurred away by this share of the picture's longer side."""
 DARK = 0.15
 """Median brightness of a picture below which its dark tones are spread and looked at once more."""
 BRIGHTNESS_SIDE = 256
@@ -32,6 +35,7 @@ MODEL_MISSING = (
 MODEL_NEEDED = (
     "The background-removal model is not installed: install the weights u2netp, or cut the object out in another way."
 )
+PATTERNED = "The object was found only after a fine pattern, such as bricks, was blurred: check the outline."
 MODEL_BLIND = "The background-removal model saw no object, so a simpler method cut it out: check the result."
 
 
@@ -63,9 +67,9 @@ def segment(color: np.ndarray, method: str = "auto") -> Segmentation:
     if predictor is None:
         remarks = [MODEL_MISSING] if method == "auto" else []
         return _finish(color, grabcut(color), "grabcut", simple_scale, *remarks)
-    mask, scale = _predict(predictor, color)
+    mask, scale, *remarks = _predict(predictor, color)
     if mask.any() or method == "model":
-        return _finish(color, mask, predictor.name, scale)
+        return _finish(color, mask, predictor.name, scale, *remarks)
     # GrabCut finds something in front of every clutter; only what stands alone in the picture is believed.
     simple = grabcut(color)
     touches = any(line.any() for line in (simple[0], simple[-1], simple[:, 0], simple[:, -1]))
@@ -81,16 +85,33 @@ def _finish(color: np.ndarray, mask: np.ndarray, method: str, scale: float, *rem
     """``scale``: pixels of the picture for one of the mask as it was found; 1.5 of them is what its edge may be off."""
     parts = choose_parts(mask)
     band = 1.5 * max(1.0, scale)
-    uncertain = float(((mask > CLEAR[0]) & (mask < CLEAR[1])).sum() / max(parts.kept.sum(), 1))
+    uncertain = _uncertain_share(mask, parts)
     clean, alpha = matte(color, keep_parts(mask, parts.kept, int(3 * band)), band)
     return Segmentation(clean, alpha, method, parts, uncertain, mask, remarks)
 
 
-def _predict(predictor: Predictor, color: np.ndarray) -> tuple[np.ndarray, float]:
-    """The object's mask (H, W) 0..1, all 0 without an object, and its scale (as in ``_finish``).
+def _uncertain_share(mask: np.ndarray, parts: Parts) -> float:
+    return float(((mask > CLEAR[0]) & (mask < CLEAR[1])).sum() / max(parts.kept.sum(), 1))
 
-    The model looks again in other tones where the picture is dark, and closer where the object is small.
+
+def _predict(predictor: Predictor, color: np.ndarray) -> tuple[np.ndarray, float, *tuple[str, ...]]:
+    """The object's mask (H, W) 0..1, all 0 without an object, its scale and remarks (as in ``_finish``).
+
+    Where it is doubtful, the model looks at the blurred picture too: it takes fine patterns of a wall for the object.
     """
+    mask, scale = _look(predictor, color)
+    uncertain = _uncertain_share(mask, choose_parts(mask))
+    if uncertain > UNCERTAIN:
+        blur = FINE * max(color.shape)
+        blurred, blurred_scale = _look(predictor, cv2.GaussianBlur(color, (0, 0), blur))
+        if blurred.any() and _uncertain_share(blurred, choose_parts(blurred)) < uncertain / 2:
+            return blurred, max(blurred_scale, blur), PATTERNED
+    return mask, scale
+
+
+def _look(predictor: Predictor, color: np.ndarray) -> tuple[np.ndarray, float]:
+    """The mask and its scale, as ``_predict``. The model looks again in other tones where the picture is dark, and
+    closer where the object is small."""
     scale = max(color.shape) / predictor.size
     prediction = predictor.predict(color)
     mask = prediction.alpha if prediction.peak >= FOUND else np.zeros(color.shape[:2], np.float32)

@@ -10,6 +10,7 @@ from backend.errors import UserError
 from backend.paths import weights_folder
 from backend.preprocessing.borders import picture_inside
 from backend.preprocessing.foreground import cut_out
+from backend.preprocessing.segmentation import PATTERNED
 from tests.helpers.photographs import Photograph, background, compose, in_image, iou, photograph, place
 
 pytestmark = pytest.mark.slow
@@ -52,6 +53,14 @@ def test_photographs(name, kind, shape, scale):
     cutout = check(picture.image, picture.alpha)
     assert cutout.quality.warnings == () and cutout.quality.sides_cut == ()
     assert abs(cutout.quality.share - (picture.alpha > 0.5).mean()) < 0.01
+
+
+@pytest.mark.parametrize(("name", "scale"), [("vase", 0.8), ("car", 0.6)])
+def test_joints_of_bricks_are_no_part_of_the_object(name, scale):
+    """Where the model takes the wall's pattern for the object, it looks again without; that is said."""
+    picture = photograph(name, "bricks", scale=scale, center=(0.5, 0.5))
+    cutout = check(picture.image, picture.alpha)
+    assert cutout.quality.warnings == (PATTERNED,)
 
 
 @pytest.mark.parametrize(
