@@ -100,6 +100,19 @@ class Elevation:
     """``given``, ``matched``, ``predicted`` or ``default``."""
 
 
+@dataclass(frozen=True)
+class SampledViews:
+    """What a view model made of one image."""
+
+    views: Views
+    """The input image, the given views and generated ones around the object."""
+    elevation: Elevation
+    """Of the input camera, as it was used for them."""
+    mirrored: Views | None = None
+    """The input image, the given views, and views generated from their mirror images, mirrored back: another opinion on
+    the same object. None from a model that has none."""
+
+
 class ElevationEstimator(Protocol):
     """How a view model learns the input camera's elevation. Each argument is only called if it is needed."""
 
@@ -129,8 +142,8 @@ class ViewModel(Protocol):
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress,
         on_views: OnViews | None,
-    ) -> tuple[Views, Elevation]:
-        """The input image, the given views and generated ones around the object, and the elevation used for them.
+    ) -> SampledViews:
+        """Views of the object in ``cutout`` from all sides.
 
         callback_on_step_end: called after every sampler step with the fraction of all steps that is done; may raise
         ``Cancelled``. on_views: None where nobody watches; it changes nothing in the views. Raises UserError
@@ -190,11 +203,13 @@ class SurfaceModel(Protocol):
         """The only number of generated views that the network accepts; None: any."""
         ...
 
-    def reconstruct(self, views: Views, silhouette_constraint: bool = True) -> Field:
+    def reconstruct(self, views: Views, silhouette_constraint: bool = True, mirrored: Views | None = None) -> Field:
         """The field of the object in ``views``, of which the first is the input image.
 
         silhouette_constraint: correct the field where it contradicts the input image's silhouette, if the network's
-        fields support that. Raises UserError ``too_few_views`` where required views are missing.
+        fields support that. mirrored: other views of the same object (``SampledViews``), with which a network that
+        takes any number of views reconstructs it once more; the field is the mean of both. Raises UserError
+        ``too_few_views`` where required views are missing.
         """
         ...
 

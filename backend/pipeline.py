@@ -227,15 +227,16 @@ class Pipeline:
         config = replace(config, num_views=networks.surface.required_views or config.num_views)
         with tracker.stage("views", "Generating views"):
             estimate = partial(self._estimate_elevation, config)
-            views, elevation = networks.views.sample_views(
-                cutout, given_views, estimate, config, tracker.update, on_views
-            )
-        field, textured, measurements = _reconstruct_views(networks, views, cutout, config, tracker, write_preview)
+            sampled = networks.views.sample_views(cutout, given_views, estimate, config, tracker.update, on_views)
+        views = sampled.views
+        field, textured, measurements = _reconstruct_views(
+            networks, views, cutout, config, tracker, write_preview, sampled.mirrored
+        )
         report = {
             "version": VERSION,
             "device": config.device,
             "joint_views": networks.views.is_joint,
-            **describe_input(cutout, given_views, views, elevation, *image.shape[:2]),
+            **describe_input(cutout, given_views, views, sampled.elevation, *image.shape[:2]),
             "mesh": measurements,
             "seconds": tracker.seconds,
         }
@@ -301,16 +302,17 @@ def _reconstruct_views(
     config: ReconstructionConfig,
     tracker: ProgressTracker,
     write_preview: Callable[[Views], Path | None],
+    mirrored: Views | None = None,
 ) -> tuple[Field, TexturedMesh, dict]:
     """All that follows the views: the field, the textured mesh, and what was measured on it. Raises UserError."""
-    if not np.isfinite(views.images).all():
+    if not all(np.isfinite(those.images).all() for those in (views, mirrored) if those is not None):
         raise UserError(
             ErrorCode.BROKEN_VIEWS, "The view model generated NaN or infinite values: install its weights again."
         )
     preview = write_preview(views)
     with tracker.stage("surface", "Reconstructing the surface"):
         tracker.update(0.0, preview)
-        field = networks.surface.reconstruct(views, config.silhouette_constraint)
+        field = networks.surface.reconstruct(views, config.silhouette_constraint, mirrored)
     return field, *_extract_and_texture(field, views, cutout, config, tracker)
 
 

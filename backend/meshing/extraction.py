@@ -33,7 +33,8 @@ def extract(
     resolution: grid cells along a side of the field's cube. faces: the budget, met exactly (one less if odd).
     on_progress: called after every block of field points. reference_grid: maps the cube of the reference grid to the
     world (``Field.grid_to_world``); the field is then evaluated at every grid point and the mesh is not smoothed, as
-    One-2-3-45 does (which however keeps all components and faces). without_handles: fill narrow handles.
+    One-2-3-45 does (which however keeps all components and faces). without_handles: fill narrow handles,
+    not only pinholes.
     Raises UserError ``no_object`` if the field has no surface, ``broken_field`` if its values are not finite,
     ``faces_too_few`` if the surface cannot be simplified that far.
     """
@@ -58,7 +59,8 @@ def extract(
             triangles = triangles[:, ::-1]
         else:
             values = bridging.bridge_components(values, cell)
-            vertices, triangles = isosurface(handles.close_handles(values, cell) if without_handles else values)
+            widest = handles.MAX_WIDTH if without_handles else handles.PINHOLE
+            vertices, triangles = isosurface(handles.close_handles(values, cell, widest))
         mesh = simplify.outer_shell(Mesh(grid_to_world(vertices * step - 1), triangles))
     if mesh is None:
         raise UserError(

@@ -8,24 +8,27 @@ import numpy as np
 from scipy import ndimage
 
 MAX_WIDTH = 0.1
-"""World units; a handle with a wider hole, such as a mug's, stays."""
+"""World units: the widest hole that is filled where handles are to be closed. A mug's is wider."""
+PINHOLE = 0.02
+"""The same where handles are to stay. Two pixels of a view are no detail, but a place where views disagree."""
 _STEP = 1.5
 """Grid cells by which the width grows from one attempt to the next, so that a hole is filled as little as possible."""
 
 
-def close_handles(values: np.ndarray, cell: float) -> np.ndarray:
+def close_handles(values: np.ndarray, cell: float, max_width: float = MAX_WIDTH) -> np.ndarray:
     """Signed distances on a grid (X, Y, Z), negative inside -> the same with narrow handles filled.
 
-    cell: side of a grid cell in world units. What a morphological closing would add is filled only where that takes
-    away a handle (the Euler characteristic rises); everything else, such as the gap between two legs, stays.
+    cell: side of a grid cell, and max_width of a hole (rounded up to a few cells), in world units. What a morphological
+    closing would add is filled only where that takes away a handle (the Euler characteristic rises); everything else,
+    such as the gap between two legs, stays.
     """
     values = values.copy()
     points = np.argwhere(values < 0)
-    reach = int(MAX_WIDTH / cell) + 2
+    reach = int(max_width / cell) + 2
     low = np.maximum(points.min(0) - reach, 1)  # the outermost layer stays positive, or the surface would be open
     high = np.minimum(points.max(0) + reach + 1, np.subtract(values.shape, 1))
     inner = values[tuple(slice(*bounds) for bounds in zip(low, high, strict=True))]
-    for radius in np.arange(_STEP, MAX_WIDTH / 2 / cell + _STEP, _STEP):
+    for radius in np.arange(_STEP, max_width / 2 / cell + _STEP, _STEP):
         inside = inner < 0
         outside = np.asarray(ndimage.distance_transform_edt(~inside)) > radius
         depth = np.asarray(ndimage.distance_transform_edt(~outside)) - radius  # positive inside the closing

@@ -14,6 +14,8 @@ from .measurement import component_labels, duplicate_vertices, edges, volumes
 
 DEBRIS = 0.02
 """Share of a mesh's longest side; shorter components that come off it are dropped."""
+FEWEST_FACES = 8
+"""Of a prism over a triangle, the simplest rod; what comes off with fewer is a sliver of a fold."""
 
 
 def outer_shell(mesh: Mesh) -> Mesh | None:
@@ -28,12 +30,13 @@ def outer_shell(mesh: Mesh) -> Mesh | None:
 
 
 def without_debris(mesh: Mesh) -> Mesh | None:
-    """The components that enclose a volume and are not tiny, or None if there is none."""
+    """The components that enclose a volume and are neither tiny nor slivers, or None if there is none."""
     if not len(mesh.faces):
         return None
     labels = component_labels(mesh.faces)
     longest = bounding_boxes(mesh.vertices[mesh.faces], labels)[1].max(1)
-    kept = (np.bincount(labels, volumes(mesh)) > 0) & (longest > DEBRIS * np.ptp(mesh.vertices, axis=0).max())
+    kept = (np.bincount(labels, volumes(mesh)) > 0) & (np.bincount(labels) >= FEWEST_FACES)
+    kept &= longest > DEBRIS * np.ptp(mesh.vertices, axis=0).max()
     return _of_faces(mesh, kept[labels]) if kept.any() else None
 
 

@@ -37,16 +37,17 @@ class Decoder(nn.Module):
 
 
 class VolumeField:
-    """A ``Field`` (backend/data_types.py) made of a volume (C, R, R, R) and a decoder on the same device."""
+    """A ``Field`` (backend/data_types.py) made of volumes (N, C, R, R, R), each one reconstruction of the object, and a
+    decoder on the same device: the mean of what it reads from each."""
 
     def __init__(
         self,
-        volume: torch.Tensor,
+        volumes: torch.Tensor,
         decoder: Decoder,
         half_side: float,
         silhouette_constraint: SilhouetteConstraint | None = None,
     ):
-        self.volume, self.decoder, self.half_side = volume, decoder, half_side
+        self.volumes, self.decoder, self.half_side = volumes, decoder, half_side
         self.silhouette_constraint = silhouette_constraint
 
     @torch.inference_mode()
@@ -54,7 +55,9 @@ class VolumeField:
         """One of the decoder's outputs, 0 or 1, at world points (P, 3)."""
         scaled = torch.from_numpy(np.ascontiguousarray(points, np.float32)) / self.half_side
         blocks = [
-            self.decoder(self.volume[None], block[None].to(self.volume.device))[output][0].cpu()
+            self.decoder(self.volumes, block.to(self.volumes.device).expand(len(self.volumes), -1, -1))[output]
+            .mean(0)
+            .cpu()
             for block in scaled.split(BLOCK_SIZE)
         ]
         return torch.cat(blocks).numpy() if blocks else np.zeros((0, 3)[: 1 + output], np.float32)
@@ -72,19 +75,21 @@ class VolumeField:
     def tensors(self) -> dict[str, torch.Tensor]:
         decoder = {f"decoder.{name}": tensor.cpu() for name, tensor in self.decoder.state_dict().items()}
         constraint = {} if self.silhouette_constraint is None else self.silhouette_constraint.tensors()
-        return {"volume": self.volume.half().cpu(), "half_side": torch.tensor(self.half_side), **decoder, **constraint}
+        return {"volume": self.volumes.half().cpu(), "half_side": torch.tensor(self.half_side), **decoder, **constraint}
 
 
 def from_tensors(tensors: dict[str, torch.Tensor], path: Path | str, device: str | torch.device = "cpu") -> VolumeField:
     """The field that ``VolumeField.tensors`` described. Raises UserError ``broken_field``, which names ``path``."""
     try:
-        volume, half_side = tensors.pop("volume").float(), float(tensors.pop("half_side"))
+        volumes, half_side = tensors.pop("volume").float(), float(tensors.pop("half_side"))
+        if volumes.dim() == 4:  # as earlier versions wrote it
+            volumes = volumes[None]
         constraint = SilhouetteConstraint.from_tensors(tensors)
         layers = {name.removeprefix("decoder."): tensor for name, tensor in tensors.items() if "decoder." in name}
-        decoder = Decoder(volume.shape[0], layers["layers.0.weight"].shape[0])
+        decoder = Decoder(volumes.shape[1], layers["layers.0.weight"].shape[0])
         decoder.load_state_dict(layers)
     except (KeyError, RuntimeError, IndexError) as error:
         raise UserError(
             ErrorCode.BROKEN_FIELD, f"{path} does not contain a field of this version: generate the mesh again."
         ) from error
-    return VolumeField(volume.to(device), decoder.requires_grad_(False).eval().to(device), half_side, constraint)
+    return VolumeField(volumes.to(device), decoder.requires_grad_(False).eval().to(device), half_side, constraint)

@@ -175,21 +175,27 @@ class SurfaceNetwork(nn.Module):
         return self.decoder(volume, points / self.half_side)
 
     @torch.inference_mode()
-    def reconstruct(self, views: Views, silhouette_constraint: bool = True) -> VolumeField:
+    def reconstruct(
+        self, views: Views, silhouette_constraint: bool = True, mirrored: Views | None = None
+    ) -> VolumeField:
         """The field of the object in ``views`` (see ``SurfaceModel``), resized to ``image_size``."""
+        volumes = [self._volume(those) for those in (views, mirrored) if those is not None]
+        field = VolumeField(torch.stack(volumes), self.decoder, self.half_side)
+        if silhouette_constraint:
+            field.silhouette_constraint = SilhouetteConstraint.from_mask(
+                views.masks[0], views.camera_to_world[0], field.distance, self.half_side
+            )
+        return field
+
+    def _volume(self, views: Views) -> torch.Tensor:
+        """The feature volume (C, R, R, R) of some views."""
         device = next(self.parameters()).device
         images = torch.from_numpy(np.concatenate([views.images, views.masks[..., None]], -1)).to(device)
         images = images.permute(0, 3, 1, 2).float().contiguous()  # else group norm on a CPU loses four digits
         if images.shape[-1] != self.image_size:
             images = F.interpolate(images, (self.image_size,) * 2, mode="bilinear", antialias=True).clamp(0, 1)
         cameras = torch.from_numpy(views.camera_to_world).to(device)
-        volume = self.unet(self.aggregate_views(self.extract_features(images[None]), cameras[None]))[0]
-        field = VolumeField(volume, self.decoder, self.half_side)
-        if silhouette_constraint:
-            field.silhouette_constraint = SilhouetteConstraint.from_mask(
-                views.masks[0], views.camera_to_world[0], field.distance, self.half_side
-            )
-        return field
+        return self.unet(self.aggregate_views(self.extract_features(images[None]), cameras[None]))[0]
 
 
 def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceNetwork:

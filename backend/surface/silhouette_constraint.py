@@ -21,9 +21,9 @@ UPSAMPLING = 4
 """The silhouette is traced at this many times the mask's resolution."""
 RAY_STEPS = 96
 """Distances evaluated along each ray."""
-MAX_PENETRATION = 0.04
+MAX_PENETRATION = 0.06
 """Greatest depth below the surface (world units) to which a ray that missed the field is brought."""
-PENETRATION_RATIO = 0.7
+PENETRATION_RATIO = 0.9
 """The same, relative to the distance from the silhouette, so that the section of a restored rod is round, not flat."""
 HIT_DISTANCE = -0.004
 """A ray that comes at least this deep below the surface counts as a hit, however thin the object is there."""

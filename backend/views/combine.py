@@ -37,6 +37,17 @@ def select_views(views: Views, names: Sequence[str]) -> Views:
     return Views(views.images[indices], views.masks[indices], views.camera_to_world[indices], tuple(names))
 
 
+def mirror_views(views: Views) -> Views:
+    """Left and right exchanged: what cameras on the other side see of the mirrored object."""
+    elevations, azimuths = np.transpose([camera.direction_angles(pose) for pose in views.camera_to_world])
+    return Views(
+        np.ascontiguousarray(views.images[:, :, ::-1]),
+        np.ascontiguousarray(views.masks[:, :, ::-1]),
+        camera.camera_to_world(90 - elevations, -azimuths),
+        views.names,
+    )
+
+
 def move_views(views: Views, angles: Sequence[Sequence[float]]) -> Views:
     """The same images from cameras at (elevation, azimuth) each, in degrees."""
     elevations, azimuths = np.array(angles, np.float64).reshape(-1, 2).T

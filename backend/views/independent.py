@@ -15,7 +15,7 @@ import torch
 
 from .. import camera
 from ..config import ReconstructionConfig, Scheduler
-from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, OnViews, ViewChanges, Views
+from ..data_types import Cutout, ElevationEstimator, GivenView, OnViews, SampledViews, ViewChanges, Views
 from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white, resize_alpha
 from ..progress import OnProgress, ignore_progress
@@ -42,7 +42,7 @@ class IndependentViewModel:
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress = ignore_progress,
         on_views: OnViews | None = None,
-    ) -> tuple[Views, Elevation]:
+    ) -> SampledViews:
         """See ``ViewModel``. The elevation is known after the first ring and decides where the second one lies.
 
         Given views are seen by the surface network only: these weights sample every view from one image.
@@ -63,7 +63,7 @@ class IndependentViewModel:
         size = self.model.image_size
         views = sampler.to_views(elevation.degrees)
         aligned = [align(view, cutout, size, elevation.degrees, views) for view in given]
-        return _with_given(views, given_views(given, aligned, size)), elevation
+        return SampledViews(_with_given(views, given_views(given, aligned, size)), elevation)
 
     def resample_views(
         self,

@@ -12,11 +12,11 @@ import torch
 
 from .. import camera
 from ..config import ReconstructionConfig
-from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, OnViews, ViewChanges, Views
+from ..data_types import Cutout, ElevationEstimator, GivenView, OnViews, SampledViews, ViewChanges, Views
 from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white
 from ..progress import OnProgress, ignore_progress
-from .combine import input_view, join_views, move_views, select_views
+from .combine import input_view, join_views, mirror_views, move_views, select_views
 from .given import NEAR, align, change_given_views, given_views, view_angles
 from .zero123.joint_sampler import sample_jointly
 from .zero123.masks import masks_of_decoded
@@ -45,8 +45,12 @@ class JointViewModel:
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress = ignore_progress,
         on_views: OnViews | None = None,
-    ) -> tuple[Views, Elevation]:
-        """See ``ViewModel``. The plan of views depends on the elevation, which is predicted from the input image."""
+    ) -> SampledViews:
+        """See ``ViewModel``. The plan of views depends on the elevation, which is predicted from the input image.
+
+        The plan is sampled from the mirror images too: what the model invents differs there, its errors with it
+        (docs/adr/041-mirrored-views.md).
+        """
         if config.quantize_views:
             raise UserError(
                 ErrorCode.BAD_OPTION,
@@ -59,10 +63,10 @@ class JointViewModel:
         elevation = estimate_elevation(lambda: self.model.predict_elevation(image), _no_neighbors)
         clean = input_view(cutout, size, elevation.degrees)
         plan = camera.joint_plan(elevation.degrees)
-        passes = 2 if given else 1
+        passes = 3 if given else 2
 
-        def on_step_end(done: float) -> None:
-            callback_on_step_end(1 - (1 - done) / passes)
+        def on_step_end_of(number: int) -> OnProgress:
+            return lambda done: callback_on_step_end((number + done) / passes)
 
         if given:
             # Views generated from the input alone tell where the object lies in the given ones.
@@ -72,14 +76,18 @@ class JointViewModel:
                 clean,
                 planned,
                 config,
-                lambda done: callback_on_step_end(done / passes),
+                on_step_end_of(0),
                 on_denoised=_after(clean.images, on_views),
             )
             aligned = [align(view, cutout, size, elevation.degrees, generated) for view in given]
             clean = join_views([clean, given_views(given, aligned, size)])
         planned = _not_near(plan, _angles(clean))
-        sampled = self._sample(clean, planned, config, on_step_end, on_denoised=_after(clean.images, on_views))
-        return join_views([clean, sampled]), elevation
+        show = _after(clean.images, on_views)
+        sampled = self._sample(clean, planned, config, on_step_end_of(passes - 2), on_denoised=show)
+        reflected = mirror_views(clean)
+        planned = _not_near(plan, _angles(reflected))
+        mirrored = mirror_views(self._sample(reflected, planned, config, on_step_end_of(passes - 1)))
+        return SampledViews(join_views([clean, sampled]), elevation, join_views([clean, mirrored]))
 
     def resample_views(
         self,

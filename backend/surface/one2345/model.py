@@ -30,11 +30,13 @@ class One2345Model:
     def __init__(self, network: One2345):
         self.network = network
 
-    def reconstruct(self, views: Views, silhouette_constraint: bool = True) -> One2345Field:
+    def reconstruct(
+        self, views: Views, silhouette_constraint: bool = True, mirrored: Views | None = None
+    ) -> One2345Field:
         """The field of the object in ``views`` (see ``SurfaceModel``), made from the 32 neighbors of its stage-1 views;
         the input image gives the reference camera only.
 
-        silhouette_constraint: ignored, the reference has none. Raises UserError ``too_few_views``.
+        silhouette_constraint, mirrored: ignored, the reference has neither. Raises UserError ``too_few_views``.
         """
         pixels, cameras = select_source_views(views)
         images = torch.from_numpy(pixels).to(next(self.network.parameters()).device).permute(0, 3, 1, 2)

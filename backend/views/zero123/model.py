@@ -170,12 +170,14 @@ class Zero123(nn.Module):
 
     @torch.inference_mode()
     def predict_elevation(self, image: np.ndarray) -> tuple[float, float] | None:
-        """Elevation of the camera of ``image`` (H, W, 3) 0..1 on white: degrees and one standard deviation.
+        """Elevation of the camera of ``image`` (H, W, 3) 0..1 on white: degrees and one standard deviation, as means of
+        what is predicted from the image and from its mirror image.
 
         None where the model has no elevation head.
         """
         if self.elevation_head is None:
             return None
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)[None] * 2 - 1
+        both = np.stack([image, image[:, ::-1]])
+        pixels = torch.from_numpy(both).to(self.device).permute(0, 3, 1, 2).contiguous() * 2 - 1
         degrees, log_variance = self.elevation(self.encode_condition(pixels)[1])
-        return degrees.item(), math.exp(log_variance.item() / 2)
+        return degrees.mean().item(), (log_variance / 2).exp().mean().item()

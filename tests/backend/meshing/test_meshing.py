@@ -154,6 +154,16 @@ def test_narrow_handles_are_closed_and_nothing_else(radius, genus):
     assert after["volume"] - before["volume"] == pytest.approx(hole, abs=0.002), "something else was filled"
 
 
+def test_pinholes_are_closed_and_holes_stay():
+    def sieve(points):
+        plate = box(points, (0.4, 0.4, 0.02))
+        holes = [cylinder(points - np.float32([x, y, 0]), radius, 1) for x, y, radius in
+                 ((-0.2, -0.2, 0.008), (0.2, -0.2, 0.012), (-0.2, 0.2, 0.04), (0.2, 0.2, 0.08))]  # fmt: skip
+        return np.maximum(plate, -np.min(holes, 0))
+
+    assert measure(meshing.extract(AnalyticField(sieve), 128, 20_000))["genus"] == 2
+
+
 def test_euler_characteristic_counts_components_handles_and_cavities():
     solid = np.zeros((12, 12, 12), bool)
     solid[2:9, 2:9, 2:9] = True

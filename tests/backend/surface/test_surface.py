@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def test_views_after_the_first_have_no_order(network, views):
     def volume(order):
         order = list(order)
         shuffled = Views(views.images[order], views.masks[order], views.camera_to_world[order], views.names)
-        return network.reconstruct(shuffled).volume
+        return network.reconstruct(shuffled).volumes[0]
 
     original = volume(range(9))
     np.testing.assert_allclose(volume([0, 8, 3, 5, 1, 2, 7, 4, 6]), original, atol=1e-3)
@@ -136,7 +137,7 @@ def test_views_are_resized(network, views, field):
     large = F.interpolate(torch.from_numpy(views.images).permute(0, 3, 1, 2), scale_factor=2, mode="nearest")
     masks = views.masks.repeat(2, 1).repeat(2, 2)
     doubled = Views(large.permute(0, 2, 3, 1).numpy(), masks, views.camera_to_world, views.names)
-    assert network.reconstruct(doubled).volume.shape == field.volume.shape
+    assert network.reconstruct(doubled).volumes.shape == field.volumes.shape
 
 
 @pytest.mark.parametrize("count", [0, 1, 300_000])
@@ -157,10 +158,10 @@ def test_field_interpolates_between_voxel_centers(network, field):
     """At a voxel's center the perceptron's input is that voxel alone, x slowest."""
     side = SURFACE["resolution"]
     centers = network.voxel_centers("cpu")
-    inputs = torch.cat([field.volume.flatten(1).T, centers / 0.6], 1)
+    inputs = torch.cat([field.volumes[0].flatten(1).T, centers / 0.6], 1)
     expected = network.decoder.layers(inputs)[:, 0] * 0.1
     assert inputs.shape == (side**3, SURFACE["channels"][0] + 3)
-    unconstrained = VolumeField(field.volume, field.decoder, field.half_side)
+    unconstrained = VolumeField(field.volumes, field.decoder, field.half_side)
     np.testing.assert_allclose(unconstrained.distance(centers.numpy()), expected, atol=1e-5)
 
 
@@ -173,6 +174,29 @@ def test_field_round_trips_through_its_file(field, tmp_path):
     assert np.ptp(field.distance(points)) > 1e-3
     np.testing.assert_allclose(loaded.distance(points), field.distance(points), atol=2e-4)
     np.testing.assert_allclose(loaded.color(points), field.color(points), atol=2e-3)
+
+
+def test_a_second_opinion_is_averaged_and_saved(network, views, field, tmp_path):
+    other = replace(views, images=np.ascontiguousarray(views.images[:, ::-1]))
+    both = network.reconstruct(views, False, other)
+    points = np.random.default_rng(3).uniform(-0.6, 0.6, (5000, 3)).astype(np.float32)
+    alone = [network.reconstruct(each, False) for each in (views, other)]
+    assert np.abs(alone[0].distance(points) - alone[1].distance(points)).max() > 1e-3
+    np.testing.assert_allclose(both.distance(points), np.mean([f.distance(points) for f in alone], 0), atol=1e-6)
+    np.testing.assert_allclose(both.color(points), np.mean([f.color(points) for f in alone], 0), atol=1e-6)
+    path = tmp_path / "field.safetensors"
+    save_file(both.tensors(), path)
+    np.testing.assert_allclose(
+        field_from_tensors(read_tensors(path), path).distance(points), both.distance(points), atol=2e-4
+    )
+
+
+def test_a_field_of_an_earlier_version_can_be_read(field, tmp_path):
+    path = tmp_path / "field.safetensors"
+    save_file({**field.tensors(), "volume": field.tensors()["volume"][0].contiguous()}, path)
+    points = np.random.default_rng(4).uniform(-0.6, 0.6, (100, 3)).astype(np.float32)
+    loaded = field_from_tensors(read_tensors(path), path)
+    np.testing.assert_allclose(loaded.distance(points), field.distance(points), atol=2e-4)
 
 
 def test_field_file_without_a_field_is_refused(field, tmp_path):
@@ -206,7 +230,7 @@ def test_network_round_trips_through_its_folder(network, views, field, tmp_path)
     loaded = load(write_folder(network, tmp_path))
     assert not loaded.training
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
-    torch.testing.assert_close(loaded.reconstruct(views).volume, field.volume)
+    torch.testing.assert_close(loaded.reconstruct(views).volumes, field.volumes)
 
 
 def damage_truncated(folder):

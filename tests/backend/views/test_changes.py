@@ -49,7 +49,7 @@ def given(side: str) -> GivenView:
 
 def sample(model, *sides: str, config: ReconstructionConfig = CONFIG) -> Views:
     elevation = Elevation(20.0, 1.0, "given")
-    return model.sample_views(cutout(), [given(side) for side in sides], lambda predict, near: elevation, config)[0]
+    return model.sample_views(cutout(), [given(side) for side in sides], lambda predict, near: elevation, config).views
 
 
 def resample(model, views: Views, elevation: float = 20.0, config: ReconstructionConfig = CONFIG, **changes) -> Views:

@@ -154,9 +154,10 @@ def test_elevation_decides_the_second_ring_and_costs_nothing_when_given(model, c
         return Elevation(-20.0, 0.5, "matched")
 
     view_model = IndependentViewModel(model)
-    views, elevation = view_model.sample_views(cutout, (), estimate, _config())
-    assert elevation.degrees == -20 and views.names == ("input", "0", "1", "2", "3", "8", "9", "10", "11")
+    sampled = view_model.sample_views(cutout, (), estimate, _config())
+    assert sampled.elevation.degrees == -20 and sampled.mirrored is None
+    assert sampled.views.names == ("input", "0", "1", "2", "3", "8", "9", "10", "11")
     assert asked == [(None, (4, 64, 64, 3))], "these weights have no elevation head"
 
-    views, elevation = view_model.sample_views(cutout, (), lambda *_: ELEVATION, _config())
-    assert elevation is ELEVATION and views.names == ("input", *"01234567")
+    sampled = view_model.sample_views(cutout, (), lambda *_: ELEVATION, _config())
+    assert sampled.elevation is ELEVATION and sampled.views.names == ("input", *"01234567")

@@ -16,7 +16,7 @@ from backend.config import ReconstructionConfig, resolve_options
 from backend.data_types import Cutout, Elevation, GivenView, Views
 from backend.errors import UserError
 from backend.options import Options
-from backend.views.combine import input_view, move_views, select_views
+from backend.views.combine import input_view, mirror_views, move_views, select_views
 from backend.views.given import align, parse_side, parse_views
 from backend.views.joint import JointViewModel
 from backend.views.loading import load_view_model
@@ -64,8 +64,9 @@ def folder(weights, tmp_path) -> Path:
 
 @pytest.mark.parametrize("elevation, ring", [(20.0, "4567"), (-10.0, ("8", "9", "10", "11"))])
 def test_the_plan_is_both_rings_and_a_view_from_above(model, elevation, ring):
-    views, used = sample(model, elevation=Elevation(elevation, 1.0, "given"))
-    assert used.degrees == elevation and views.names == ("input", "above", "1", "2", "3", *ring)
+    sampled = sample(model, elevation=Elevation(elevation, 1.0, "given"))
+    views = sampled.views
+    assert sampled.elevation.degrees == elevation and views.names == ("input", "above", "1", "2", "3", *ring)
     assert views.images.shape == (9, 16, 16, 3) and views.masks.shape == (9, 16, 16)
     back, up = (views.camera_to_world[views.names.index(name), :3, 2] for name in ("2", "above"))
     np.testing.assert_allclose(np.degrees(np.arcsin([back[2], up[2]])), [elevation, 80], atol=1e-3)
@@ -73,7 +74,7 @@ def test_the_plan_is_both_rings_and_a_view_from_above(model, elevation, ring):
 
 
 def test_views_depend_on_the_seed_and_on_each_other_only(model):
-    first, again, other = (sample(model, seed=seed)[0].images for seed in (0, 0, 1))
+    first, again, other = (sample(model, seed=seed).views.images for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(first[0], other[0])
     assert (np.abs(first - other).max((1, 2, 3))[1:] > 0).all()
@@ -84,8 +85,8 @@ def test_views_depend_on_the_seed_and_on_each_other_only(model):
     [(["back"], {"2"}), (["left", "right"], {"1", "3"}), (["top"], {"above"}), (["45"], set()), (["170,35"], {"2"})],
 )
 def test_given_views_follow_the_input_and_replace_the_planned_ones_beside_them(model, sides, replaced):
-    plain = sample(model)[0]
-    views = sample(model, *map(given, sides))[0]
+    plain = sample(model).views
+    views = sample(model, *map(given, sides)).views
     assert views.names[: 1 + len(sides)] == ("input", *sides)
     assert set(plain.names) - set(views.names) == replaced
     kept = [name for name in plain.names[1:] if name in views.names]
@@ -158,10 +159,39 @@ def test_elevation_is_predicted_or_asked_for(model):
         estimates.append(predict())
         return Elevation(estimates[0][0], 0.5, "predicted")
 
-    views, elevation = JointViewModel(model, 2.0).sample_views(cutout(), (), estimate, config())
-    assert elevation.degrees == estimates[0][0] and estimates[0][1] > 0 and len(views.names) == 9
+    sampled = JointViewModel(model, 2.0).sample_views(cutout(), (), estimate, config())
+    assert sampled.elevation.degrees == estimates[0][0] and estimates[0][1] > 0 and len(sampled.views.names) == 9
     with pytest.raises(UserError, match="set it"):
         JointViewModel(model, 2.0).sample_views(cutout(), (), lambda predict, near: near(), config())
+
+
+def test_the_mirror_image_gives_the_views_another_chance(model):
+    """What is generated from it and mirrored back is what would be generated if it were the input image."""
+    mirror_image = replace(cutout(), image=np.ascontiguousarray(cutout().image[:, ::-1]))
+    views, mirrored = (part(sample(model)) for part in (lambda it: it.views, lambda it: it.mirrored))
+    of_mirror_image = JointViewModel(model, 2.0).sample_views(
+        mirror_image, (), lambda predict, near: ELEVATION, config()
+    )
+    expected = mirror_views(of_mirror_image.views)
+    np.testing.assert_allclose(mirrored.images, expected.images, atol=1e-5)
+    np.testing.assert_allclose(mirrored.masks, expected.masks, atol=1e-5)
+    np.testing.assert_allclose(mirrored.camera_to_world, expected.camera_to_world, atol=1e-6)
+    np.testing.assert_array_equal(mirrored.images[0], views.images[0])
+    second_ring = mirrored.names.index("4")
+    assert camera.direction_angles(mirrored.camera_to_world[second_ring])[1] == pytest.approx(330)
+    assert np.abs(mirrored.images[second_ring] - views.images[second_ring]).max() > 0.01
+
+
+@pytest.mark.parametrize("sides, planned", [(["left"], ("above", "2", "3")), (["back", "45"], ("above", "1", "3"))])
+def test_given_views_belong_to_the_mirror_image_too(model, sides, planned):
+    """The view from the left takes the place of the one from the right there, which is mirrored back."""
+    sampled = sample(model, *map(given, sides))
+    count = 1 + len(sides)
+    assert sampled.mirrored.names == ("input", *sides, *planned, "4", "5", "6", "7")
+    np.testing.assert_array_equal(sampled.mirrored.images[:count], sampled.views.images[:count])
+    np.testing.assert_allclose(
+        sampled.mirrored.camera_to_world[:count], sampled.views.camera_to_world[:count], atol=1e-6
+    )
 
 
 def test_views_that_are_not_given_see_clean_ones_and_progress_is_reported(model):
@@ -198,12 +228,12 @@ def test_a_job_may_set_the_guidance_and_one_without_takes_one_pass(model):
     images = []
     for own, job in ((1.0, None), (2.0, 1.0), (2.0, None), (1.0, 2.0)):
         settings = replace(config(), joint_guidance_scale=job)
-        views, _ = JointViewModel(model, own).sample_views(cutout(), (), lambda predict, near: ELEVATION, settings)
-        images.append(views.images)
+        sampled = JointViewModel(model, own).sample_views(cutout(), (), lambda predict, near: ELEVATION, settings)
+        images.append(sampled.views.images)
     hook.remove()
     np.testing.assert_array_equal(images[0], images[1])
     np.testing.assert_array_equal(images[2], images[3])
-    assert len(batches) == 2 + 2 + 4 + 4
+    assert len(batches) == 2 * (2 + 2 + 4 + 4)  # two steps each, of the views and of those of the mirror image
 
 
 @pytest.mark.parametrize("settings", [{"kind": "other"}, {"kind": "joint", "view_plan": "twelve"}, {"kind": 3}])
@@ -236,8 +266,8 @@ def test_who_watches_sees_all_views_in_their_order_and_changes_none(model, sides
     four_steps = replace(config(), joint_num_inference_steps=4)
     views = [given(side) for side in sides]
     arguments = (cutout(), views, lambda predict, near: ELEVATION, four_steps)
-    plain, _ = JointViewModel(model, 2.0).sample_views(*arguments)
-    watched, _ = JointViewModel(model, 2.0).sample_views(*arguments, on_views=sheets.append)
+    plain = JointViewModel(model, 2.0).sample_views(*arguments).views
+    watched = JointViewModel(model, 2.0).sample_views(*arguments, on_views=sheets.append).views
     np.testing.assert_array_equal(plain.images, watched.images)
     np.testing.assert_array_equal(plain.masks, watched.masks)
     assert len(sheets) == 3 * (1 + len(sides))  # of every pass all steps but the last
