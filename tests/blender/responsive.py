@@ -100,7 +100,7 @@ def story():
     yield from paused(task, lambda: has_autosaved(folder))
     # To save takes longer than what is measured.
     bpy.context.preferences.filepaths.use_auto_save_temporary_files = False
-    yield 1.0
+    yield 2.0
     watch = Watch()
     yield from until(lambda: task.finished)
     yield 1.0
