@@ -115,17 +115,19 @@ def signal_name(number: int) -> str:
 
 def to_user_error(error: BaseException, log: str | None) -> UserError:
     """Any exception as one clear sentence. The traceback belongs in the log, which the sentence names."""
-    if isinstance(error, UserError):
-        error.log = error.log or log
-        return error
     if isinstance(error, Cancelled):
         return UserError(ErrorCode.CANCELLED, str(error), log)
     chain = list(_chain(error))
-    if any(map(_is_full_disk, chain)):
+    # Who says that a file is damaged, because of any error while it was read, may not know that this was the reason.
+    reasons = chain[1:] if isinstance(error, UserError) else chain
+    if any(map(_is_full_disk, reasons)):
         return UserError(ErrorCode.DISK_FULL, "The disk is full: free some space and try again.", log)
-    if any(map(_is_lack_of_memory, chain)):
+    if any(map(_is_lack_of_memory, reasons)):
         advice = "close other programs, or choose the quality “fast”, fewer faces or a smaller texture"
         return UserError(ErrorCode.OUT_OF_MEMORY, f"There is not enough memory for this task: {advice}.", log)
+    if isinstance(error, UserError):
+        error.log = error.log or log
+        return error
     if isinstance(error, OSError) and (isinstance(error, PermissionError) or error.errno == errno.EROFS):
         place = error.filename if error.filename is not None else "a file"
         return UserError(ErrorCode.NO_PERMISSION, f"No permission for {place}: choose another folder.", log)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -40,4 +42,7 @@ def set_library_variables() -> None:
         usable = os.access(folder, os.W_OK)
     except OSError:
         usable = False
-    os.environ[_TORCH_CACHE] = str(folder) if usable else tempfile.mkdtemp(prefix="image-to-mesh-torch-")
+    if not usable:
+        folder = Path(tempfile.mkdtemp(prefix="image-to-mesh-torch-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ[_TORCH_CACHE] = str(folder)

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from backend.bootstrap import unmet_requirements
-from backend.errors import to_user_error
+from backend.errors import ErrorCode, UserError, to_user_error
 from tests.helpers.images import shaded_disc
 from tests.helpers.paths import ROOT
 
@@ -224,18 +224,29 @@ def test_memory_that_ran_out_is_said(text):
 
 
 @pytest.mark.parametrize(
+    "wrapper",
+    [RuntimeError("Failed to import something"), UserError(ErrorCode.WEIGHTS_BROKEN, "a.onnx is damaged: delete it.")],
+)
+@pytest.mark.parametrize(
     ("cause", "code"),
     [
         (MemoryError(), "out_of_memory"),
+        (RuntimeError("Exception during initialization: std::bad_alloc"), "out_of_memory"),
         (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
-        (ImportError("a.so: file too short"), "environment_broken"),
     ],
 )
-def test_error_that_a_library_wraps_is_recognized(cause, code):
-    try:
-        try:
-            raise cause
-        except Exception as error:
-            raise RuntimeError("Failed to import something (look up to see its traceback)") from error
-    except RuntimeError as error:
-        assert to_user_error(error, None).code == code
+def test_error_that_another_hides_is_recognized(cause, code, wrapper):
+    wrapper.__cause__ = cause
+    assert to_user_error(wrapper, None).code == code
+
+
+def test_damage_is_said_where_nothing_ran_out():
+    error = UserError(ErrorCode.WEIGHTS_BROKEN, "a.onnx is damaged, or there was not enough memory: delete it.")
+    error.__cause__ = ValueError("not a model")
+    assert to_user_error(error, None) is error
+
+
+def test_library_that_is_damaged_is_recognized_where_another_hides_it():
+    error = RuntimeError("Failed to import something")
+    error.__cause__ = ImportError("a.so: file too short")
+    assert to_user_error(error, None).code == "environment_broken"
