@@ -30,6 +30,7 @@ from .job_report import collect_warnings, describe_input
 from .options import Options
 from .preprocessing.canvas import shrink_to_reference_size
 from .preprocessing.foreground import cut_out
+from .preprocessing.parts import choose_parts
 from .progress import ProgressListener, ProgressTracker
 from .rendering.silhouette import silhouette_recall
 from .rendering.turntable import turntable
@@ -322,7 +323,10 @@ def _extract_and_texture(
     """The textured mesh, and what was measured on it."""
     with tracker.stage("mesh", "Extracting the mesh"):
         grid = field.grid_to_world if config.reference_grid else None
-        mesh = meshing.extract(field, config.resolution, config.faces, tracker.update, grid, config.close_handles)
+        parts = choose_parts(views.masks[0]).count
+        mesh = meshing.extract(
+            field, config.resolution, config.faces, tracker.update, grid, config.close_handles, parts
+        )
         measurements = meshing.measure(mesh)
     with tracker.stage("texture", "Baking the texture"):
         from_views = config.texture_source is TextureSource.VIEWS

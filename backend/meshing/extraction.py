@@ -27,6 +27,7 @@ def extract(
     on_progress: OnProgress = ignore_progress,
     reference_grid: grid_sampling.GridToWorld | None = None,
     without_handles: bool = False,
+    parts: int = 1,
 ) -> Mesh:
     """The field's outer surface as one closed, manifold mesh with outward normals.
 
@@ -34,7 +35,7 @@ def extract(
     on_progress: called after every block of field points. reference_grid: maps the cube of the reference grid to the
     world (``Field.grid_to_world``); the field is then evaluated at every grid point and the mesh is not smoothed, as
     One-2-3-45 does (which however keeps all components and faces). without_handles: fill narrow handles,
-    not only pinholes.
+    not only pinholes. parts: separate objects that the image shows as one, each a component of the mesh.
     Raises UserError ``no_object`` if the field has no surface, ``broken_field`` if its values are not finite,
     ``faces_too_few`` if the surface cannot be simplified that far.
     """
@@ -61,7 +62,7 @@ def extract(
             values = bridging.bridge_components(values, cell)
             widest = handles.MAX_WIDTH if without_handles else handles.PINHOLE
             vertices, triangles = isosurface(handles.close_handles(values, cell, widest))
-        mesh = simplify.outer_shell(Mesh(grid_to_world(vertices * step - 1), triangles))
+        mesh = simplify.outer_shell(Mesh(grid_to_world(vertices * step - 1), triangles), parts)
     if mesh is None:
         raise UserError(
             ErrorCode.NO_OBJECT,

@@ -28,6 +28,8 @@ def close_handles(values: np.ndarray, cell: float, max_width: float = MAX_WIDTH)
     low = np.maximum(points.min(0) - reach, 1)  # the outermost layer stays positive, or the surface would be open
     high = np.minimum(points.max(0) + reach + 1, np.subtract(values.shape, 1))
     inner = values[tuple(slice(*bounds) for bounds in zip(low, high, strict=True))]
+    if not has_handles(inner < 0):
+        return values
     for radius in np.arange(_STEP, max_width / 2 / cell + _STEP, _STEP):
         inside = inner < 0
         outside = np.asarray(ndimage.distance_transform_edt(~inside)) > radius
@@ -41,6 +43,15 @@ def close_handles(values: np.ndarray, cell: float, max_width: float = MAX_WIDTH)
                 filled = np.minimum(inner[around], (-cell * depth[around]).astype(values.dtype))
                 inner[around] = np.where(piece, filled, inner[around])
     return values
+
+
+def has_handles(inside: np.ndarray) -> bool:
+    """Whether a set of grid points (X, Y, Z) bool, connected as in ``euler_characteristic``, has any."""
+    outside = np.pad(~inside, 1, constant_values=True)
+    labels, outer_labels = np.empty(inside.shape, np.int32), np.empty(outside.shape, np.int32)
+    components = int(ndimage.label(inside, output=labels))
+    cavities = int(ndimage.label(outside, np.ones((3, 3, 3)), outer_labels)) - 1
+    return components + cavities > euler_characteristic(inside)
 
 
 def euler_characteristic(inside: np.ndarray) -> int:

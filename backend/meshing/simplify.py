@@ -16,17 +16,21 @@ DEBRIS = 0.02
 """Share of a mesh's longest side; shorter components that come off it are dropped."""
 FEWEST_FACES = 8
 """Of a prism over a triangle, the simplest rod; what comes off with fewer is a sliver of a fold."""
+PART = 0.02
+"""Share of the largest component's volume from which on another one can be a part of the object."""
 
 
-def outer_shell(mesh: Mesh) -> Mesh | None:
-    """The component that encloses the largest volume, or None if no volume is positive (cavities are negative)."""
+def outer_shell(mesh: Mesh, parts: int = 1) -> Mesh | None:
+    """The component that encloses the largest volume, of an object in several ``parts`` that many at most; None if no
+    volume is positive (cavities are negative)."""
     if not len(mesh.faces):
         return None
     labels = component_labels(mesh.faces)
     enclosed = np.bincount(labels, volumes(mesh))
     if enclosed.max() <= 0:
         return None
-    return _of_faces(mesh, labels == enclosed.argmax())
+    largest = np.argsort(-enclosed, kind="stable")[: max(parts, 1)]
+    return _of_faces(mesh, np.isin(labels, largest[enclosed[largest] >= PART * enclosed.max()]))
 
 
 def without_debris(mesh: Mesh) -> Mesh | None:

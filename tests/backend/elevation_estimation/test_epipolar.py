@@ -17,6 +17,7 @@ from backend.elevation_estimation.epipolar import (
 )
 from backend.elevation_estimation.matches import VIEW_PAIRS
 from backend.elevation_estimation.sift import match_images
+from backend.job_report import CERTAIN
 from tests.helpers.paths import TEST_DATA
 
 CASES = json.loads((TEST_DATA / "zero123" / "elevation_cases.json").read_text())
@@ -128,3 +129,11 @@ def test_elevation_is_predicted_or_default_without_matches():
     assert 0 < estimate_elevation(None, (31.5, 12.0)).confidence < predicted.confidence < 1
     default = estimate_elevation(nothing, None)
     assert (default.source, default.degrees, default.confidence) == ("default", DEFAULT_ELEVATION, 0.0)
+
+
+@pytest.mark.parametrize(
+    "deviation, is_told", [(1e-9, False), (2, False), (4.5, False), (5.5, True), (9, True), (40, True)]
+)
+def test_users_are_told_of_deviations_with_which_elevations_were_far_off(deviation, is_told):
+    confidence = estimate_elevation(None, (20.0, deviation)).confidence
+    assert 0 < confidence <= 1 and (confidence < CERTAIN) == is_told

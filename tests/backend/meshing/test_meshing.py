@@ -154,6 +154,18 @@ def test_narrow_handles_are_closed_and_nothing_else(radius, genus):
     assert after["volume"] - before["volume"] == pytest.approx(hole, abs=0.002), "something else was filled"
 
 
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_separate_parts_are_kept_where_the_image_shows_as_many(parts):
+    def balls(points):
+        centers = ((-0.3, 0, 0.2), 0.2), ((0.3, 0, 0.2), 0.15), ((0, 0, -0.5), 0.02)  # the last one is debris
+        return np.min([ball(points, radius, center) for center, radius in centers], 0)
+
+    report = measure(meshing.extract(AnalyticField(balls), 64, 3000, parts=parts))
+    assert report["components"] == min(parts, 2) and report["manifold"] and report["faces"] == 3000
+    expected = sum(4 / 3 * np.pi * radius**3 for radius in (0.2, 0.15)[:parts])
+    assert report["volume"] == pytest.approx(expected, rel=0.03)
+
+
 def test_pinholes_are_closed_and_holes_stay():
     def sieve(points):
         plate = box(points, (0.4, 0.4, 0.02))
@@ -167,13 +179,13 @@ def test_pinholes_are_closed_and_holes_stay():
 def test_euler_characteristic_counts_components_handles_and_cavities():
     solid = np.zeros((12, 12, 12), bool)
     solid[2:9, 2:9, 2:9] = True
-    assert handles.euler_characteristic(solid) == 1
+    assert handles.euler_characteristic(solid) == 1 and not handles.has_handles(solid)
     solid[5, 5, 5] = False
-    assert handles.euler_characteristic(solid) == 2
+    assert handles.euler_characteristic(solid) == 2 and not handles.has_handles(solid)
     solid[5, 5, :] = False
-    assert handles.euler_characteristic(solid) == 0
+    assert handles.euler_characteristic(solid) == 0 and handles.has_handles(solid)
     solid[11, 11, 11] = True
-    assert handles.euler_characteristic(solid) == 1
+    assert handles.euler_characteristic(solid) == 1 and handles.has_handles(solid)
 
 
 def test_field_that_leaves_its_cube_is_closed_inside_it():
