@@ -163,4 +163,7 @@ def _is_full_disk(error: BaseException) -> bool:
 
 
 def _is_lack_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or any(phrase in str(error).lower() for phrase in _MEMORY_TEXTS)
+    text = str(error).lower()
+    # The loader of libraries says so of memory that it does not get, and with a reason where it may not execute them.
+    is_unmapped = "failed to map segment" in text and "not permitted" not in text
+    return isinstance(error, MemoryError) or is_unmapped or any(phrase in text for phrase in _MEMORY_TEXTS)

@@ -54,12 +54,14 @@ def serve(log: str | None) -> None:
     logging.raiseExceptions = False  # a log on a full disk must not stop the work
     server = _Server(requests, answers, log)
     signal.signal(signal.SIGTERM, server.terminate)
-    set_library_variables()
+    delete_temporary = set_library_variables()
     try:
         server.run()
     except _Terminated:
+        delete_temporary()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)  # the exit status says what happened
+    delete_temporary()
     logging.shutdown()
     os._exit(0)  # Python's own end tears torch down for seconds, while the client waits
 

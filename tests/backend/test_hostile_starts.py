@@ -215,6 +215,7 @@ MEMORY = (
     "cuBLAS error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate",
     "Unable to allocate 8.00 GiB for an array",
     "could not create a primitive",
+    "libopenblas.so: failed to map segment from shared object",
 )
 
 
@@ -244,6 +245,11 @@ def test_damage_is_said_where_nothing_ran_out():
     error = UserError(ErrorCode.WEIGHTS_BROKEN, "a.onnx is damaged, or there was not enough memory: delete it.")
     error.__cause__ = ValueError("not a model")
     assert to_user_error(error, None) is error
+
+
+def test_library_that_may_not_be_executed_is_no_lack_of_memory():
+    error = ImportError("libopenblas.so: failed to map segment from shared object: Operation not permitted")
+    assert to_user_error(error, None).code == "environment_broken"
 
 
 def test_library_that_is_damaged_is_recognized_where_another_hides_it():

@@ -43,6 +43,22 @@ def image_path(tmp_path) -> Path:
 
 
 @linux
+@pytest.mark.parametrize("by_signal", [False, True])
+def test_no_temporary_folder_is_left_where_the_data_folder_is_unusable(by_signal, tmp_path):
+    (tmp_path / "file").write_text("")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    variables = {"IMAGE_TO_MESH_HOME": str(tmp_path / "file" / "home"), "TMPDIR": str(temporary)}
+    with Backend(sys.executable, tmp_path / "backend.log", ENVIRONMENT | variables) as running:
+        wait_until(lambda: list(temporary.glob("image-to-mesh-torch-*")))
+        if by_signal:
+            hello = wait_until(lambda: running.poll() is not None and running.hello)
+            os.kill(hello["pid"], signal.SIGTERM)
+            wait_until(lambda: gone(hello["pid"]))
+    wait_until(lambda: not list(temporary.iterdir()))
+
+
+@linux
 def test_cancel_kills_a_process_that_does_not_answer(own, weights, image_path, tmp_path):
     id = own.generate(image_path, tmp_path / "job", small_options(weights, quality="high"))
     wait_for_stage(own, id, "picture")
