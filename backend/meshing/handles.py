@@ -49,8 +49,9 @@ def has_handles(inside: np.ndarray) -> bool:
     """Whether a set of grid points (X, Y, Z) bool, connected as in ``euler_characteristic``, has any."""
     outside = np.pad(~inside, 1, constant_values=True)
     labels, outer_labels = np.empty(inside.shape, np.int32), np.empty(outside.shape, np.int32)
-    components = int(ndimage.label(inside, output=labels))
-    cavities = int(ndimage.label(outside, np.ones((3, 3, 3)), outer_labels)) - 1
+    ndimage.label(inside, output=labels)
+    ndimage.label(outside, np.ones((3, 3, 3)), outer_labels)
+    components, cavities = int(labels.max()), int(outer_labels.max()) - 1
     return components + cavities > euler_characteristic(inside)
 
 
