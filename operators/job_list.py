@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from ..backend.input_files import read_json
 from ..backend.paths import PARTIAL
 from .job_folders import folder_bytes, jobs_folder
 from .job_record import JobRecord, described, read_record
@@ -68,7 +68,7 @@ def _read(folder: Path) -> Job | None:
         return None
     faces, provenance, finished = 0, record.provenance(), folder.stat().st_mtime
     try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        report = read_json(folder / "report.json")
         faces, finished = int(report["mesh"]["faces"]), (folder / "report.json").stat().st_mtime
         provenance["options"] = described(report["options"])  # remeshing changes them
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -11,6 +11,7 @@ from pathlib import Path
 import bpy
 
 from ..backend.client import Backend
+from ..backend.input_files import read_json
 
 RECORD_FILE = "job.json"
 
@@ -81,7 +82,7 @@ def write_record(folder: Path, record: JobRecord) -> None:
 def read_record(folder: Path) -> JobRecord | None:
     """The record of a job's folder; None where there is none, or a damaged one."""
     try:
-        values = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        values = read_json(folder / RECORD_FILE)
         record = JobRecord(**values)
     except (OSError, ValueError, TypeError):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import bpy
 from ..backend.client import Backend
 from ..backend.errors import ErrorCode, UserError
 from ..backend.expected_time import kind_of_job
+from ..backend.input_files import read_json
 from .job_folders import job_folder, made_object, provenance
 from .job_record import read_record
 from .new_job import begin_job
@@ -41,7 +41,7 @@ class IMAGE_TO_MESH_OT_rebuild(ReconstructionOperator, bpy.types.Operator):
             raise UserError(
                 ErrorCode.NO_STATE, f"The views of “{obj.name}” are not on this computer: generate the object again."
             )
-        options = dict(json.loads((source / "report.json").read_text(encoding="utf-8"))["options"])
+        options = dict(read_json(source / "report.json")["options"])
         if (elevation := new_elevation(obj)) is not None:
             options["elevation"] = elevation
         changes: dict[str, dict | str] = {}

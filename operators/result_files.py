@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..backend.errors import ErrorCode, UserError
+from ..backend.input_files import read_json
 
 LONGEST_SIDE = 1.0
 """Meters of the object's longest side."""
@@ -40,7 +40,7 @@ def read_result(folder: Path) -> Result:
     try:
         with np.load(folder / "mesh.npz") as arrays:
             vertices, faces, uvs = (np.asarray(arrays[key]) for key in ("vertices", "faces", "uvs"))
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        report = read_json(folder / "report.json")
         facts, camera = _facts(report), report["camera"]
         usable = (
             (vertices.shape[1:], faces.shape[1:], uvs.shape) == ((3,), (3,), (len(faces), 3, 2))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+
+from ..backend.input_files import read_json
 
 _SIDES = {"1": "right", "2": "back", "3": "left", "above": "top"}
 """Sides that generated views show, where they have a name."""
@@ -51,7 +52,7 @@ def views_of(folder: Path) -> tuple[SheetView, ...]:
 @lru_cache(maxsize=2)
 def _read(folder: Path, _modified: float) -> tuple[SheetView, ...]:
     try:
-        given = set(json.loads((folder / "report.json").read_text(encoding="utf-8"))["given"])
+        given = set(read_json(folder / "report.json")["given"])
         with np.load(folder / "views.npz") as arrays:
             names, images, cameras = (arrays[key] for key in ("names", "images", "camera_to_world"))
         if images.dtype != np.uint8 or images.shape[1:] != (images.shape[1], images.shape[1], 3):
