@@ -7,6 +7,7 @@ ends when its stdin does, also in the middle of a job, so it never outlives its 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import platform
@@ -54,14 +55,13 @@ def serve(log: str | None) -> None:
     logging.raiseExceptions = False  # a log on a full disk must not stop the work
     server = _Server(requests, answers, log)
     signal.signal(signal.SIGTERM, server.terminate)
-    delete_temporary = set_library_variables()
     try:
-        server.run()
+        with contextlib.ExitStack() as at_exit:  # Python's own exit functions do not run, see below
+            set_library_variables(at_exit.callback)
+            server.run()
     except _Terminated:
-        delete_temporary()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)  # the exit status says what happened
-    delete_temporary()
     logging.shutdown()
     os._exit(0)  # Python's own end tears torch down for seconds, while the client waits
 

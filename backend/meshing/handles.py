@@ -15,7 +15,7 @@ _STEP = 1.5
 """Grid cells by which the width grows from one attempt to the next, so that a hole is filled as little as possible."""
 
 
-def close_handles(values: np.ndarray, cell: float, max_width: float = MAX_WIDTH) -> np.ndarray:
+def close_handles(values: np.ndarray, cell: float, max_width: float) -> np.ndarray:
     """Signed distances on a grid (X, Y, Z), negative inside -> the same with narrow handles filled.
 
     cell: side of a grid cell, and max_width of a hole (rounded up to a few cells), in world units. What a morphological
