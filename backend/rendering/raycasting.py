@@ -62,7 +62,9 @@ def render(textured: TexturedMesh, pose: np.ndarray, size: int, shaded: bool = F
     fine = np.zeros((len(hit), 4), np.float32)
     fine[hit, :3], fine[hit, 3] = color, 1
     image = np.zeros((size, size, 4), np.float32)
-    inside = fine.reshape(bottom - top, samples, right - left, samples, 4).mean(1).mean(2)
+    fine = fine.reshape(bottom - top, samples, right - left, samples, 4)
+    steps = range(samples)
+    inside = sum(fine[:, row, :, column] for row in steps for column in steps) / np.float32(samples**2)
     # colors were averaged with black where nothing was hit: undo the premultiplication
     inside[..., :3] /= np.maximum(inside[..., 3:], 1e-6)
     image[top:bottom, left:right] = inside
@@ -83,6 +85,6 @@ def _shade(mesh: Mesh, face: np.ndarray, weights: np.ndarray, pose: np.ndarray) 
     """Brightness (P,) of points given by face (P,) and barycentric coordinates (P, 3)."""
     normals = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).vertex_normals.astype(np.float32)
     normal = np.einsum("pc,pcd->pd", weights, normals[mesh.faces[face]])
-    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
-    lamp = pose[:3, :3] @ (np.array([-0.4, 0.6, 0.7]) / np.sqrt(1.01))
-    return AMBIENT + (1 - AMBIENT) * np.clip(normal @ lamp, 0, 1)
+    length = np.sqrt(np.einsum("pd,pd->p", normal, normal))
+    lamp = pose[:3, :3] @ (np.array([-0.4, 0.6, 0.7]) / np.sqrt(1.01)).astype(np.float32)
+    return AMBIENT + (1 - AMBIENT) * np.clip(normal @ lamp / np.maximum(length, 1e-6), 0, 1)
