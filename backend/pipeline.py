@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -344,10 +345,11 @@ def _extract_and_texture(
 
 def _export(target: Path, textured: TexturedMesh, report: dict, tracker: ProgressTracker) -> dict[str, str]:
     """Write the result's files and return their names."""
-    with tracker.stage("export", "Writing the files"):
+    with tracker.stage("export", "Writing the files"), ThreadPoolExecutor(1) as writer:
+        mesh_files = writer.submit(export.write_mesh, target, textured)  # encoding images leaves Python's lock free
         preview = turntable(textured, report["elevation"]["degrees"], PREVIEW_TILE)
         Image.fromarray(preview[-PREVIEW_TILE:, :PREVIEW_TILE]).resize(THUMBNAIL).save(target / "thumbnail.png")
-        return export.write_result(target, textured, preview, report)
+        return mesh_files.result() | export.write_report(target, preview, report)
 
 
 def _rate_image(generated: Image.Image) -> int:

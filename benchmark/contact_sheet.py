@@ -58,7 +58,7 @@ def render_row(views: Views, textured: TexturedMesh) -> np.ndarray:
     front, back = camera.camera_to_world(70.0, (30.0, 210.0))
     gray = single_color(textured.mesh, np.full(3, 0.75))
     for mesh, pose, shaded in ((gray, front, True), (textured, front, False), (textured, back, False)):
-        tiles.append(composite_on_white(raycasting.render(mesh, pose, TILE, shaded, samples=2)))
+        tiles.append(composite_on_white(raycasting.render(mesh, pose[None], TILE, shaded, samples=2)[0]))
     images = [Image.fromarray(np.round(tile.clip(0, 1) * 255).astype(np.uint8)) for tile in tiles]
     return np.hstack([np.asarray(image.resize((TILE, TILE), Image.Resampling.BOX)) for image in images])
 

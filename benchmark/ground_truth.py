@@ -13,7 +13,7 @@ from PIL import Image
 
 from backend import camera
 from backend.data_types import Mesh, TexturedMesh
-from backend.rendering import raycasting
+from backend.rendering.raycasting import RayCaster
 from backend.rendering.sampling import sample_texture
 
 from . import metrics
@@ -107,7 +107,7 @@ class GroundTruth:
 
     def silhouette_of(self, mesh: Mesh) -> np.ndarray:
         """Which pixels of the input camera, at twice the view size, show a mesh: (P,) bool."""
-        return raycasting.cast(mesh, *_rays(self.pose[None], 2 * self.view_size))[0]
+        return RayCaster(mesh).cast(*_rays(self.pose[None], 2 * self.view_size))[0]
 
     @cached_property
     def novel_views(self) -> NovelViews:
@@ -146,7 +146,7 @@ class GroundTruth:
 
     def _cast(self, poses: np.ndarray, size: int) -> SurfaceHits:
         origins, directions = _rays(poses, size)
-        hit, distance, face, weights = raycasting.cast(self.shape.mesh, origins, directions)
+        hit, distance, face, weights = RayCaster(self.shape.mesh).cast(origins, directions)
         points = origins[hit] + distance[hit, None] * directions[hit]
         at = SurfacePoints(points, face[hit], weights[hit])
         return SurfaceHits(hit, at, self.shape.normals(at, directions[hit]))
@@ -160,7 +160,7 @@ def composite_on_white(rgba: np.ndarray) -> np.ndarray:
 def _render_unlit(textured: TexturedMesh, poses: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Images on white (N, size, size, 3) and silhouettes (N, size, size) bool of all poses (N, 4, 4) at once: preparing
     the mesh is the costly part."""
-    hit, _, face, weights = raycasting.cast(textured.mesh, *_rays(poses, size))
+    hit, _, face, weights = RayCaster(textured.mesh).cast(*_rays(poses, size))
     uvs = np.einsum("pc,pcd->pd", weights[hit], textured.uvs[face[hit]])
     images = np.ones((len(hit), 3), np.float32)
     images[hit] = sample_texture(textured.texture, uvs)

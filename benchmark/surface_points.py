@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.data_types import Mesh
-from backend.rendering import raycasting
+from backend.rendering.raycasting import RayCaster
 
 
 @dataclass(frozen=True)
@@ -56,5 +56,5 @@ def visible(mesh: Mesh, points: np.ndarray, normals: np.ndarray, eye: np.ndarray
     unit = float(np.ptp(mesh.vertices, axis=0).max())
     towards = np.where(np.einsum("pc,pc->p", normals, eye - points) > 0, 1.0, -1.0)[:, None] * normals
     start = points + 2e-3 * unit * towards
-    hit, distance, *_ = raycasting.cast(mesh, start, eye - start)
+    hit, distance, *_ = RayCaster(mesh).cast(start, eye - start)
     return ~(hit & (distance < 1))

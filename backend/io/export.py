@@ -21,29 +21,26 @@ Y_UP = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], np.float32)
 NAME = "Image to Mesh"
 
 
-def write_result(folder: Path, textured: TexturedMesh, preview: np.ndarray, report: dict) -> dict[str, str]:
-    """Write mesh.glb, mesh.npz, texture.png, confidence.png, preview.png and report.json into an existing folder.
+def write_mesh(folder: Path, textured: TexturedMesh) -> dict[str, str]:
+    """Write mesh.glb, mesh.npz, texture.png and confidence.png into an existing folder: names by what they are.
 
-    preview: (H, W, 3) uint8. report: plain values. Returns the files' names by what they are. An OSError (a full disk)
-    is not caught: the caller passes a folder that is renamed when all files are complete.
+    An OSError (a full disk) is not caught: the caller passes a folder that is renamed when all files are complete.
     """
     mesh = textured.mesh
-    Image.fromarray(textured.texture).save(folder / "texture.png")
-    Image.fromarray(textured.confidence).save(folder / "confidence.png")
     (folder / "mesh.glb").write_bytes(to_glb(textured))
     np.savez_compressed(folder / "mesh.npz", vertices=mesh.vertices, faces=mesh.faces, uvs=textured.uvs)
+    Image.fromarray(textured.texture).save(folder / "texture.png")
+    Image.fromarray(textured.confidence).save(folder / "confidence.png")
+    return {"glb": "mesh.glb", "mesh": "mesh.npz", "texture": "texture.png", "confidence": "confidence.png"}
+
+
+def write_report(folder: Path, preview: np.ndarray, report: dict) -> dict[str, str]:
+    """Write preview.png, from (H, W, 3) uint8, and report.json, from plain values; otherwise as ``write_mesh``."""
     Image.fromarray(preview).save(folder / "preview.png", pnginfo=png_mark(PREVIEW))
     # A name that is no UTF-8 has surrogates, which become JSON's own escapes.
     content = json.dumps(report, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
     (folder / REPORT_FILE).write_bytes(content)
-    return {
-        "glb": "mesh.glb",
-        "mesh": "mesh.npz",
-        "texture": "texture.png",
-        "confidence": "confidence.png",
-        "preview": "preview.png",
-        "report": REPORT_FILE,
-    }
+    return {"preview": "preview.png", "report": REPORT_FILE}
 
 
 def to_trimesh(textured: TexturedMesh) -> trimesh.Trimesh:

@@ -22,43 +22,62 @@ EMBREE_BYTES_PER_CORE = 10 << 20
 """What Embree may need at most: its first scene, and a stack for each of its threads."""
 
 
-def cast(
-    mesh: Mesh, origins: np.ndarray, directions: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """First hit of each ray.
+class RayCaster:
+    """Casts rays against a mesh; preparing it takes as long as casting 300,000 rays."""
 
-    origins, directions: (P, 3) world units; directions need not have unit length.
-    Returns hit (P,) bool; distance (P,) float32 in lengths of the direction, inf without a hit; face (P,) int32, -1
-    without a hit; and the barycentric coordinates (P, 3) float32 of the hits. Raises MemoryError.
-    """
-    needed = EMBREE_BYTES + EMBREE_BYTES_PER_FACE * len(mesh.faces) + EMBREE_BYTES_PER_CORE * (os.cpu_count() or 1)
-    np.empty(needed, np.uint8)  # Embree itself crashes where memory runs out; reserved and never touched, this is free
-    scene = EmbreeScene()
-    TriangleMesh(scene, np.ascontiguousarray(mesh.vertices, np.float32), np.ascontiguousarray(mesh.faces, np.int32))
-    result = scene.run(
-        np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=True
-    )
-    face = result["primID"]
-    hit = face >= 0
-    distance = np.where(hit, result["tfar"], np.float32(np.inf))
-    u, v = result["u"], result["v"]
-    return hit, distance, face, np.stack([1 - u - v, u, v], -1)
+    def __init__(self, mesh: Mesh):
+        """Raises MemoryError."""
+        needed = EMBREE_BYTES + EMBREE_BYTES_PER_FACE * len(mesh.faces) + EMBREE_BYTES_PER_CORE * (os.cpu_count() or 1)
+        np.empty(needed, np.uint8)  # Embree itself crashes where memory runs out; reserved and never touched: free
+        self._scene = EmbreeScene()
+        vertices, faces = np.ascontiguousarray(mesh.vertices, np.float32), np.ascontiguousarray(mesh.faces, np.int32)
+        TriangleMesh(self._scene, vertices, faces)
+
+    def cast(
+        self, origins: np.ndarray, directions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """First hit of each ray.
+
+        origins, directions: (P, 3) world units; directions need not have unit length.
+        Returns hit (P,) bool; distance (P,) float32 in lengths of the direction, inf without a hit; face (P,) int32, -1
+        without a hit; and the barycentric coordinates (P, 3) float32 of the hits.
+        """
+        result = self._scene.run(
+            np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=True
+        )
+        face = result["primID"]
+        hit = face >= 0
+        distance = np.where(hit, result["tfar"], np.float32(np.inf))
+        u, v = result["u"], result["v"]
+        return hit, distance, face, np.stack([1 - u - v, u, v], -1)
 
 
-def render(textured: TexturedMesh, pose: np.ndarray, size: int, shaded: bool = False, samples: int = 1) -> np.ndarray:
-    """A textured mesh seen by a camera: pose (4, 4) -> (size, size, 4) float32 RGBA 0..1, straight alpha.
+def render(textured: TexturedMesh, poses: np.ndarray, size: int, shaded: bool = False, samples: int = 1) -> np.ndarray:
+    """A textured mesh seen by N cameras: poses (N, 4, 4) -> (N, size, size, 4) float32 RGBA 0..1, straight alpha.
 
     The base color is unlit, or lightly shaded by a lamp above the left of the camera.
-    samples: rays along a pixel's side (2 means 2 x 2), averaged.
+    samples: rays along a pixel's side (2 means 2 x 2), averaged. Raises MemoryError.
     """
+    caster = RayCaster(textured.mesh)
+    normals = (
+        trimesh.Trimesh(textured.mesh.vertices, textured.mesh.faces, process=False).vertex_normals if shaded else None
+    )
+    return np.stack([_render(textured, caster, normals, pose, size, samples) for pose in poses])
+
+
+def _render(
+    textured: TexturedMesh, caster: RayCaster, normals: np.ndarray | None, pose: np.ndarray, size: int, samples: int
+) -> np.ndarray:
+    """One of ``render``'s images; with the normals (V, 3) of the vertices it is shaded."""
     top, bottom, left, right = _window(textured.mesh, pose, size)  # most of an image is often empty
     rows, columns = slice(top * samples, bottom * samples), slice(left * samples, right * samples)
     origins, directions = (array.reshape(-1, 3) for array in camera.rays(pose, size * samples, rows, columns))
-    hit, _, face, weights = cast(textured.mesh, origins, directions)
+    hit, _, face, weights = caster.cast(origins, directions)
     face, weights = face[hit], weights[hit]
     color = sample_texture(textured.texture, np.einsum("pc,pcd->pd", weights, textured.uvs[face]))
-    if shaded:
-        color *= _shade(textured.mesh, face, weights, pose)[:, None]
+    if normals is not None:
+        corners = normals.astype(np.float32)[textured.mesh.faces[face]]
+        color *= _shade(np.einsum("pc,pcd->pd", weights, corners), pose)[:, None]
     fine = np.zeros((len(hit), 4), np.float32)
     fine[hit, :3], fine[hit, 3] = color, 1
     image = np.zeros((size, size, 4), np.float32)
@@ -81,10 +100,8 @@ def _window(mesh: Mesh, pose: np.ndarray, size: int) -> tuple[int, int, int, int
     return top, bottom, left, right
 
 
-def _shade(mesh: Mesh, face: np.ndarray, weights: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Brightness (P,) of points given by face (P,) and barycentric coordinates (P, 3)."""
-    normals = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).vertex_normals.astype(np.float32)
-    normal = np.einsum("pc,pcd->pd", weights, normals[mesh.faces[face]])
-    length = np.sqrt(np.einsum("pd,pd->p", normal, normal))
+def _shade(normals: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """Brightness (P,) of points with these normals (P, 3) of any length."""
+    length = np.sqrt(np.einsum("pd,pd->p", normals, normals))
     lamp = pose[:3, :3] @ (np.array([-0.4, 0.6, 0.7]) / np.sqrt(1.01)).astype(np.float32)
-    return AMBIENT + (1 - AMBIENT) * np.clip(normal @ lamp / np.maximum(length, 1e-6), 0, 1)
+    return AMBIENT + (1 - AMBIENT) * np.clip(normals @ lamp / np.maximum(length, 1e-6), 0, 1)

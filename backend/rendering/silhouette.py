@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import camera
 from ..data_types import VISIBLE, Mesh
-from .raycasting import cast
+from .raycasting import RayCaster
 
 COMPLETE = 0.85
 """Share of the silhouette below which a user has to be told that something is missing."""
@@ -17,7 +17,7 @@ def silhouette_recall(mesh: Mesh, mask: np.ndarray, camera_to_world: np.ndarray)
     empty mask."""
     visible = mask >= VISIBLE
     origins, directions = (array[visible] for array in camera.rays(camera_to_world, len(mask)))
-    return float(cast(mesh, origins, directions)[0].mean()) if visible.any() else 1.0
+    return float(RayCaster(mesh).cast(origins, directions)[0].mean()) if visible.any() else 1.0
 
 
 def missing_warning(recall: float) -> str | None:

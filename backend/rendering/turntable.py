@@ -28,12 +28,12 @@ def turntable(textured: TexturedMesh, elevation: float, size: int) -> np.ndarray
     distance = max(camera.RADIUS, DISTANCE_RATIO * np.linalg.norm(textured.mesh.vertices, axis=1).max())
     second_elevation = min(elevation + SECOND_ROW, MAX_ELEVATION)
     gray = np.interp(np.linspace(0, 255, size), np.arange(256), BACKGROUND)[:, None, None]
-    rows = []
-    for degrees, first in ((elevation, 0), (second_elevation, 45)):
-        images = []
-        for azimuth in range(first, 360, 90):
-            pose = camera.camera_to_world(90 - degrees, azimuth, distance)
-            image = raycasting.render(textured, pose, size, shaded=True, samples=2)
-            images.append(gray + image[..., 3:] * (image[..., :3] - gray))
-        rows.append(np.concatenate(images, 1))
-    return np.round(np.concatenate(rows) * 255).astype(np.uint8)
+    poses = [
+        camera.camera_to_world(90 - degrees, azimuth, distance)
+        for degrees, first in ((elevation, 0), (second_elevation, 45))
+        for azimuth in range(first, 360, 90)
+    ]
+    images = raycasting.render(textured, np.stack(poses), size, shaded=True, samples=2)
+    images = gray + images[..., 3:] * (images[..., :3] - gray)
+    rows = images.reshape(2, 4, size, size, 3).swapaxes(1, 2).reshape(2 * size, 4 * size, 3)
+    return np.round(rows * 255).astype(np.uint8)

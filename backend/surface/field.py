@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from ..errors import ErrorCode, UserError
 from .silhouette_constraint import SilhouetteConstraint
+from .trilinear import TrilinearTable
 
 BLOCK_SIZE = 1 << 18
 """Points evaluated at once: about 100 MB of activations."""
@@ -32,7 +34,11 @@ class Decoder(nn.Module):
         colors (B, P, 3) in 0..1."""
         grid = points.flip(-1)[:, :, None, None]  # grid_sample expects the fastest axis first
         features = F.grid_sample(volume.float(), grid, padding_mode="border", align_corners=False)[..., 0, 0]
-        output = self.layers(torch.cat([features.transpose(1, 2), points], -1)).float()
+        return self.decode(features.transpose(1, 2), points)
+
+    def decode(self, features: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same from the features (B, P, C) that the volumes have at these points."""
+        output = self.layers(torch.cat([features, points], -1)).float()
         return output[..., 0] * DISTANCE_UNIT, torch.sigmoid(output[..., 1:])
 
 
@@ -49,17 +55,21 @@ class VolumeField:
     ):
         self.volumes, self.decoder, self.half_side = volumes, decoder, half_side
         self.silhouette_constraint = silhouette_constraint
+        self._table = TrilinearTable(volumes) if volumes.device.type == "cpu" else None
 
     @torch.inference_mode()
     def _decode(self, points: np.ndarray, output: int) -> np.ndarray:
         """One of the decoder's outputs, 0 or 1, at world points (P, 3)."""
         scaled = torch.from_numpy(np.ascontiguousarray(points, np.float32)) / self.half_side
-        blocks = [
-            self.decoder(self.volumes, block.to(self.volumes.device).expand(len(self.volumes), -1, -1))[output]
-            .mean(0)
-            .cpu()
-            for block in scaled.split(BLOCK_SIZE)
-        ]
+        blocks = []
+        for block in scaled.split(BLOCK_SIZE):
+            points_of_each = block.to(self.volumes.device).expand(len(self.volumes), -1, -1)
+            decoded = (
+                self.decoder(self.volumes, points_of_each)
+                if self._table is None
+                else self.decoder.decode(self._table(block), points_of_each)
+            )
+            blocks.append(decoded[output].mean(0).cpu())
         return torch.cat(blocks).numpy() if blocks else np.zeros((0, 3)[: 1 + output], np.float32)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
@@ -84,11 +94,18 @@ def from_tensors(tensors: dict[str, torch.Tensor], path: Path | str, device: str
         volumes, half_side = tensors.pop("volume").float(), float(tensors.pop("half_side"))
         if volumes.dim() == 4:  # as earlier versions wrote it
             volumes = volumes[None]
+        if (
+            volumes.dim() != 5
+            or len(set(volumes.shape[2:])) != 1
+            or volumes.shape[-1] < 2
+            or not 0 < half_side < math.inf
+        ):
+            raise ValueError("not a volume of features")
         constraint = SilhouetteConstraint.from_tensors(tensors)
         layers = {name.removeprefix("decoder."): tensor for name, tensor in tensors.items() if "decoder." in name}
         decoder = Decoder(volumes.shape[1], layers["layers.0.weight"].shape[0])
         decoder.load_state_dict(layers)
-    except (KeyError, RuntimeError, IndexError) as error:
+    except (KeyError, RuntimeError, IndexError, ValueError) as error:
         raise UserError(
             ErrorCode.BROKEN_FIELD, f"{path} does not contain a field of this version: generate the mesh again."
         ) from error

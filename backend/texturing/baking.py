@@ -8,12 +8,15 @@ import trimesh
 from ..data_types import Cutout, Field, Mesh, TexturedMesh, Views
 from ..image_filters import nearest_values
 from ..progress import OnProgress, ignore_progress
+from ..rendering.raycasting import RayCaster
 from . import projection, rasterization
 from .surface_points import SurfacePoints
 from .unwrapping import unwrap
 
 INPUT_IMAGE, GENERATED, FIELD = 255, 170, 85
 """Values of the confidence map."""
+SEEN = 0.99
+"""Weight of the views from which on the field's color would not be seen."""
 CHUNK_SIZE = 1 << 18
 """Texels colored at once, in a second or less."""
 
@@ -38,7 +41,8 @@ def bake(
     face, column, row = rasterization.covered_samples(triangles)
     weights = rasterization.barycentric(triangles[face], np.stack([column, row], -1) + 0.5).astype(np.float32)
     normals = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).vertex_normals.astype(np.float32)
-    best = None if views is None else projection.best_views(mesh, views)
+    caster = RayCaster(mesh)
+    best = None if views is None else projection.best_views(mesh, caster, views)
     texel_density = size * _uv_scale(mesh, uvs)
 
     texture = np.zeros((size, size, 3), np.float32)
@@ -52,7 +56,7 @@ def bake(
         points = SurfacePoints(face[chunk], position, normal)
         image_row = size - 1 - row[chunk]
         texture[image_row, column[chunk]], confidence[image_row, column[chunk]] = _compute_colors(
-            mesh, field, views, cutout, points, best, texel_density
+            caster, field, views, cutout, points, best, texel_density
         )
         on_progress(min(start + CHUNK_SIZE, len(face)) / len(face))
     texture = _fill_margin(texture, confidence > 0)
@@ -60,7 +64,7 @@ def bake(
 
 
 def _compute_colors(
-    mesh: Mesh,
+    caster: RayCaster,
     field: Field,
     views: Views | None,
     cutout: Cutout | None,
@@ -72,12 +76,12 @@ def _compute_colors(
     if views is None or cutout is None or best is None:
         return field.color(points.position), np.full(len(points), FIELD, np.uint8)
     image_color, image_weight = projection.from_input_image(
-        mesh, points, cutout.image, views.camera_to_world[0], texel_density
+        caster, points, cutout.image, views.camera_to_world[0], texel_density
     )
     color, view_weight = np.zeros_like(image_color), np.zeros_like(image_weight)
     rest = np.flatnonzero(image_weight < 1)
-    color[rest], view_weight[rest] = projection.from_generated_views(mesh, points[rest], views, best)
-    unseen = np.flatnonzero((image_weight < 1) & (view_weight < 1))
+    color[rest], view_weight[rest] = projection.from_generated_views(caster, points[rest], views, best)
+    unseen = np.flatnonzero((image_weight < SEEN) & (view_weight < SEEN))
     field_color = field.color(points.position[unseen])
     color[unseen] = field_color + view_weight[unseen, None] * (color[unseen] - field_color)
     color += image_weight[:, None] * (image_color - color)

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import camera
 from ..data_types import Mesh, Views
-from ..rendering import raycasting
+from ..rendering.raycasting import RayCaster
 from ..rendering.sampling import sample_bilinear
 from .surface_points import SurfacePoints
 
@@ -29,11 +29,12 @@ SHARPNESS = 6
 
 
 def from_input_image(
-    mesh: Mesh, points: SurfacePoints, image: np.ndarray, pose: np.ndarray, texel_density: float
+    caster: RayCaster, points: SurfacePoints, image: np.ndarray, pose: np.ndarray, texel_density: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colors of P points from the input image.
 
-    image: (S, S, 4) float32 RGBA, straight alpha, of the camera pose (4, 4); texel_density: texels per world unit.
+    caster: of the mesh that they lie on. image: (S, S, 4) float32 RGBA, straight alpha, of the camera pose (4, 4).
+    texel_density: texels per world unit.
     Returns colors (P, 3) float32 and weights (P,) float32 0..1: 1 where the image shows the point clearly, 0 where
     it is occluded, at grazing angles and on the cutout's rim, with smooth transitions.
     """
@@ -45,17 +46,17 @@ def from_input_image(
     inside = _smoothstep(RIM * size, 3 * RIM * size, inside)
     pixels, depth = camera.project(points.position, pose, size)
     visible = np.flatnonzero((cosine > 0.1) & (depth > 0) & (pixels >= 0).all(1) & (pixels <= size).all(1))
-    visible = visible[_is_visible(mesh, points.position[visible], pose[None, :3, 3], np.zeros(len(visible), int))]
+    visible = visible[_is_visible(caster, points.position[visible], pose[None, :3, 3], np.zeros(len(visible), int))]
     pixels = pixels[visible]
     color[visible] = sample_bilinear(image[..., :3], pixels)
     weight[visible] = _smoothstep(0.12, 0.35, cosine[visible]) * sample_bilinear(inside, pixels)
-    depth_gap = _depth_gap(mesh, points.position[visible], cosine[visible], pose)
+    depth_gap = _depth_gap(caster, points.position[visible], cosine[visible], pose)
     weight[visible] *= 1 - _smoothstep(DEPTH_STEP, 2 * DEPTH_STEP, depth_gap)
     return color, weight
 
 
 def from_generated_views(
-    mesh: Mesh, points: SurfacePoints, views: Views, best: np.ndarray
+    caster: RayCaster, points: SurfacePoints, views: Views, best: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colors (P, 3) float32 of points, blended from their faces' ``best_views``, and weights (P,) float32 0..1."""
     total, weights = np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
@@ -65,7 +66,7 @@ def from_generated_views(
     order = np.argsort(chosen, kind="stable")
     order = order[np.searchsorted(chosen[order], 0) :]
     index, view = order // best.shape[1], chosen[order]
-    visible = _is_visible(mesh, points.position[index], cameras, view)
+    visible = _is_visible(caster, points.position[index], cameras, view)
     index, view = index[visible], view[visible]
     size = views.images.shape[1]
     blur = size // 64 * 2 + 1
@@ -82,7 +83,7 @@ def from_generated_views(
     return total / np.maximum(weights, 1e-12)[:, None], strength
 
 
-def best_views(mesh: Mesh, views: Views) -> np.ndarray:
+def best_views(mesh: Mesh, caster: RayCaster, views: Views) -> np.ndarray:
     """The generated views (not index 0) that show each face best: (F, up to VIEWS_PER_FACE) indices, -1 for none."""
     corners = mesh.vertices[mesh.faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -94,17 +95,17 @@ def best_views(mesh: Mesh, views: Views) -> np.ndarray:
     face, view = np.nonzero(score > 0.1)
     # visibility is tested at the center and near each corner
     samples = np.concatenate([centers[:, None], 0.9 * corners + 0.1 * centers[:, None]], 1)
-    visibility = np.stack([_is_visible(mesh, samples[face, k], cameras, view) for k in range(4)]).mean(0)
+    visibility = np.stack([_is_visible(caster, samples[face, k], cameras, view) for k in range(4)]).mean(0)
     quality = np.zeros_like(score)
     quality[face, view] = score[face, view] ** 2 * visibility
     best = np.argsort(-quality, axis=1)[:, :VIEWS_PER_FACE]
     return np.where(np.take_along_axis(quality, best, 1) > 0, best, -1)
 
 
-def _is_visible(mesh: Mesh, points: np.ndarray, cameras: np.ndarray, view: np.ndarray) -> np.ndarray:
+def _is_visible(caster: RayCaster, points: np.ndarray, cameras: np.ndarray, view: np.ndarray) -> np.ndarray:
     """Whether points (P, 3) are unoccluded from the camera centers (N, 3) with index ``view`` (P,): (P,) bool."""
     origins = cameras[view]
-    return raycasting.cast(mesh, origins, points - origins)[1] > VISIBLE
+    return caster.cast(origins, points - origins)[1] > VISIBLE
 
 
 def _cosines(positions: np.ndarray, normals: np.ndarray, camera_center: np.ndarray) -> np.ndarray:
@@ -113,7 +114,7 @@ def _cosines(positions: np.ndarray, normals: np.ndarray, camera_center: np.ndarr
     return np.einsum("pd,pd->p", normals, towards) / np.linalg.norm(towards, axis=1)
 
 
-def _depth_gap(mesh: Mesh, positions: np.ndarray, cosines: np.ndarray, pose: np.ndarray) -> np.ndarray:
+def _depth_gap(caster: RayCaster, positions: np.ndarray, cosines: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """How much farther (world units) points (P, 3) are from the camera than the nearest surface in their neighborhood
     in the image, less what their own slope explains.
 
@@ -121,7 +122,7 @@ def _depth_gap(mesh: Mesh, positions: np.ndarray, cosines: np.ndarray, pose: np.
     """
     size = DEPTH_MAP_SIZE
     origins, directions = (array.reshape(-1, 3) for array in camera.rays(pose, size))
-    distance = raycasting.cast(mesh, origins, directions)[1]
+    distance = caster.cast(origins, directions)[1]
     distance = np.where(np.isinf(distance), camera.RADIUS * 2, distance).astype(np.float32).reshape(size, size)
     nearest = cv2.erode(distance, np.ones((2 * NEIGHBORHOOD + 1,) * 2))
     pixels, _ = camera.project(positions, pose, size)

@@ -19,7 +19,14 @@ def unwrap(mesh: Mesh, size: int) -> np.ndarray:
     """
     chart, flat, altitude = charts.compute_charts(mesh)
     density = max(size, MIN_CHECKED_SIZE) / np.sqrt(bounding_boxes(flat, chart)[1].prod(1).sum())
-    while (overlapping := charts.overlapping_faces(flat * density, chart, altitude)).any():
+    checked = np.arange(len(chart))
+    while True:
+        overlapping = np.zeros(len(chart), bool)
+        numbers = np.unique(chart[checked], return_inverse=True)[1]
+        overlapping[checked] = charts.overlapping_faces(flat[checked] * density, numbers, altitude[checked])
+        if not overlapping.any():
+            break
+        checked = np.flatnonzero(np.isin(chart, chart[overlapping]))  # the others are split no further
         chart = charts.split_charts(chart, overlapping, mesh.faces)
     while True:
         # checked again at the packed positions, where the texels' centers fall elsewhere on the charts

@@ -91,7 +91,7 @@ def test_baselines_cover_the_silhouette(truth):
     inflated = truth.evaluate(meshes["inflated"])
     assert inflated["silhouette_iou"] > 0.97
     assert inflated["f02"] > 0.97, "a ball is its own silhouette, inflated"
-    box_mask = raycasting.render(meshes["box"], truth.pose, 192)[..., 3] > 0.5
+    box_mask = raycasting.render(meshes["box"], truth.pose[None], 192)[0, ..., 3] > 0.5
     rows, columns = np.nonzero(image[..., 3] > 0.5)
     box_rows, box_columns = np.nonzero(box_mask)
     for expected, actual in ((rows, box_rows), (columns, box_columns)):

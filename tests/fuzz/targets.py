@@ -104,7 +104,7 @@ def weights(folder: Path) -> Iterator[Case]:
 def job_folder(folder: Path) -> Iterator[Case]:
     """What remeshing starts from: arrays, tensors and the report."""
     torch.manual_seed(0)
-    field = VolumeField(torch.rand(4, 6, 6, 6), Decoder(4, 8), 0.6)
+    field = VolumeField(torch.rand(2, 4, 6, 6, 6), Decoder(4, 8), 0.6)
     images = np.full((2, 8, 8, 3), 0.5, np.float32)
     poses = np.tile(np.eye(4, dtype=np.float32), (2, 1, 1))
     views = Views(images, images[..., 0], poses, ("input", "0"))

@@ -65,7 +65,7 @@ def test_glb_splits_vertices_only_at_seams(textured, read):
 
 
 def test_all_files_are_there_and_agree(textured, tmp_path):
-    files = export.write_result(tmp_path, textured, PREVIEW, REPORT)
+    files = export.write_mesh(tmp_path, textured) | export.write_report(tmp_path, PREVIEW, REPORT)
     assert sorted(files.values()) == sorted(path.name for path in tmp_path.iterdir())
     with np.load(tmp_path / files["mesh"]) as arrays:
         stored = {name: arrays[name] for name in ("vertices", "faces", "uvs")}
@@ -83,14 +83,16 @@ def test_all_files_are_there_and_agree(textured, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_an_oserror(textured, tmp_path):
     with pytest.raises(OSError):
-        export.write_result(tmp_path / "gone", textured, PREVIEW, REPORT)
+        export.write_mesh(tmp_path / "gone", textured)
+    with pytest.raises(OSError):
+        export.write_report(tmp_path / "gone", PREVIEW, REPORT)
 
 
 def test_turntable_starts_with_what_the_input_camera_saw(textured):
     small = replace(textured, mesh=Mesh(textured.mesh.vertices * np.float32(0.7), textured.mesh.faces))
     strip = turntable.turntable(small, 15, 96)
     assert strip.shape == (192, 384, 3)
-    seen = raycasting.render(small, camera.camera_to_world(75, 0), 96, shaded=True, samples=2)
+    seen = raycasting.render(small, camera.camera_to_world(75, 0)[None], 96, shaded=True, samples=2)[0]
     solid = seen[..., 3] == 1
     assert np.abs(strip[:96, :96][solid] / 255 - seen[solid][:, :3]).max() < 0.01
     background = strip[:96, :96][seen[..., 3] == 0]

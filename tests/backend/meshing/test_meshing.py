@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import trimesh
+from scipy import ndimage
 from scipy.ndimage import gaussian_filter
 
 from backend import meshing
@@ -174,6 +175,25 @@ def test_pinholes_are_closed_and_holes_stay():
         return np.maximum(plate, -np.min(holes, 0))
 
     assert measure(meshing.extract(AnalyticField(sieve), 128, 20_000))["genus"] == 2
+
+
+def test_distances_are_exact_within_reach():
+    points = np.random.default_rng(0).random((9, 12, 15)) < 0.02
+    expected, found = ndimage.distance_transform_edt(~points), handles.distances_up_to(points, 3)
+    near = expected <= 3
+    assert near.any() and not near.all()
+    np.testing.assert_allclose(found[near], expected[near], rtol=1e-6)
+    assert (found[~near] > 3).all()
+
+
+def test_euler_changes_are_those_of_each_piece_alone():
+    chance = np.random.default_rng(1)
+    inside = chance.random((12, 12, 12)) < 0.6
+    labels, count = ndimage.label(~inside & (chance.random(inside.shape) < 0.5))  # many touch at edges and corners
+    before = handles.euler_characteristic(inside)
+    expected = [handles.euler_characteristic(inside | (labels == label)) - before for label in range(1, count + 1)]
+    assert len(set(expected)) > 3
+    assert handles.euler_changes(inside, labels)[1:].tolist() == expected
 
 
 def test_euler_characteristic_counts_components_handles_and_cavities():

@@ -32,7 +32,7 @@ def square(texture: np.ndarray) -> TexturedMesh:
 def test_cast_finds_the_analytic_hit(sphere):
     origins = np.random.default_rng(0).normal(size=(5000, 3)).astype(np.float32)
     origins *= 1.2 / np.linalg.norm(origins, axis=1, keepdims=True)
-    hit, distance, face, weights = raycasting.cast(sphere, origins, -origins / 1.2)
+    hit, distance, face, weights = raycasting.RayCaster(sphere).cast(origins, -origins / 1.2)
     assert hit.all()
     assert np.allclose(distance, 0.7, atol=2e-3)
     corners = sphere.vertices[sphere.faces[face]]
@@ -41,7 +41,7 @@ def test_cast_finds_the_analytic_hit(sphere):
 
 
 def test_cast_reports_a_miss(sphere):
-    hit, distance, face, _ = raycasting.cast(sphere, np.array([[0, -1.2, 0]]), np.array([[0, -1, 0]]))
+    hit, distance, face, _ = raycasting.RayCaster(sphere).cast(np.array([[0, -1.2, 0]]), np.array([[0, -1, 0]]))
     assert not hit[0]
     assert np.isinf(distance[0])
     assert face[0] == -1
@@ -51,14 +51,14 @@ LIMITED = """
 import resource, sys
 import numpy as np
 from backend.data_types import Mesh
-from backend.rendering.raycasting import cast
+from backend.rendering.raycasting import RayCaster
 
 pages = int(open("/proc/self/statm").read().split()[0])
 mesh = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32))
 for megabytes in range(20, 400, 20):
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (megabytes << 20), -1))
     try:
-        cast(mesh, np.zeros((1, 3)), np.ones((1, 3)))
+        RayCaster(mesh).cast(np.zeros((1, 3)), np.ones((1, 3)))
         break
     except MemoryError:
         print(megabytes)
@@ -73,14 +73,14 @@ def test_memory_that_runs_out_is_an_error_and_no_crash():
 
 
 def test_cast_accepts_no_rays(sphere):
-    assert all(len(array) == 0 for array in raycasting.cast(sphere, np.zeros((0, 3)), np.zeros((0, 3))))
+    assert all(len(array) == 0 for array in raycasting.RayCaster(sphere).cast(np.zeros((0, 3)), np.zeros((0, 3))))
 
 
 def test_render_of_a_sphere_has_the_right_silhouette(sphere):
     textured = TexturedMesh(
         sphere, np.zeros((len(sphere.faces), 3, 2), np.float32), np.full((2, 2, 3), 128, np.uint8), np.zeros((2, 2))
     )
-    image = raycasting.render(textured, camera.camera_to_world(60, 40), 128, samples=2)
+    image = raycasting.render(textured, camera.camera_to_world(60, 40)[None], 128, samples=2)[0]
     radius = 128 * camera.FOCAL * np.tan(np.arcsin(0.5 / camera.RADIUS))
     assert image[..., 3].sum() == pytest.approx(np.pi * radius**2, rel=0.01)
     # straight alpha: half-covered pixels on the rim have the full color
@@ -91,7 +91,7 @@ def test_render_is_upright_and_not_mirrored():
     texture = np.zeros((64, 64, 3), np.uint8)
     texture[:32, :32], texture[:32, 32:] = (255, 0, 0), (0, 255, 0)
     texture[32:, :32], texture[32:, 32:] = (0, 0, 255), (255, 255, 255)
-    image = raycasting.render(square(texture), camera.camera_to_world(90, 0), 64)
+    image = raycasting.render(square(texture), camera.camera_to_world(90, 0)[None], 64)[0]
     assert image[20, 20].tolist() == [1, 0, 0, 1]
     assert image[20, 43].tolist() == [0, 1, 0, 1]
     assert image[43, 20].tolist() == [0, 0, 1, 1]
@@ -101,6 +101,6 @@ def test_render_is_upright_and_not_mirrored():
 def test_shading_darkens_within_the_same_silhouette():
     textured = square(np.full((4, 4, 3), 200, np.uint8))
     pose = camera.camera_to_world(90, 0)
-    plain, shaded = raycasting.render(textured, pose, 32), raycasting.render(textured, pose, 32, shaded=True)
+    plain, shaded = (raycasting.render(textured, pose[None], 32, shaded)[0] for shaded in (False, True))
     assert np.array_equal(plain[..., 3], shaded[..., 3])
     assert 0.5 * plain[16, 16, 0] < shaded[16, 16, 0] < plain[16, 16, 0]

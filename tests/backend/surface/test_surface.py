@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +15,12 @@ from torch.nn import functional as F
 
 from backend import camera, meshing
 from backend.data_types import Views
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.io.tensors import read_tensors, write_tensors
 from backend.paths import STARTER_WEIGHTS
 from backend.surface import SurfaceNetwork, VolumeField, field_from_tensors, load
 from backend.surface.silhouette_constraint import SilhouetteConstraint
+from backend.surface.trilinear import TrilinearTable
 from benchmark.baselines import single_color
 from benchmark.ground_truth import GroundTruth, composite_on_white
 from benchmark.shapes import ProceduralShape
@@ -163,6 +166,29 @@ def test_field_interpolates_between_voxel_centers(network, field):
     assert inputs.shape == (side**3, SURFACE["channels"][0] + 3)
     unconstrained = VolumeField(field.volumes, field.decoder, field.half_side)
     np.testing.assert_allclose(unconstrained.distance(centers.numpy()), expected, atol=1e-5)
+
+
+def test_trilinear_table_reads_what_grid_sample_reads():
+    volumes = torch.randn(3, 5, 7, 7, 7, generator=torch.Generator().manual_seed(0))
+    points = torch.rand(4000, 3, generator=torch.Generator().manual_seed(1)) * 2.4 - 1.2  # also outside
+    points[:8] = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=3)))
+    grid = points.flip(-1)[None, :, None, None].expand(3, -1, -1, -1, -1)
+    sampled = torch.nn.functional.grid_sample(volumes, grid, padding_mode="border", align_corners=False)
+    torch.testing.assert_close(TrilinearTable(volumes)(points), sampled[..., 0, 0].mT, atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"volume": (2, 32, 8, 8, 6)}, {"volume": (8, 8, 8)}, {"volume": (1, 32, 1, 1, 1)}, {"half_side": math.nan}],
+    ids=str,
+)
+def test_field_of_other_shapes_or_without_a_size_is_told(field, wrong, tmp_path):
+    tensors = field.tensors()
+    for name, value in wrong.items():
+        tensors[name] = torch.tensor(value) if isinstance(value, float) else torch.zeros(value)
+    with pytest.raises(UserError, match=r"does not contain a field") as caught:
+        field_from_tensors(tensors, tmp_path / "field.safetensors")
+    assert caught.value.code is ErrorCode.BROKEN_FIELD
 
 
 def test_field_round_trips_through_its_file(field, tmp_path):

@@ -24,7 +24,7 @@ def ball(radius: float = 0.4) -> Mesh:
 def render_colors(mesh: Mesh, color, pose: np.ndarray, size: int) -> np.ndarray:
     """The mesh with colors color(points), seen by one camera: (size, size, 4)."""
     origins, directions = (array.reshape(-1, 3) for array in camera.rays(pose, size))
-    hit, distance, _, _ = raycasting.cast(mesh, origins, directions)
+    hit, distance, _, _ = raycasting.RayCaster(mesh).cast(origins, directions)
     image = np.zeros((size * size, 4), np.float32)
     image[hit, :3], image[hit, 3] = color(origins[hit] + directions[hit] * distance[hit, None]), 1
     return image.reshape(size, size, 4)
@@ -195,7 +195,7 @@ def test_input_image_is_projected_upright_and_not_mirrored():
     for right, up, rgb in ((-1, 1, (1, 0, 0)), (1, 1, (0, 1, 0)), (-1, -1, (0, 0, 1)), (1, -1, (1, 1, 0))):
         quadrant = clear & (position[:, 0] * right > 0) & (above * up > 0)
         assert np.allclose(color[quadrant], rgb, atol=0.02)
-    rendered = raycasting.render(textured, views.camera_to_world[0], 600)
+    rendered = raycasting.render(textured, views.camera_to_world[:1], 600)[0]
     middle = np.s_[150:450, 150:450]
     assert np.abs(rendered - image)[middle].mean() < 0.02
 
