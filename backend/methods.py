@@ -107,7 +107,10 @@ def _cut_out(params: dict, listener: ProgressListener) -> dict:
     listener(ProgressEvent("cutout", 0.0, "Cutting out the object"))
     from .cutout_preview import write_cutout  # imports OpenCV
 
-    return write_cutout(image, folder, options.cutout)
+    def show(draft: Path) -> None:
+        listener(ProgressEvent("cutout", 0.5, "Looking closer", draft))
+
+    return write_cutout(image, folder, options.cutout, show)
 
 
 def _fetch_weights(params: dict, listener: ProgressListener) -> dict:

@@ -94,6 +94,14 @@ class IMAGE_TO_MESH_OT_paint_mask(_CutoutOperator, bpy.types.Operator):
     )
     bl_options = {"INTERNAL", "UNDO"}
 
+    @classmethod
+    def poll(cls, context):
+        check = shown_check()
+        if check is not None and check.is_draft:
+            cls.poll_message_set("The cutout is still being made")
+            return False
+        return super().poll(context)
+
     def run(self, context, check):
         check.wait()
         mask_painting.begin(context, check)

@@ -26,6 +26,8 @@ class CutoutCheck:
         """Whether the job may go on."""
         self.preview: Path | None = None
         """The image file that shows the cutout, once there is one."""
+        self.is_draft = False
+        """Whether the backend is about to send a better cutout than the one that is shown."""
         self.painting: Path | None = None
         """The whole image, in which the object is opaque, to be painted on."""
         self.background = 0
@@ -55,8 +57,14 @@ class CutoutCheck:
         """What asks a backend for the cutout."""
         return lambda backend: backend.cutout(self.record.image, self.folder, self.record.options)
 
+    def show_draft(self, preview: Path) -> None:
+        """Show this image file until the backend has looked closer."""
+        self.preview, self.is_draft = preview, True
+        self.found, self.method, self.warnings = True, self.record.options.get("cutout", "auto"), []
+
     def show(self, result: dict) -> None:
         """Take the backend's result."""
+        self.is_draft = False
         self.preview, self.painting = Path(result["preview"]), Path(result["painting"])
         self.background = result["background"]
         self.found, self.method, self.warnings = result["found"], result["method"], result["warnings"]
@@ -75,7 +83,7 @@ class CutoutCheck:
     def choose(self, method: str) -> None:
         """Another way to cut out, one of the option's choices; ``request`` then asks for it."""
         self.wait()
-        self.preview = None
+        self.preview, self.is_draft = None, False
         self.record = replace(self.record, options=self.record.options | {"cutout": method})
 
     def go_on(self, mask: Path | None = None) -> None:

@@ -83,7 +83,8 @@ class ReconstructionTask(BackendTask):
     @property
     def poll_interval(self) -> float:
         """Shorter while somebody waits for the cutout to be shown."""
-        return super().poll_interval if self.check is None or self.check.preview is not None else 0.03
+        is_awaited = self.check is not None and (self.check.preview is None or self.check.is_draft)
+        return 0.03 if is_awaited and not self._has_gone_on else super().poll_interval
 
     @property
     def waits_for_scene(self) -> bool:
@@ -97,28 +98,31 @@ class ReconstructionTask(BackendTask):
                 self.expected_time.remember()
             return
         self.check.show(result)
+        self.preview = None  # it was a draft, and is gone
         self.text = "Check the cutout" if self.check.found else self.check.warnings[0]
         if not self.check.found:
             show_error(UserError(ErrorCode.NO_OBJECT, self.text))
-        if self.backend is not None:  # meanwhile the networks are loaded; what is wrong with them, the job will say
+        if self.backend is not None and not self.cancelling:
+            # Meanwhile the networks are loaded; what is wrong with them, the job will say.
             self.backend.load(self.check.record.options)
 
     def cut_out_again(self, method: str) -> None:
         """Show the cutout of another method instead. Raises UserError."""
         assert self.check is not None
         self.check.choose(method)
+        self.preview = None
         self.text = "Cutting out the object"
         self.send(self.check.request())
 
     def _check_cutout(self, check: CutoutCheck) -> None:
         """End the job or go on with it, if that has been decided."""
-        if self.cancelling:
+        if self.cancelling and not check.is_draft:  # else the backend ends it
             self.error, self.finished = UserError(ErrorCode.CANCELLED, "Cancelled."), True
             return
         check.update()
         if not check.is_over:
             return
-        self._has_gone_on = True
+        self._has_gone_on, self.preview = True, None
         try:
             write_record(self.folder, check.record)
             self.provenance = check.record.provenance()
@@ -128,8 +132,11 @@ class ReconstructionTask(BackendTask):
 
     def poll(self) -> None:
         super().poll()
-        if self.check is not None and self.check.preview and not self._has_gone_on and not self.finished:
-            self._check_cutout(self.check)
+        if self.check is not None and not self._has_gone_on and not self.finished:
+            if self.preview is not None and self.check.preview is None:
+                self.check.show_draft(self.preview)
+            if self.check.preview is not None:
+                self._check_cutout(self.check)
         if self.succeeded and self.cancelling:  # what is there already stays in the list of results
             self.error, self.finished = UserError(ErrorCode.CANCELLED, "Cancelled."), True
         elif self.succeeded:

@@ -14,7 +14,7 @@ from .canvas import center
 from .matting import decontaminate
 from .parts import choose_parts
 from .quality import DOUBTFUL, MAX_SHARE, judge
-from .segmentation import UNCERTAIN, Segmentation, agreement, segment
+from .segmentation import UNCERTAIN, OnDraft, Segmentation, agreement, ignore_draft, segment
 
 MIN_TRANSPARENT = 0.01
 """Alpha channels that are transparent on a smaller share of the image do not cut an object out."""
@@ -40,13 +40,18 @@ MAX_STRETCH = 0.01
 """Proportions of a mask and its image differ at most by this share."""
 
 
-def cut_out(image: np.ndarray, method: str = "auto", mask: np.ndarray | None = None) -> Cutout:
+def cut_out(
+    image: np.ndarray, method: str = "auto", mask: np.ndarray | None = None, on_draft: OnDraft = ignore_draft
+) -> Cutout:
     """Image (H, W, 4) float32 RGBA 0..1, straight alpha -> the object alone, centered.
 
     ``method`` is as in ``Options.cutout``: with ``auto`` a useful alpha channel is taken, cleaned; else one of rembg's
     models where one is on disk; else GrabCut. A ``mask`` (h, w) 0..1 of the same proportions, 1 on the object, takes
-    the place of all methods. Raises UserError: ``no_object`` when nothing, everything or nothing certain is recognized
-    as the object, ``bad_image`` for a mask of other proportions.
+    the place of all methods. ``on_draft`` receives the alpha (H, W) of a photograph's object as soon as one is found,
+    if a closer look may still change it.
+
+    Raises UserError: ``no_object`` when nothing, everything or nothing certain is recognized as the object,
+    ``bad_image`` for a mask of other proportions; and what ``on_draft`` raises.
     """
     alpha = image[..., 3]
     if alpha.max() < 0.05:
@@ -71,13 +76,20 @@ def cut_out(image: np.ndarray, method: str = "auto", mask: np.ndarray | None = N
         picture = _opaque_box(alpha)
         filled = _fill_transparent(color[picture], alpha[picture])
         inside = picture_inside(filled)
-    found = segment(np.ascontiguousarray(filled[inside]), method)
+
+    def show_draft(mask: np.ndarray) -> None:
+        whole = np.zeros_like(alpha)
+        whole[picture][inside] = mask
+        on_draft(whole)
+
+    may_be_outline = method == "auto" and is_useful  # the alpha outlines the object, or a picture in which it is
+    found = segment(np.ascontiguousarray(filled[inside]), method, ignore_draft if may_be_outline else show_draft)
     if found.alpha.mean() > MAX_SHARE:  # what looked like bars was the background
         inside = slice(0, filled.shape[0]), slice(0, filled.shape[1])
         found = segment(filled, method)
-    if method == "auto" and is_useful and not _is_object_inside(found, filled[inside], alpha[picture][inside]):
+    if may_be_outline and not _is_object_inside(found, filled[inside], alpha[picture][inside]):
         return _by_alpha(color, alpha)
-    remarks = (*found.remarks, *([OUTLINED] if method == "auto" and is_useful else []))
+    remarks = (*found.remarks, *([OUTLINED] if may_be_outline else []))
     agrees = agreement(filled[inside], found) if found.uncertain > DOUBTFUL else None
     quality = judge(found.alpha, found.parts, found.method, found.uncertain, agrees, remarks)
     whole = np.zeros_like(image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
@@ -39,6 +40,14 @@ PATTERNED = "The object was found only after a fine pattern, such as bricks, was
 MODEL_BLIND = "The background-removal model saw no object, so a simpler method cut it out: check the result."
 
 
+OnDraft = Callable[[np.ndarray], None]
+"""Receives a mask (H, W) float32 0..1 of the object before the model looks closer; may raise ``Cancelled``."""
+
+
+def ignore_draft(mask: np.ndarray) -> None:
+    """An ``OnDraft`` that does nothing."""
+
+
 class Segmentation(NamedTuple):
     """An object and how it was found."""
 
@@ -57,7 +66,7 @@ class Segmentation(NamedTuple):
     """Sentences for the user."""
 
 
-def segment(color: np.ndarray, method: str = "auto") -> Segmentation:
+def segment(color: np.ndarray, method: str = "auto", on_draft: OnDraft = ignore_draft) -> Segmentation:
     """Picture (H, W, 3) float32 sRGB 0..1, without bars -> its object. ``method``: ``model``, ``grabcut`` or ``auto``,
     which takes the model if it is there and sees an object. Raises UserError (``rembg_failed``)."""
     predictor = load_predictor() if method != "grabcut" else None
@@ -67,7 +76,7 @@ def segment(color: np.ndarray, method: str = "auto") -> Segmentation:
     if predictor is None:
         remarks = [MODEL_MISSING] if method == "auto" else []
         return _finish(color, grabcut(color), "grabcut", simple_scale, *remarks)
-    mask, scale, *remarks = _predict(predictor, color)
+    mask, scale, *remarks = _predict(predictor, color, on_draft)
     if mask.any() or method == "model":
         return _finish(color, mask, predictor.name, scale, *remarks)
     # GrabCut finds something in front of every clutter; only what stands alone in the picture is believed.
@@ -94,12 +103,12 @@ def _uncertain_share(mask: np.ndarray, parts: Parts) -> float:
     return float(((mask > CLEAR[0]) & (mask < CLEAR[1])).sum() / max(parts.kept.sum(), 1))
 
 
-def _predict(predictor: Predictor, color: np.ndarray) -> tuple[np.ndarray, float, *tuple[str, ...]]:
+def _predict(predictor: Predictor, color: np.ndarray, on_draft: OnDraft) -> tuple[np.ndarray, float, *tuple[str, ...]]:
     """The object's mask (H, W) 0..1, all 0 without an object, its scale and remarks (as in ``_finish``).
 
     Where it is doubtful, the model looks at the blurred picture too: it takes fine patterns of a wall for the object.
     """
-    mask, scale = _look(predictor, color)
+    mask, scale = _look(predictor, color, on_draft)
     uncertain = _uncertain_share(mask, choose_parts(mask))
     if uncertain > UNCERTAIN:
         blur = FINE * max(color.shape)
@@ -109,7 +118,7 @@ def _predict(predictor: Predictor, color: np.ndarray) -> tuple[np.ndarray, float
     return mask, scale
 
 
-def _look(predictor: Predictor, color: np.ndarray) -> tuple[np.ndarray, float]:
+def _look(predictor: Predictor, color: np.ndarray, on_draft: OnDraft = ignore_draft) -> tuple[np.ndarray, float]:
     """The mask and its scale, as ``_predict``. The model looks again in other tones where the picture is dark, and
     closer where the object is small."""
     scale = max(color.shape) / predictor.size
@@ -125,8 +134,10 @@ def _look(predictor: Predictor, color: np.ndarray) -> tuple[np.ndarray, float]:
             mask = again.alpha
     if not (mask > 0.5).any():
         return np.zeros_like(mask), scale
-    box = _surroundings(choose_parts(mask).kept)
+    kept = choose_parts(mask).kept
+    box = _surroundings(kept)
     if mask[box].size < ZOOM * mask.size and min(mask[box].shape) >= 8:
+        on_draft(keep_parts(mask, kept, int(3 * scale)))
         closer = predictor.predict(np.ascontiguousarray(color[box]))
         if closer.peak >= FOUND and _iou(closer.alpha, mask[box]) > 0.5:
             scale = max(mask[box].shape) / predictor.size

@@ -1,4 +1,5 @@
-"""From the press of the button, with the mouse, to the cutout in the panel: about a second once the backend runs."""
+"""From the press of the button, with the mouse, to the cutout in the panel: within a second once the backend runs, and
+to the better one that takes its place."""
 
 from __future__ import annotations
 
@@ -45,11 +46,12 @@ def story():
     bpy.context.preferences.addons[PACKAGE].preferences.check_cutout = "WAIT"
     yield from open_tab()
     seen: list[float] = []
+    final: list[float] = []
 
     def look() -> None:
         task = reconstruction()
         if task is not None and task.check is not None and task.check.is_shown:
-            seen.append(time.monotonic())
+            (seen if task.check.is_draft else final).append(time.monotonic())
 
     handler = bpy.types.SpaceView3D.draw_handler_add(look, (), "UI", "POST_PIXEL")
     for width, height in SIZES:
@@ -58,14 +60,16 @@ def story():
         for again in ("first", "again"):
             at = yield from find_button("generate(")
             seen.clear()
+            final.clear()
             pressed = time.monotonic()
             for value in ("PRESS", "RELEASE"):
                 window().event_simulate(type="LEFTMOUSE", value=value, **at)
-            while not seen:
+            while not final:
                 assert time.monotonic() - pressed < 30, "no cutout is shown"
                 yield 0.02
+            assert seen, "no draft is shown"
             seconds = seen[0] - pressed
-            print(f"{width} x {height}, {again}: {seconds:.2f} s", flush=True)
+            print(f"{width} x {height}, {again}: {seconds:.2f} s, then {final[0] - pressed:.2f} s", flush=True)
             assert reconstruction().check.method == "u2netp", reconstruction().check.method
             assert seconds < LONGEST or width == SIZES[0][0], seconds
             yield 4.0  # the networks are loaded meanwhile

@@ -128,6 +128,32 @@ def check_cutout(generate) -> None:
     operators.cancel(task=task.id)
     manager.wait(task)
     assert task.error.code == "cancelled" and counts() == after and not task.folder.exists()
+    check_draft(generate)
+
+
+def check_draft(generate) -> None:
+    """What is shown first of a photograph cannot be painted on, but already decided about."""
+    manager, operators = task_manager(), bpy.ops.image_to_mesh
+    rows, columns = np.mgrid[-1:1:96j, -1:1:128j]
+    disc = (rows**2 + columns**2 < 0.1)[..., None]
+    pixels = np.concatenate([np.where(disc, [0.8, 0.2, 0.1], 0.5 + 0.2 * rows[..., None]), np.ones_like(disc)], -1)
+    image = bpy.context.scene.image_to_mesh.image = bpy.data.images.new("photograph", 128, 96)
+    image.pixels.foreach_set(pixels.astype(np.float32).ravel())
+    task = generate.new_task(bpy.context, "PAUSE")
+    manager.start(task)
+    update_until(lambda: task.check.is_shown)
+    assert task.check.is_draft and task.check.preview.is_file() and task.check.seconds_left is None
+    assert not operators.paint_mask.poll() and operators.cutout_go_on.poll()
+    operators.cut_out_by(method="grabcut")
+    assert not task.check.is_shown
+    update_until(lambda: task.check.is_shown)
+    assert not task.check.is_draft and task.check.method == "grabcut" and operators.paint_mask.poll()
+    operators.cut_out_by(method="model")
+    update_until(lambda: task.check.is_shown and not task.check.is_draft)
+    assert task.check.method == "u2netp" and task.check.preview.is_file()
+    operators.cancel(task=task.id)
+    manager.wait(task)
+    assert task.error.code == "cancelled" and not task.folder.exists()
 
 
 def check_views() -> None:
