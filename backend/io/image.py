@@ -115,7 +115,10 @@ def _prepare(image: Image.Image, name: str, max_side: int) -> Image.Image:
     _check_size(name, *image.size)
     image.draft(image.mode, (max_side, max_side))  # a JPEG file is decoded at half the size where that is enough
     image.load()
-    prepared = _to_srgb(ImageOps.exif_transpose(_to_8_bit(image)))
+    upright = ImageOps.exif_transpose(_to_8_bit(image))
+    if upright.mode in ("RGB", "CMYK", "L") and "transparency" not in upright.info:
+        upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)  # the rest is faster then
+    prepared = _to_srgb(upright)
     prepared.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     return prepared
 

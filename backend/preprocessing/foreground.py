@@ -10,12 +10,15 @@ from ..errors import ErrorCode, UserError
 from ..image_filters import nearest_values
 from .alpha_channel import FAINT, clean_alpha, is_frame
 from .borders import picture_inside
-from .canvas import center
-from .matting import decontaminate
+from .canvas import FILL, MAX_CANVAS, center
+from .matting import decontaminate, matte
 from .parts import choose_parts
 from .quality import DOUBTFUL, MAX_SHARE, judge
 from .segmentation import UNCERTAIN, OnDraft, Segmentation, agreement, ignore_draft, segment
 
+FINDING_SIDE = 1536
+"""Longest side, in pixels, of the reduced picture that the object is looked for in: a model sees 320 of them. Only the
+object's edge is then found in the picture at its full size, or at that of the largest canvas."""
 MIN_TRANSPARENT = 0.01
 """Alpha channels that are transparent on a smaller share of the image do not cut an object out."""
 MIN_OPAQUE = 0.001
@@ -47,8 +50,8 @@ def cut_out(
 
     ``method`` is as in ``Options.cutout``: with ``auto`` a useful alpha channel is taken, cleaned; else one of rembg's
     models where one is on disk; else GrabCut. A ``mask`` (h, w) 0..1 of the same proportions, 1 on the object, takes
-    the place of all methods. ``on_draft`` receives the alpha (H, W) of a photograph's object as soon as one is found,
-    if a closer look may still change it.
+    the place of all methods. ``on_draft`` receives the alpha of a photograph's object, at most ``FINDING_SIDE`` pixels
+    a side, as soon as one is found, if a closer look may still change it.
 
     Raises UserError: ``no_object`` when nothing, everything or nothing certain is recognized as the object,
     ``bad_image`` for a mask of other proportions; and what ``on_draft`` raises.
@@ -68,6 +71,7 @@ def cut_out(
     outlines_object = is_useful and not is_frame(alpha)
     if method == "alpha" or (method == "auto" and outlines_object):
         return _by_alpha(color, alpha)
+    full, color, alpha = color, _reduce(color), _reduce(alpha)
     everything = slice(0, color.shape[0]), slice(0, color.shape[1])
     if outlines_object:  # but another method is wanted
         picture = inside = everything
@@ -88,13 +92,15 @@ def cut_out(
         inside = slice(0, filled.shape[0]), slice(0, filled.shape[1])
         found = segment(filled, method)
     if may_be_outline and not _is_object_inside(found, filled[inside], alpha[picture][inside]):
-        return _by_alpha(color, alpha)
+        return _by_alpha(full, clean_alpha(full, image[..., 3]))
     remarks = (*found.remarks, *([OUTLINED] if may_be_outline else []))
     agrees = agreement(filled[inside], found) if found.uncertain > DOUBTFUL else None
     quality = judge(found.alpha, found.parts, found.method, found.uncertain, agrees, remarks)
-    whole = np.zeros_like(image)
+    whole = np.zeros((*alpha.shape, 4), np.float32)
     whole[picture][inside] = np.dstack([found.color, np.minimum(found.alpha, alpha[picture][inside])])
-    return _finish(whole, found.method, quality)
+    if color is full:
+        return _finish(whole, found.method, quality)
+    return _at_full_size(full, whole[..., 3], found, quality)
 
 
 def _by_alpha(color: np.ndarray, alpha: np.ndarray) -> Cutout:
@@ -119,9 +125,45 @@ def _by_mask(color: np.ndarray, mask: np.ndarray) -> Cutout:
     return _finish(np.dstack([decontaminate(color, alpha), alpha]), "mask", quality)
 
 
-def _finish(rgba: np.ndarray, method: str, quality: CutoutQuality) -> Cutout:
-    canvas_image, canvas = center(rgba.astype(np.float32))
-    return Cutout(canvas_image, method, canvas, quality)
+def _reduce(image: np.ndarray) -> np.ndarray:
+    """An image (H, W) or (H, W, C) of at most ``FINDING_SIDE`` pixels a side."""
+    return _resize(image, FINDING_SIDE / max(image.shape[:2]))
+
+
+def _resize(image: np.ndarray, scale: float) -> np.ndarray:
+    """An image (H, W) or (H, W, C), smaller by a ``scale`` below 1."""
+    if scale >= 1:
+        return image
+    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _at_full_size(color: np.ndarray, alpha: np.ndarray, found: Segmentation, quality: CutoutQuality) -> Cutout:
+    """The cutout of a picture (H, W, 3) in which, reduced, the object's ``alpha`` (h, w) was found."""
+    rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
+    margin = int(6 * found.band)
+    top, left = max(0, rows[0] - margin), max(0, columns[0] - margin)
+    box = slice(top, rows[-1] + 1 + margin), slice(left, columns[-1] + 1 + margin)
+    enlarged = max(color.shape[:2]) / max(alpha.shape)
+    part = color[tuple(slice(round(side.start * enlarged), round(side.stop * enlarged)) for side in box)]
+    scale = min(1.0, FILL * MAX_CANVAS / (enlarged * max(np.ptp(rows), np.ptp(columns))))
+    part = _resize(part, scale)
+    mask = cv2.resize(alpha[box], part.shape[1::-1])
+    rgba = np.dstack(matte(part, mask, found.band * enlarged * scale))
+    return _finish(rgba, found.method, quality, (round(left * enlarged), round(top * enlarged)), scale)
+
+
+def _finish(
+    rgba: np.ndarray,
+    method: str,
+    quality: CutoutQuality,
+    offset: tuple[int, int] = (0, 0),
+    scale: float = 1.0,
+) -> Cutout:
+    """``offset``: where in the image the upper left corner of ``rgba`` (H, W, 4) is, left and top; ``scale``: pixels of
+    ``rgba`` for one of the image."""
+    image, (left, top, side) = center(rgba.astype(np.float32, copy=False))
+    return Cutout(image, method, (offset[0] + left / scale, offset[1] + top / scale, side / scale), quality)
 
 
 def _opaque_box(alpha: np.ndarray) -> tuple[slice, slice]:

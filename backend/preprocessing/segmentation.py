@@ -62,6 +62,8 @@ class Segmentation(NamedTuple):
     """As in ``data_types.CutoutQuality``."""
     mask: np.ndarray
     """(H, W) float32 0..1, as it was found: with all parts and without a matte."""
+    band: float
+    """Pixels by which its edge may be off."""
     remarks: tuple[str, ...]
     """Sentences for the user."""
 
@@ -96,7 +98,7 @@ def _finish(color: np.ndarray, mask: np.ndarray, method: str, scale: float, *rem
     band = 1.5 * max(1.0, scale)
     uncertain = _uncertain_share(mask, parts)
     clean, alpha = matte(color, keep_parts(mask, parts.kept, int(3 * band)), band)
-    return Segmentation(clean, alpha, method, parts, uncertain, mask, remarks)
+    return Segmentation(clean, alpha, method, parts, uncertain, mask, band, remarks)
 
 
 def _uncertain_share(mask: np.ndarray, parts: Parts) -> float:
