@@ -80,13 +80,15 @@ def _render(
         color *= _shade(np.einsum("pc,pcd->pd", weights, corners), pose)[:, None]
     fine = np.zeros((len(hit), 4), np.float32)
     fine[hit, :3], fine[hit, 3] = color, 1
-    image = np.zeros((size, size, 4), np.float32)
     fine = fine.reshape(bottom - top, samples, right - left, samples, 4)
-    steps = range(samples)
-    inside = sum(fine[:, row, :, column] for row in steps for column in steps) / np.float32(samples**2)
+    image = np.zeros((size, size, 4), np.float32)
+    inside = image[top:bottom, left:right]
+    for row in range(samples):
+        for column in range(samples):
+            inside += fine[:, row, :, column]
+    inside /= samples**2
     # colors were averaged with black where nothing was hit: undo the premultiplication
     inside[..., :3] /= np.maximum(inside[..., 3:], 1e-6)
-    image[top:bottom, left:right] = inside
     return image
 
 
