@@ -27,6 +27,8 @@ SURFACE = {
     "hidden": 32,
 }
 RADIUS = 0.4
+BALL = {**SURFACE, "half_side": 0.75}
+"""Of the weights: in a larger cube the ball has two thirds of the grid cells on its surface, and so does each mesh."""
 
 
 def write_weights(folder: Path) -> Path:
@@ -66,13 +68,13 @@ def _write_view(folder: Path) -> None:
 
 def _unet(channels: int, width: int) -> UNet2DConditionModel:
     return UNet2DConditionModel(
-        sample_size=16,
+        sample_size=8,
         in_channels=channels,
         out_channels=4,
         layers_per_block=1,
-        block_out_channels=(16, 32),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(16,),
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),  # cross-attention is in the middle only
         cross_attention_dim=width,
         attention_head_dim=2,  # the number of heads: with more of them attention takes most of a job
         norm_num_groups=8,
@@ -81,30 +83,30 @@ def _unet(channels: int, width: int) -> UNet2DConditionModel:
 
 def _vae() -> AutoencoderKL:
     return AutoencoderKL(
-        block_out_channels=(8, 16, 16),
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(8, 16, 16, 16),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
         latent_channels=4,
         norm_num_groups=8,
     )
 
 
 def _write_surface(folder: Path) -> None:
-    network = SurfaceNetwork(**SURFACE)
+    network = SurfaceNetwork(**BALL)
     nn.init.zeros_(network.unet.outlet.weight)  # the views say nothing ...
     nn.init.zeros_(network.unet.outlet.bias)
     decoder = network.decoder.layers
     optimizer = torch.optim.Adam(decoder.parameters(), 0.01)
     for _ in range(300):  # ... and the decoder knows a ball by heart
         points = torch.rand(2048, 3) * 2 - 1
-        expected = points.norm(dim=1) * SURFACE["half_side"] - RADIUS
-        prediction = decoder(torch.cat([torch.zeros(2048, SURFACE["channels"][0]), points], 1))
+        expected = points.norm(dim=1) * BALL["half_side"] - RADIUS
+        prediction = decoder(torch.cat([torch.zeros(2048, BALL["channels"][0]), points], 1))
         loss = (prediction[:, 0] * DISTANCE_UNIT - expected).abs().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     write_tensors(folder / "model.safetensors", network.state_dict(), quantize=True)
-    (folder / "config.json").write_text(json.dumps(SURFACE))
+    (folder / "config.json").write_text(json.dumps(BALL))
 
 
 def write_text_model(folder: Path) -> Path:
@@ -117,8 +119,8 @@ def write_text_model(folder: Path) -> Path:
     optimizer = torch.optim.Adam(vae.decoder.parameters(), 0.01)
     nn.init.zeros_(vae.post_quant_conv.weight)  # the latents say nothing ...
     nn.init.zeros_(vae.post_quant_conv.bias)
-    for _ in range(250):  # ... and the decoder knows a disc by heart
-        loss = (vae.decoder(torch.zeros(1, 4, 16, 16)) - disc).square().mean()
+    for _ in range(150):  # ... and the decoder knows a disc by heart
+        loss = (vae.decoder(torch.zeros(1, 4, 8, 8)) - disc).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
