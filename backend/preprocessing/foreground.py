@@ -95,7 +95,7 @@ def cut_out(
         return _by_alpha(full, clean_alpha(full, image[..., 3]))
     remarks = (*found.remarks, *([OUTLINED] if may_be_outline else []))
     agrees = agreement(filled[inside], found) if found.uncertain > DOUBTFUL else None
-    quality = judge(found.alpha, found.parts, found.method, found.uncertain, agrees, remarks)
+    quality = judge(found.alpha, found.parts, found.method, found.uncertain, agrees, remarks, found.is_doubted)
     whole = np.zeros((*alpha.shape, 4), np.float32)
     whole[picture][inside] = np.dstack([found.color, np.minimum(found.alpha, alpha[picture][inside])])
     if color is full:

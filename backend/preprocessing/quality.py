@@ -37,6 +37,7 @@ def judge(
     uncertain: float = 0.0,
     agreement: float | None = None,
     remarks: tuple[str, ...] = (),
+    is_doubted: bool = False,
 ) -> CutoutQuality:
     """The quality of an object's alpha (H, W) float32 0..1 in its picture; the other arguments are as in
     ``CutoutQuality`` and ``segmentation.Segmentation``.
@@ -80,8 +81,12 @@ def judge(
     if share < SMALL_SHARE:
         warnings.append(f"The object covers only {share:.1%} of the image: a closer one gives more detail.")
     disagrees = agreement is not None and agreement < DISAGREEMENT
-    if uncertain > UNCERTAIN or (disagrees and uncertain > DOUBTFUL):
-        reason = "two methods disagree about it" if disagrees else "it hardly stands out from its background"
+    if uncertain > UNCERTAIN or (disagrees and uncertain > DOUBTFUL) or is_doubted:
+        reason = "it hardly stands out from its background"
+        if is_doubted:
+            reason = "thin parts of it may be missing, or gaps in it filled"
+        elif disagrees:
+            reason = "two methods disagree about it"
         warnings.append(f"The outline of the object is doubtful, because {reason}: check the result, or {_OWN_CUTOUT}.")
     return CutoutQuality(share, sides, parts.count, uncertain, agreement, tuple(warnings))
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from ..errors import ErrorCode, UserError
+from .color_evidence import mend
 from .grabcut import WORKING_SIDE, grabcut
 from .matting import matte
 from .parts import Parts, choose_parts, keep_parts
@@ -64,6 +65,8 @@ class Segmentation(NamedTuple):
     """(H, W) float32 0..1, as it was found: with all parts and without a matte."""
     band: float
     """Pixels by which its edge may be off."""
+    is_doubted: bool
+    """Whether thin parts may be missing or gaps filled, as the colors say."""
     remarks: tuple[str, ...]
     """Sentences for the user."""
 
@@ -78,9 +81,9 @@ def segment(color: np.ndarray, method: str = "auto", on_draft: OnDraft = ignore_
     if predictor is None:
         remarks = [MODEL_MISSING] if method == "auto" else []
         return _finish(color, grabcut(color), "grabcut", simple_scale, *remarks)
-    mask, scale, *remarks = _predict(predictor, color, on_draft)
-    if mask.any() or method == "model":
-        return _finish(color, mask, predictor.name, scale, *remarks)
+    seen = _predict(predictor, color, on_draft)
+    if seen.mask.any() or method == "model":
+        return _finish(color, seen.mask, predictor.name, seen.scale, *seen.remarks, is_doubted=seen.is_doubted)
     # GrabCut finds something in front of every clutter; only what stands alone in the picture is believed.
     simple = grabcut(color)
     touches = any(line.any() for line in (simple[0], simple[-1], simple[:, 0], simple[:, -1]))
@@ -92,37 +95,62 @@ def agreement(color: np.ndarray, found: Segmentation) -> float | None:
     return None if found.method == "grabcut" else _iou(found.mask, grabcut(color))
 
 
-def _finish(color: np.ndarray, mask: np.ndarray, method: str, scale: float, *remarks: str) -> Segmentation:
+def _finish(
+    color: np.ndarray, mask: np.ndarray, method: str, scale: float, *remarks: str, is_doubted: bool = False
+) -> Segmentation:
     """``scale``: pixels of the picture for one of the mask as it was found; 1.5 of them is what its edge may be off."""
     parts = choose_parts(mask)
     band = 1.5 * max(1.0, scale)
     uncertain = _uncertain_share(mask, parts)
     clean, alpha = matte(color, keep_parts(mask, parts.kept, int(3 * band)), band)
-    return Segmentation(clean, alpha, method, parts, uncertain, mask, band, remarks)
+    return Segmentation(clean, alpha, method, parts, uncertain, mask, band, is_doubted, remarks)
 
 
 def _uncertain_share(mask: np.ndarray, parts: Parts) -> float:
     return float(((mask > CLEAR[0]) & (mask < CLEAR[1])).sum() / max(parts.kept.sum(), 1))
 
 
-def _predict(predictor: Predictor, color: np.ndarray, on_draft: OnDraft) -> tuple[np.ndarray, float, *tuple[str, ...]]:
-    """The object's mask (H, W) 0..1, all 0 without an object, its scale and remarks (as in ``_finish``).
+class _Look(NamedTuple):
+    """What a model sees."""
+
+    mask: np.ndarray
+    """(H, W) float32 0..1, all 0 without an object."""
+    scale: float
+    """As in ``_finish``."""
+    first: np.ndarray
+    """(H, W) float32 0..1: what it saw before it looked closer."""
+
+
+class _Prediction(NamedTuple):
+    """A mask and its scale as in ``_Look``, whether it is doubted, and remarks as in ``_finish``."""
+
+    mask: np.ndarray
+    scale: float
+    is_doubted: bool
+    remarks: tuple[str, ...] = ()
+
+
+def _predict(predictor: Predictor, color: np.ndarray, on_draft: OnDraft) -> _Prediction:
+    """The object of a picture (H, W, 3).
 
     Where it is doubtful, the model looks at the blurred picture too: it takes fine patterns of a wall for the object.
+    Else the colors are asked what it has missed.
     """
-    mask, scale = _look(predictor, color, on_draft)
+    mask, scale, first = _look(predictor, color, on_draft)
     uncertain = _uncertain_share(mask, choose_parts(mask))
     if uncertain > UNCERTAIN:
         blur = FINE * max(color.shape)
-        blurred, blurred_scale = _look(predictor, cv2.GaussianBlur(color, (0, 0), blur))
+        blurred, blurred_scale, _ = _look(predictor, cv2.GaussianBlur(color, (0, 0), blur))
         if blurred.any() and _uncertain_share(blurred, choose_parts(blurred)) < uncertain / 2:
-            return blurred, max(blurred_scale, blur), PATTERNED
-    return mask, scale
+            return _Prediction(blurred, max(blurred_scale, blur), False, (PATTERNED,))
+    if not mask.any():
+        return _Prediction(mask, scale, False)
+    mended, is_doubted = mend(color, mask, first)
+    return _Prediction(mended, scale, is_doubted)
 
 
-def _look(predictor: Predictor, color: np.ndarray, on_draft: OnDraft = ignore_draft) -> tuple[np.ndarray, float]:
-    """The mask and its scale, as ``_predict``. The model looks again in other tones where the picture is dark, and
-    closer where the object is small."""
+def _look(predictor: Predictor, color: np.ndarray, on_draft: OnDraft = ignore_draft) -> _Look:
+    """The model looks again in other tones where the picture is dark, and closer where the object is small."""
     scale = max(color.shape) / predictor.size
     prediction = predictor.predict(color)
     mask = prediction.alpha if prediction.peak >= FOUND else np.zeros(color.shape[:2], np.float32)
@@ -135,7 +163,8 @@ def _look(predictor: Predictor, color: np.ndarray, on_draft: OnDraft = ignore_dr
         if again.peak >= FOUND and np.sum((again.alpha > 0.5) & (mask > 0.5)) >= 0.9 * np.sum(mask > 0.5):
             mask = again.alpha
     if not (mask > 0.5).any():
-        return np.zeros_like(mask), scale
+        return _Look(np.zeros_like(mask), scale, mask)
+    first = mask
     kept = choose_parts(mask).kept
     box = _surroundings(kept)
     if mask[box].size < ZOOM * mask.size and min(mask[box].shape) >= 8:
@@ -145,7 +174,7 @@ def _look(predictor: Predictor, color: np.ndarray, on_draft: OnDraft = ignore_dr
             scale = max(mask[box].shape) / predictor.size
             mask = np.where(mask > 0.5, mask, 0)
             mask[box] = closer.alpha
-    return mask, scale
+    return _Look(mask, scale, first)
 
 
 def _surroundings(kept: np.ndarray) -> tuple[slice, slice]:
