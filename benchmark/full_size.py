@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers.models.clip import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from backend.views.zero123.loading import STABLE_DIFFUSION_SCHEDULE
 from backend.views.zero123.model import Zero123

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers.models.clip import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from backend.io.tensors import write_tensors
 from backend.views.loading import VIEW_PLAN

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from transformers import CLIPVisionConfig
+from transformers.models.clip import CLIPVisionConfig
 
 from backend.surface.one2345.network import One2345
 from benchmark.full_size import view_modules as view_model_modules

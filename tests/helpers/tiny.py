@@ -9,9 +9,15 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers.models.clip import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
 
 from backend.io.tensors import write_tensors
 from backend.surface import SurfaceNetwork
@@ -136,14 +142,19 @@ def write_text_model(folder: Path) -> Path:
         bos_token_id=len(words) - 2,
         eos_token_id=len(words) - 1,
     )
-    StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=CLIPTextModel(text),
-        tokenizer=tokenizer,
-        unet=_unet(channels=4, width=32),
-        scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).save_pretrained(folder)
+    components = {
+        "vae": vae,
+        "text_encoder": CLIPTextModel(text),
+        "tokenizer": tokenizer,
+        "unet": _unet(channels=4, width=32),
+        "scheduler": DDIMScheduler(steps_offset=1, clip_sample=False),
+    }
+    # As StableDiffusionPipeline.save_pretrained does it. To import that takes seconds, and the type checker would read
+    # all models of transformers.
+    libraries = {name: "transformers" if name in ("text_encoder", "tokenizer") else "diffusers" for name in components}
+    index: dict = {name: [libraries[name], type(part).__name__] for name, part in components.items()}
+    index |= {"safety_checker": [None, None], "feature_extractor": [None, None], "requires_safety_checker": False}
+    for name, component in components.items():
+        component.save_pretrained(folder / name)
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline", **index}))
     return folder

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers.models.clip import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from backend.views.zero123.conditioning import build_elevation_head
 from backend.views.zero123.joint_attention import use_joint_attention

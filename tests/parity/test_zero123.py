@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers.models.clip import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from backend import camera
 from backend.progress import ignore_progress

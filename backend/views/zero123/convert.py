@@ -177,7 +177,7 @@ def _build_modules(state: dict, source: Path) -> dict[str, nn.Module]:
     """The four components on the meta device, in the sizes that the checkpoint's own tensors have. Raises UserError."""
     unet, vae, clip, inputs, outputs = _configs(state, source)
     from diffusers import AutoencoderKL, UNet2DConditionModel  # these take seconds
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+    from transformers.models.clip import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     try:
         with torch.device("meta"):

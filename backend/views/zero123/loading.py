@@ -51,7 +51,7 @@ def load_components(folder: Path) -> dict:
     if not folder.is_dir():
         raise UserError(ErrorCode.WEIGHTS_MISSING, f"There is no view model in {folder}: choose another folder.")
     from diffusers import AutoencoderKL, UNet2DConditionModel  # these take seconds
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+    from transformers.models.clip import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     settings = _read_json(folder / "view.json") if (folder / "view.json").exists() else None
     unet = _build(UNet2DConditionModel.from_config, folder / "unet")

@@ -22,7 +22,7 @@ from .loading import load_components
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPVisionModelWithProjection
+    from transformers.models.clip import CLIPVisionModelWithProjection
 
 
 class SingleTokenAttnProcessor:
