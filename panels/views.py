@@ -48,11 +48,13 @@ class ViewsPanel:
                 row.label(text=labels.get(change.name, change.name))
                 row.template_ID(change, "image", open="image.open")
         _draw_views(layout, edits.views, of_object=True)
-        confidence = provenance(obj).get("elevation_confidence", 0.0)
+        about = provenance(obj)
+        confidence = about.get("elevation_confidence", 0.0)
         column = layout.column(align=True)
         column.prop(edits, "elevation", slider=True)
         if isinstance(confidence, float) and confidence < 1:
-            column.label(text=f"Estimated; confidence {confidence:.0%}")
+            how = "Assumed" if about.get("elevation_source") == "default" else "Estimated"
+            column.label(text=f"{how}; confidence {confidence:.0%}")
         row = layout.row(align=True)
         row.scale_y = 1.5
         row.operator("image_to_mesh.rebuild", icon="FILE_REFRESH")
