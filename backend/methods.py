@@ -108,7 +108,7 @@ def _cut_out(params: dict, listener: ProgressListener) -> dict:
     from .cutout_preview import write_cutout  # imports OpenCV
 
     def show(draft: Path) -> None:
-        listener(ProgressEvent("cutout", 0.5, "Looking closer", draft))
+        listener(ProgressEvent("cutout", 0.0, "Looking closer", draft))
 
     return write_cutout(image, folder, options.cutout, show)
 

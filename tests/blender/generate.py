@@ -144,6 +144,7 @@ def check_draft(generate) -> None:
     update_until(lambda: task.check.is_shown)
     assert task.check.is_draft and task.check.preview.is_file() and task.check.seconds_left is None
     assert not operators.paint_mask.poll() and operators.cutout_go_on.poll()
+    assert task.fraction == 0, "of the job nothing is done yet"
     operators.cut_out_by(method="grabcut")
     assert not task.check.is_shown
     update_until(lambda: task.check.is_shown)
