@@ -149,6 +149,10 @@ def _parser() -> argparse.ArgumentParser:
 
     weights.add_parser(commands)
 
+    compiler = commands.add_parser("compile", help="compile weights of Zero123's size for this computer's CUDA GPU")
+    compiler.add_argument("--weights", required=True, metavar="NAME", help="a name from “weights list”, or a folder")
+    compiler.set_defaults(run=_compile, needs_environment=True)
+
     doctor = commands.add_parser("doctor", help="show what is installed and whether it works")
     doctor.set_defaults(run=_run_command, needs_environment=True)
     return parser
@@ -208,6 +212,14 @@ def _run_command(flags: argparse.Namespace) -> int:
         commands.mesh(image, output, flags.force, options.from_flags(flags), flags.view, mask)
     else:
         commands.text(flags.prompt, output, flags.force, options.from_flags(flags))
+    return 0
+
+
+def _compile(flags: argparse.Namespace) -> int:
+    from .compilation import compile_weights  # imports torch
+
+    for path in compile_weights(flags.weights, TerminalProgress()):
+        print(path)
     return 0
 
 

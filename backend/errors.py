@@ -50,6 +50,7 @@ class ErrorCode(StrEnum):
     LICENSE_NOT_ACCEPTED = "license_not_accepted"
     NEEDS_ELEVATION = "needs_elevation"
     NO_BACKEND = "no_backend"
+    NO_COMPILER = "no_compiler"
     NO_DEVICE = "no_device"
     NO_FIELD = "no_field"
     NO_HOME = "no_home"

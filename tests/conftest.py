@@ -27,6 +27,8 @@ TRITON = (
     "training/test_surface_run.py",
 )
 """Tests of Triton kernels. There is no Triton for Windows and macOS."""
+ON_REQUEST = ("cluster", "compiler")
+"""Markers of tests that run only where ``-m`` names theirs."""
 
 collect_ignore = [] if find_spec("triton") else list(TRITON)
 
@@ -38,10 +40,10 @@ def pytest_report_header() -> list[str]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests that need Blender. These are first, then the files with slow tests: short ones fill up the end.
 
-    Those on a cluster are left out unless ``-m cluster`` asks for them.
+    Those of ``ON_REQUEST`` are left out unless ``-m`` asks for them.
     """
-    if "cluster" not in config.option.markexpr:
-        items[:] = [item for item in items if not item.get_closest_marker("cluster")]
+    unasked = [marker for marker in ON_REQUEST if marker not in config.option.markexpr]
+    items[:] = [item for item in items if not any(map(item.get_closest_marker, unasked))]
     for item in items:
         if item.path.parent.name == "blender":
             item.add_marker("blender")

@@ -52,9 +52,12 @@ def _match_pair(
     if min(len(positions), len(other_positions)) < 2:
         return np.zeros((0, 5))
     similarity = descriptors @ other_descriptors.T
-    similarity[np.linalg.norm(positions[:, None] - other_positions, axis=-1) > MAX_DISPLACEMENT] = -1
-    nearest = np.argsort(-similarity, axis=1)[:, :2]
+    x, y = (positions[:, None, axis] - other_positions[:, axis] for axis in range(2))
+    similarity[x**2 + y**2 > MAX_DISPLACEMENT**2] = -1
+    nearest = np.argpartition(-similarity, 1, axis=1)[:, :2]  # both, in any order
     index = np.arange(len(positions))
+    swapped = similarity[index, nearest[:, 0]] < similarity[index, nearest[:, 1]]
+    nearest[swapped] = nearest[swapped, ::-1]
     # The descriptors have unit length.
     distance = np.sqrt(np.maximum(2 - 2 * np.take_along_axis(similarity, nearest, axis=1), 0))
     mutual = similarity.argmax(0)[nearest[:, 0]] == index

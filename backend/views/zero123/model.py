@@ -149,6 +149,12 @@ class Zero123(nn.Module):
             return self._graphed_unet(joined, timesteps, tokens.to(dtype)).float()
         return self.unet(joined, t, encoder_hidden_states=tokens.to(dtype), return_dict=False)[0].float()
 
+    def unet_inputs(self, batch: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Zeros in the shapes, types and place of what ``denoise`` gives the UNet for this many images."""
+        weight = self.projection.weight
+        sample = weight.new_zeros(batch, 2 * self.latent_channels, self.latent_size, self.latent_size)
+        return sample, weight.new_zeros(batch, dtype=torch.float32), weight.new_zeros(batch, 1, len(weight))
+
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Scaled latents (B, c, h, w) -> images (B, C, H, W) float32, about -1..1 and not clamped.
 
