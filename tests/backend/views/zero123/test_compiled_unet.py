@@ -11,6 +11,7 @@ from torch import nn
 from backend.__main__ import main
 from backend.views.zero123 import compiled_unet
 from backend.views.zero123.cuda_graphs import GraphedUNet
+from tests.helpers.training_runs import joint_model
 
 
 class SmallUNet(nn.Module):
@@ -45,15 +46,23 @@ def plain(unet: nn.Module, given: tuple[torch.Tensor, torch.Tensor, torch.Tensor
 
 
 @pytest.mark.compiler
-def test_compiled_calls_equal_plain_ones_and_follow_the_weights(unet):
-    path = compiled_unet.compile_unet(unet, inputs(2))
+def test_compiled_calls_equal_plain_ones_and_follow_the_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path))
+    model = joint_model()
+    zeros = model.unet_inputs(2)
+    path = compiled_unet.compile_unet(model.unet, zeros)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
-    compiled = compiled_unet.load_compiled(unet, inputs(2))
-    assert compiled is not None and compiled_unet.load_compiled(unet, inputs(3)) is None
-    for seed in range(2):
-        torch.testing.assert_close(compiled(*inputs(2, seed)), plain(unet, inputs(2, seed)), rtol=0, atol=1e-5)
-    unet.conv.weight *= 2
-    torch.testing.assert_close(compiled(*inputs(2)), plain(unet, inputs(2)), rtol=0, atol=1e-5)
+    compiled = compiled_unet.load_compiled(model.unet, zeros)
+    assert compiled is not None and compiled_unet.load_compiled(model.unet, model.unet_inputs(3)) is None
+    generator = torch.Generator().manual_seed(0)
+    for t in (999.0, 1.0):
+        given = tuple(torch.randn(tensor.shape, generator=generator) for tensor in zeros)
+        given = (given[0], torch.full((2,), t), given[2])
+        torch.testing.assert_close(compiled(*given), plain(model.unet, given), rtol=0, atol=1e-5)
+    before = compiled(*given)
+    model.unet.conv_out.weight *= 2
+    torch.testing.assert_close(compiled(*given), plain(model.unet, given), rtol=0, atol=1e-5)
+    assert not torch.allclose(compiled(*given), before)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
