@@ -11,6 +11,7 @@ from torch import nn
 from backend.__main__ import main
 from backend.views.zero123 import compiled_unet
 from backend.views.zero123.cuda_graphs import GraphedUNet
+from backend.views.zero123.joint_attention import use_joint_attention
 from tests.helpers.training_runs import joint_model
 
 
@@ -48,7 +49,8 @@ def plain(unet: nn.Module, given: tuple[torch.Tensor, torch.Tensor, torch.Tensor
 @pytest.mark.compiler
 def test_compiled_calls_equal_plain_ones_and_follow_the_weights(tmp_path, monkeypatch):
     monkeypatch.setenv("IMAGE_TO_MESH_HOME", str(tmp_path))
-    model = joint_model()
+    model = joint_model().requires_grad_(False)
+    use_joint_attention(model.unet, 1)
     zeros = model.unet_inputs(2)
     path = compiled_unet.compile_unet(model.unet, zeros)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
