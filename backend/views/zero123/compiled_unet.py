@@ -7,6 +7,7 @@ they are in memory once, whatever was compiled.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import logging
 import subprocess
@@ -53,16 +54,18 @@ class _CallWithWeights(nn.Module):
 
 def compiled_path(unet: UNet2DConditionModel, inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> Path:
     """Where the compiled ``unet`` for ``inputs`` of these shapes is, or would be: another file for every network
-    structure, precision, GPU, version of PyTorch and version of this program."""
+    structure, precision, GPU, and version of PyTorch, diffusers and this program."""
     device = inputs[0].device
     facts = {
         "program": VERSION,
         "torch": torch.__version__,
+        "diffusers": importlib.metadata.version("diffusers"),
+        "config": {name: value for name, value in unet.config.items() if not name.startswith("_")},  # _: where from
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "inputs": [(list(tensor.shape), str(tensor.dtype)) for tensor in inputs],
         "weights": [(name, list(weight.shape), weight.stride()) for name, weight in unet.named_parameters()],
     }
-    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:24]
     return data_folder() / "compiled" / f"unet-{key}.pt2"
 
 

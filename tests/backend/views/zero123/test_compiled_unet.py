@@ -20,6 +20,7 @@ class SmallUNet(nn.Module):
 
     def __init__(self):
         super().__init__()
+        self.config = {"attention_head_dim": 8}
         self.conv, self.norm = nn.Conv2d(8, 4, 3, padding=1), nn.GroupNorm(2, 4)
         self.attn1 = nn.Identity()
         self.attn1.processor = None
@@ -95,7 +96,9 @@ def test_every_structure_shape_and_precision_has_its_own_file(unet):
     other = SmallUNet()
     other.conv = nn.Conv2d(8, 6, 3, padding=1)
     halves = tuple(tensor.half() for tensor in inputs(2))
-    cases = [(unet, inputs(2)), (unet, inputs(3)), (unet, halves), (other, inputs(2))]
+    heads = SmallUNet()
+    heads.config = {"attention_head_dim": 4}
+    cases = [(unet, inputs(2)), (unet, inputs(3)), (unet, halves), (other, inputs(2)), (heads, inputs(2))]
     assert len({compiled_unet.compiled_path(*case) for case in cases}) == len(cases)
     assert compiled_unet.compiled_path(unet, inputs(2, seed=1)) == compiled_unet.compiled_path(*cases[0])
 
