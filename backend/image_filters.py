@@ -16,3 +16,11 @@ def nearest_values(image: np.ndarray, known: np.ndarray, query: np.ndarray) -> n
     index = np.zeros(labels.max() + 1, np.int64)
     index[labels[known]] = np.flatnonzero(known)
     return image.reshape(-1, image.shape[-1])[index[labels[query]]]
+
+
+def shrink(image: np.ndarray, scale: float) -> np.ndarray:
+    """An image (H, W) or (H, W, C), smaller by a ``scale`` below 1; itself where that is not smaller."""
+    if scale >= 1:
+        return image
+    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ..image_filters import shrink
+
 SIDE = 320
 """Longer side, in pixels, of the reduced picture that is compared."""
 BINS = 16
@@ -76,9 +78,7 @@ def mend(color: np.ndarray, mask: np.ndarray, first: np.ndarray) -> tuple[np.nda
 def compare_colors(color: np.ndarray, mask: np.ndarray, first: np.ndarray) -> Evidence:
     """A picture (H, W, 3), a mask of its object and what a model saw in a first look, both (H, W), all float32 0..1."""
     height, width = mask.shape
-    scale = min(1.0, SIDE / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small, mask, first = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (color, mask, first))
+    small, mask, first = (shrink(image, SIDE / max(height, width)) for image in (color, mask, first))
     solid, least = mask > 0.5, np.minimum(mask, first)
     area = float(max(solid.sum(), 1))
     bins = _bins(cv2.cvtColor(small, cv2.COLOR_RGB2Lab))

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..data_types import Cutout, CutoutQuality
 from ..errors import ErrorCode, UserError
-from ..image_filters import nearest_values
+from ..image_filters import nearest_values, shrink
 from .alpha_channel import FAINT, clean_alpha, is_frame
 from .borders import picture_inside
 from .canvas import FILL, MAX_CANVAS, center
@@ -71,7 +71,8 @@ def cut_out(
     outlines_object = is_useful and not is_frame(alpha)
     if method == "alpha" or (method == "auto" and outlines_object):
         return _by_alpha(color, alpha)
-    full, color, alpha = color, _reduce(color), _reduce(alpha)
+    full, full_alpha, scale = color, alpha, FINDING_SIDE / max(alpha.shape)
+    color, alpha = shrink(full, scale), shrink(full_alpha, scale)
     everything = slice(0, color.shape[0]), slice(0, color.shape[1])
     if outlines_object:  # but another method is wanted
         picture = inside = everything
@@ -92,7 +93,7 @@ def cut_out(
         inside = slice(0, filled.shape[0]), slice(0, filled.shape[1])
         found = segment(filled, method)
     if may_be_outline and not _is_object_inside(found, filled[inside], alpha[picture][inside]):
-        return _by_alpha(full, clean_alpha(full, image[..., 3]))
+        return _by_alpha(full, full_alpha)
     remarks = (*found.remarks, *([OUTLINED] if may_be_outline else []))
     agrees = agreement(filled[inside], found) if found.uncertain > DOUBTFUL else None
     quality = judge(found.alpha, found.parts, found.method, found.uncertain, agrees, remarks, found.is_doubted)
@@ -125,19 +126,6 @@ def _by_mask(color: np.ndarray, mask: np.ndarray) -> Cutout:
     return _finish(np.dstack([decontaminate(color, alpha), alpha]), "mask", quality)
 
 
-def _reduce(image: np.ndarray) -> np.ndarray:
-    """An image (H, W) or (H, W, C) of at most ``FINDING_SIDE`` pixels a side."""
-    return _resize(image, FINDING_SIDE / max(image.shape[:2]))
-
-
-def _resize(image: np.ndarray, scale: float) -> np.ndarray:
-    """An image (H, W) or (H, W, C), smaller by a ``scale`` below 1."""
-    if scale >= 1:
-        return image
-    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-
-
 def _at_full_size(color: np.ndarray, alpha: np.ndarray, found: Segmentation, quality: CutoutQuality) -> Cutout:
     """The cutout of a picture (H, W, 3) in which, reduced, the object's ``alpha`` (h, w) was found."""
     rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
@@ -147,7 +135,7 @@ def _at_full_size(color: np.ndarray, alpha: np.ndarray, found: Segmentation, qua
     enlarged = max(color.shape[:2]) / max(alpha.shape)
     part = color[tuple(slice(round(side.start * enlarged), round(side.stop * enlarged)) for side in box)]
     scale = min(1.0, FILL * MAX_CANVAS / (enlarged * max(np.ptp(rows), np.ptp(columns))))
-    part = _resize(part, scale)
+    part = shrink(part, scale)
     mask = cv2.resize(alpha[box], part.shape[1::-1])
     rgba = np.dstack(matte(part, mask, found.band * enlarged * scale))
     return _finish(rgba, found.method, quality, (round(left * enlarged), round(top * enlarged)), scale)

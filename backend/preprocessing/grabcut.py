@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ..image_filters import shrink
+
 WORKING_SIDE = 384
 """Longer side, in pixels, of the reduced image that GrabCut runs on."""
 MIN_SIDE = 8
@@ -26,9 +28,7 @@ def grabcut(color: np.ndarray) -> np.ndarray:
     2004); in front of clutter only the border is certain. The edge is known to within 1.5 pixels of the reduced image.
     """
     height, width = color.shape[:2]
-    scale = min(1.0, WORKING_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    mask = _object_mask(cv2.resize(color, size, interpolation=cv2.INTER_AREA))
+    mask = _object_mask(shrink(color, WORKING_SIDE / max(height, width)))
     return cv2.resize(mask.astype(np.float32), (width, height))
 
 

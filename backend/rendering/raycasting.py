@@ -59,9 +59,10 @@ def render(textured: TexturedMesh, poses: np.ndarray, size: int, shaded: bool = 
     samples: rays along a pixel's side (2 means 2 x 2), averaged. Raises MemoryError.
     """
     caster = RayCaster(textured.mesh)
-    normals = (
-        trimesh.Trimesh(textured.mesh.vertices, textured.mesh.faces, process=False).vertex_normals if shaded else None
-    )
+    normals = None
+    if shaded:
+        mesh = trimesh.Trimesh(textured.mesh.vertices, textured.mesh.faces, process=False)
+        normals = mesh.vertex_normals.astype(np.float32)
     return np.stack([_render(textured, caster, normals, pose, size, samples) for pose in poses])
 
 
@@ -76,7 +77,7 @@ def _render(
     face, weights = face[hit], weights[hit]
     color = sample_texture(textured.texture, np.einsum("pc,pcd->pd", weights, textured.uvs[face]))
     if normals is not None:
-        corners = normals.astype(np.float32)[textured.mesh.faces[face]]
+        corners = normals[textured.mesh.faces[face]]
         color *= _shade(np.einsum("pc,pcd->pd", weights, corners), pose)[:, None]
     fine = np.zeros((len(hit), 4), np.float32)
     fine[hit, :3], fine[hit, 3] = color, 1
