@@ -27,7 +27,7 @@ from training.generated_views import ViewGenerator, load_view_model
 from training.object_library import ObjectLibrary
 from training.surface_model import load_network
 
-STEPS, GUIDANCE = 4, 2.0
+STEPS, GUIDANCE = 4, 1.0
 """Of the joint view model."""
 
 
