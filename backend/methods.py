@@ -6,8 +6,10 @@ torch and the networks are imported by the first method that needs them, so that
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,11 @@ from .weights import registry
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
+
+LISTEN_EVERY = 0.1
+"""Seconds between two chances to cancel a job that waits for the networks."""
+
+_log = logging.getLogger(__name__)
 
 
 class Methods:
@@ -42,6 +49,7 @@ class Methods:
             "weights.remove": _remove_weights,
         }
         self._pipeline: Pipeline | None = None
+        self._loading: threading.Thread | None = None
         self._partial: Path | None = None
 
     def discard_partial(self) -> None:
@@ -61,13 +69,28 @@ class Methods:
         return self._run("generate", params, listener, _path(params, "image"), **extra)
 
     def _load(self, params: dict, listener: ProgressListener) -> dict:
-        """Load the networks, so that a job that comes later finds them in memory."""
+        """Begin to load the networks, so that a job that comes later finds them in memory. Meanwhile the object can be
+        cut out in other ways."""
         options = _options(params)
-        pipeline = self._loaded_pipeline(listener)
-        from .device import choose_device  # imports torch
-
-        pipeline.load(options.weights, choose_device(options.device))
+        if self._loading is None or not self._loading.is_alive():
+            self._loading = threading.Thread(target=self._load_networks, args=(options,), name="networks", daemon=True)
+            self._loading.start()
         return {}
+
+    def _load_networks(self, options: Options) -> None:
+        try:
+            pipeline = self._imported_pipeline()
+            from .device import choose_device  # imports torch
+
+            pipeline.load(options.weights, choose_device(options.device))
+        except Exception:  # the job that needs them fails in the same way, and says so
+            _log.exception("the networks could not be loaded")
+
+    def _wait_for_networks(self, listener: ProgressListener) -> None:
+        """Until they are loaded, if that has begun."""
+        while self._loading is not None and self._loading.is_alive():
+            listener(ProgressEvent("start", 0.0, "Starting"))
+            self._loading.join(LISTEN_EVERY)
 
     def _text_to_mesh(self, params: dict, listener: ProgressListener) -> dict:
         show_views = _flag(params, "show_views")
@@ -86,16 +109,18 @@ class Methods:
     def _run(self, name: str, params: dict, listener: ProgressListener, *source: Any, **extra: Any) -> dict:
         """Call one of the pipeline's methods, which all write into a job folder."""
         folder, options = _folder(params), _options(params)
-        pipeline = self._loaded_pipeline(listener)
+        if self._pipeline is None:
+            listener(ProgressEvent("start", 0.0, "Starting"))
+        self._wait_for_networks(listener)
+        pipeline = self._imported_pipeline()
         self._partial = folder / PARTIAL
         try:
             return getattr(pipeline, name)(*source, folder, options, listener, **extra)
         finally:
             self._partial = None
 
-    def _loaded_pipeline(self, listener: ProgressListener) -> Pipeline:
+    def _imported_pipeline(self) -> Pipeline:
         if self._pipeline is None:
-            listener(ProgressEvent("start", 0.0, "Starting"))
             from .pipeline import Pipeline  # torch takes seconds to import
 
             self._pipeline = Pipeline()

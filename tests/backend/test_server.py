@@ -105,6 +105,32 @@ def test_cutout_and_mask(backend, weights, image_path, tmp_path):
         backend.wait(backend.generate(image_path, folder, options, mask=folder / "none.png"))
 
 
+def test_cutouts_do_not_wait_for_networks(weights, image_path, tmp_path):
+    folder, options = tmp_path / "job", small_options(weights, elevation=25.0)
+    with Backend(sys.executable, tmp_path / "log.txt", ENVIRONMENT) as backend:
+        backend.wait(backend.cutout(image_path, folder, options))
+        assert backend.wait(backend.load(options)) == {}
+        assert backend.wait(backend.load(options)) == {}  # as after every cutout
+        shown = backend.wait(backend.cutout(image_path, folder, options | {"cutout": "grabcut"}))
+        assert shown["method"] == "grabcut"
+        events: list[Progress] = []
+        job = backend.generate(image_path, folder, options)
+        wait_until(lambda: events.extend(backend.poll()) or events)
+        assert events[0].stage == "start"  # they are still being loaded
+        backend.cancel(job)
+        with pytest.raises(UserError, match="Cancelled"):
+            backend.wait(job)
+        assert backend.wait(backend.generate(image_path, folder, options))["report"]["mesh"]["watertight"]
+
+
+def test_networks_that_cannot_be_loaded_are_the_jobs_error(backend, weights, image_path, tmp_path):
+    options = small_options(tmp_path / "no weights", elevation=25.0)
+    assert backend.wait(backend.load(options)) == {}
+    with pytest.raises(UserError, match="no weights"):
+        backend.wait(backend.generate(image_path, tmp_path / "job", options))
+    assert backend.wait(backend.generate(image_path, tmp_path / "job", small_options(weights)))["report"]
+
+
 def test_further_images_are_views_of_the_result(backend, weights, image_path, tmp_path):
     folder = tmp_path / "job"
     views = {"back": image_path, "60,10": image_path}
