@@ -42,6 +42,9 @@ class CutoutCheck:
         """Name and blend mode of the brush that paints on it, as it was before."""
         self._goes_on = goes_on
         self._deadline: float | None = None
+        self._shown_since: float | None = None
+        self.seconds_shown = 0.0
+        """For how long somebody looked at it, once it is over."""
 
     @property
     def is_shown(self) -> bool:
@@ -65,6 +68,8 @@ class CutoutCheck:
     def show(self, result: dict) -> None:
         """Take the backend's result."""
         self.is_draft = False
+        if self._shown_since is None:
+            self._shown_since = time.monotonic()
         self.preview, self.painting = Path(result["preview"]), Path(result["painting"])
         self.background = result["background"]
         self.found, self.method, self.warnings = result["found"], result["method"], result["warnings"]
@@ -89,5 +94,7 @@ class CutoutCheck:
     def go_on(self, mask: Path | None = None) -> None:
         """Let the job begin, with a ``mask`` in place of the cutout if there is one."""
         self.is_over, self._deadline = True, None
+        if self._shown_since is not None:
+            self.seconds_shown = time.monotonic() - self._shown_since
         if mask is not None:
             self.record = replace(self.record, mask=str(mask))

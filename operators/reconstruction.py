@@ -123,6 +123,7 @@ class ReconstructionTask(BackendTask):
         if not check.is_over:
             return
         self._has_gone_on, self.preview = True, None
+        self.started += check.seconds_shown  # "done in" tells how long the computer took
         try:
             write_record(self.folder, check.record)
             self.provenance = check.record.provenance()

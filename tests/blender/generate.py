@@ -98,9 +98,10 @@ def check_cutout(generate) -> None:
     pixels[:64, 64:, 3] = 0  # a whole disc might be the outline of a picture
     image.pixels.foreach_set(pixels.ravel())
     settings.image = image
-    task = generate.new_task(bpy.context, "WAIT")
+    task, pressed = generate.new_task(bpy.context, "WAIT"), time.monotonic()
     manager.start(task)
     update_until(lambda: task.check.is_shown)
+    shown = time.monotonic()
     assert task.check.method == "alpha" and task.check.preview.is_file() and not operators.generate.poll()
     operators.cut_out_by(method="grabcut")
     update_until(lambda: task.check.is_shown)
@@ -112,9 +113,12 @@ def check_cutout(generate) -> None:
     painting.pixels.foreach_get(pixels.ravel())
     pixels[:, 64:, 3] = 0  # as Erase Alpha does it
     painting.pixels.foreach_set(pixels.ravel())
+    time.sleep(1)  # somebody thinks
+    began = time.monotonic()
     assert operators.cutout_go_on() == {"FINISHED"} and not operators.cutout_go_on.poll()
     manager.wait(task)
     assert task.added, task.error
+    assert task.seconds < time.monotonic() - began + (shown - pressed), "time to think is no time that it took"
     report = json.loads((task.folder / "report.json").read_text(encoding="utf-8"))
     assert report["foreground"] == "mask" and abs(report["cutout"]["share"] - np.pi * 0.16 / 2) < 0.03
     assert bpy.context.active_object["image_to_mesh"]["options"]["cutout"] == "grabcut" and settings.cutout == "auto"
