@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..data_types import Field, SurfaceModel
+from ..device import has_fast_bfloat16
 from ..errors import ErrorCode, UserError
 from ..input_files import read_json
 from . import field, network, one2345
@@ -26,8 +27,12 @@ def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceModel
     config = None
     with contextlib.suppress(OSError, ValueError):  # network.load reports what is wrong with the file
         config = read_json(Path(folder) / "config.json")
-    is_reference = isinstance(config, dict) and config.get("kind") == one2345.KIND
-    return (one2345.load if is_reference else network.load)(folder, device)
+    if isinstance(config, dict) and config.get("kind") == one2345.KIND:
+        return one2345.load(folder, device)
+    model = network.load(folder, device)
+    if has_fast_bfloat16(torch.device(device)):
+        model.use_bfloat16()
+    return model
 
 
 def field_from_tensors(tensors: dict[str, torch.Tensor], path: Path | str, device: str | torch.device = "cpu") -> Field:

@@ -122,6 +122,11 @@ class SurfaceNetwork(nn.Module):
         self.unet = VolumeUNet(3 * features + (depths + 1) + 3, channels)
         self.decoder = Decoder(channels[0], hidden)
 
+    def use_bfloat16(self) -> None:
+        """Compute volumes in bfloat16, as in training; the decoder keeps 32 bits."""
+        for network, layout in ((self.features, torch.channels_last), (self.unet, torch.channels_last_3d)):
+            nn.Module.to(network, dtype=torch.bfloat16, memory_format=layout)  # pyright: ignore[reportCallIssue]
+
     def voxel_centers(self, device: torch.device | str) -> torch.Tensor:
         """Centers of the volume's voxels (R^3, 3) in world units, x slowest."""
         steps = ((torch.arange(self.resolution, device=device) + 0.5) / self.resolution * 2 - 1) * self.half_side
@@ -140,12 +145,13 @@ class SurfaceNetwork(nn.Module):
         batch, views = maps.shape[:2]
         maps = maps.float()  # 16 bits would round the sampling positions
         centers = self.voxel_centers(maps.device)
-        first, largest = self._sample_view(maps[:, 0], cameras[:, 0], centers)
-        total, square = first, first.square()
+        first = self._sample_view(maps[:, 0], cameras[:, 0], centers)
+        total, square, largest = first.clone(), first.square(), first[:, -1 - self.depths :]
         for view in range(1, views):
-            sampled, votes = self._sample_view(maps[:, view], cameras[:, view], centers)
-            total, square = total + sampled, square + sampled.square()
-            largest = torch.maximum(largest, votes)
+            sampled = self._sample_view(maps[:, view], cameras[:, view], centers)
+            total += sampled
+            square.addcmul_(sampled, sampled)
+            largest = torch.maximum(largest, sampled[:, -1 - self.depths :])
         mean = total / views
         variance = square / views - mean.square()
         position = (centers / self.half_side).t().expand(batch, -1, -1)
@@ -154,19 +160,19 @@ class SurfaceNetwork(nn.Module):
 
     def _sample_view(
         self, maps: torch.Tensor, cameras: torch.Tensor, centers: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> torch.Tensor:
         """One view's feature maps (B, features, S, S), projected onto voxel centers (P, 3) by its cameras (B, 4, 4):
-        features (B, features, P) with depths turned into votes, and these votes alone (B, depths + 1, P)."""
+        features (B, features, P), in which the predicted depths have become votes. The background is the last one."""
         local = (centers - cameras[:, None, :3, 3]) @ cameras[:, :3, :3]
         plane = 2 * FOCAL * local[..., :2] / -local[..., 2:].clamp_max(-1e-3)
         plane = (plane * plane.new_tensor([1.0, -1.0])).unsqueeze(2)
         sampled = F.grid_sample(maps, plane, align_corners=False)[..., 0]
-        general, predicted, background = sampled.tensor_split((-1 - self.depths, -1), 1)
+        predicted = sampled[:, -1 - self.depths : -1]
         depth = (-local[..., 2] - RADIUS)[:, None] / self.half_side
         in_frame = (plane.abs() <= 1).all(-1).transpose(1, 2)
         sharpness = centers.new_tensor(SHARPNESS).repeat_interleave(self.depths // 2)[:, None]
-        votes = torch.cat([(sharpness * (predicted - depth)).tanh() * in_frame, background], 1)
-        return torch.cat([general, votes], 1), votes
+        predicted.copy_((sharpness * (predicted - depth)).tanh() * in_frame)
+        return sampled
 
     def forward(self, images: torch.Tensor, cameras: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Images with masks (B, V, 4, S, S), cameras (B, V, 4, 4) and world points (B, P, 3) -> signed distances (B, P)
@@ -195,7 +201,9 @@ class SurfaceNetwork(nn.Module):
         if images.shape[-1] != self.image_size:
             images = F.interpolate(images, (self.image_size,) * 2, mode="bilinear", antialias=True).clamp(0, 1)
         cameras = torch.from_numpy(views.camera_to_world).to(device)
-        return self.unet(self.aggregate_views(self.extract_features(images[None]), cameras[None]))[0]
+        dtype = self.unet.inlet.weight.dtype
+        features = self.aggregate_views(self.extract_features(images[None].to(dtype)), cameras[None])
+        return self.unet(features.to(dtype))[0].float().contiguous()
 
 
 def load(folder: Path | str, device: str | torch.device = "cpu") -> SurfaceNetwork:

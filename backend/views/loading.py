@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ..data_types import ViewModel
+from ..device import has_fast_bfloat16
 from ..errors import ErrorCode, UserError
 from ..input_files import read_json
 from .independent import IndependentViewModel
@@ -40,4 +41,8 @@ def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype) -> V
             f"“guidance_scale” in {folder / 'view.json'} must be a number from 1 to 100: install the weights again.",
         )
     model = Zero123.load(folder, device, dtype)
-    return IndependentViewModel(model) if kind == "independent" else JointViewModel(model, scale)
+    if kind == "independent":
+        return IndependentViewModel(model)
+    if has_fast_bfloat16(device):
+        model.use_bfloat16()
+    return JointViewModel(model, scale)

@@ -91,6 +91,11 @@ class Zero123(nn.Module):
                 nn.Module.to(network, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return model
 
+    def use_bfloat16(self) -> None:
+        """Denoise and decode in bfloat16; what the conditions and the elevation are computed with keeps its type."""
+        for network in (self.unet, self.vae.decoder, self.vae.post_quant_conv):
+            network.bfloat16()
+
     def free_cached_memory(self) -> None:
         """Free the GPU memory of replayed calls, and what PyTorch keeps for later."""
         self._graphed_unet = None
@@ -140,7 +145,7 @@ class Zero123(nn.Module):
     ) -> torch.Tensor:
         """One UNet call: noisy latents (B, c, h, w), timesteps (B,) or one number, condition latents (B, c, h, w) and
         tokens (B, 1, cross) -> prediction (B, c, h, w) float32, of the kind ``schedule["prediction_type"]`` names."""
-        dtype = self.projection.weight.dtype
+        dtype = self.unet.dtype
         joined = torch.cat([noisy, condition_latent], dim=1).to(dtype)
         if joined.is_cuda and self.uses_cuda_graphs and torch.is_inference_mode_enabled():
             if self._graphed_unet is None:
@@ -151,9 +156,19 @@ class Zero123(nn.Module):
 
     def unet_inputs(self, batch: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Zeros in the shapes, types and place of what ``denoise`` gives the UNet for this many images."""
-        weight = self.projection.weight
-        sample = weight.new_zeros(batch, 2 * self.latent_channels, self.latent_size, self.latent_size)
-        return sample, weight.new_zeros(batch, dtype=torch.float32), weight.new_zeros(batch, 1, len(weight))
+        sample = torch.zeros(
+            batch,
+            2 * self.latent_channels,
+            self.latent_size,
+            self.latent_size,
+            dtype=self.unet.dtype,
+            device=self.device,
+        )
+        return (
+            sample,
+            sample.new_zeros(batch, dtype=torch.float32),
+            sample.new_zeros(batch, 1, len(self.projection.weight)),
+        )
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Scaled latents (B, c, h, w) -> images (B, C, H, W) float32, about -1..1 and not clamped.
@@ -161,7 +176,7 @@ class Zero123(nn.Module):
         C is 3, or 4 where the VAE decodes the mask of the object too.
         """
         latents = latents.float() / self.scaling_factor
-        scaled: Any = latents.to(self.vae.dtype)
+        scaled: Any = latents.to(self.vae.decoder.conv_in.weight.dtype)
         return self.vae.decode(scaled, return_dict=False)[0].float()
 
     def elevation(self, embedding: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -19,6 +19,7 @@ from backend.errors import ErrorCode, UserError
 from backend.io.tensors import read_tensors, write_tensors
 from backend.paths import STARTER_WEIGHTS
 from backend.surface import SurfaceNetwork, VolumeField, field_from_tensors, load
+from backend.surface.network import load as load_exactly
 from backend.surface.silhouette_constraint import SilhouetteConstraint
 from backend.surface.trilinear import TrilinearTable
 from benchmark.baselines import single_color
@@ -253,7 +254,7 @@ def write_folder(network, folder):
 
 
 def test_network_round_trips_through_its_folder(network, views, field, tmp_path):
-    loaded = load(write_folder(network, tmp_path))
+    loaded = load_exactly(write_folder(network, tmp_path))
     assert not loaded.training
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     torch.testing.assert_close(loaded.reconstruct(views).volumes, field.volumes)
@@ -313,16 +314,22 @@ def test_damaged_folder_is_reported(network, tmp_path, damage):
     assert str(tmp_path) in str(caught.value)
 
 
-def test_shipped_network_reconstructs_a_held_out_scene():
+def test_shipped_network_reconstructs_a_held_out_scene_in_32_and_16_bits():
     torch.set_num_threads(1)
     scene = next(scene for scene in load_held_out() if scene.name == "teapot-0")
     truth = GroundTruth(ProceduralShape(scene, 128))
     cameras = ring_cameras(90 - scene.elevation)
     pictures = truth.render(cameras, 128)
     images = np.stack([composite_on_white(picture) for picture in pictures]).astype(np.float32)
-    field = load(STARTER_WEIGHTS / "surface").reconstruct(
-        Views(images, pictures[..., 3].astype(np.float32), cameras, tuple(map(str, range(9))))
-    )
+    views = Views(images, pictures[..., 3].astype(np.float32), cameras, tuple(map(str, range(9))))
+    exact, fast = (load_exactly(STARTER_WEIGHTS / "surface") for _ in range(2))
+    fast.use_bfloat16()
+    field, fast_field = exact.reconstruct(views), fast.reconstruct(views)
+    points = np.random.default_rng(0).uniform(-0.5, 0.5, (50_000, 3)).astype(np.float32)
+    points = points[np.abs(field.distance(points)) < 0.05]
+    error = np.abs(fast_field.distance(points) - field.distance(points))
+    assert 0 < error.mean() < 3e-4 and np.percentile(error, 99) < 3e-3  # 7e-5 and 5e-4
+    assert np.abs(fast_field.color(points) - field.color(points)).mean() < 5e-3  # 0.001
     scores = truth.reference.compare(single_color(meshing.extract(field, 96, 20_000), np.full(3, 0.5)))
     assert scores["f05"] > 0.99  # 1.000 when the weights were made
     assert scores["f02"] > 0.97  # 0.995
