@@ -158,9 +158,7 @@ class SurfaceNetwork(nn.Module):
         aggregated = torch.cat([mean, variance, first, largest, position], 1)
         return aggregated.unflatten(2, (self.resolution,) * 3)
 
-    def _sample_view(
-        self, maps: torch.Tensor, cameras: torch.Tensor, centers: torch.Tensor
-    ) -> torch.Tensor:
+    def _sample_view(self, maps: torch.Tensor, cameras: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
         """One view's feature maps (B, features, S, S), projected onto voxel centers (P, 3) by its cameras (B, 4, 4):
         features (B, features, P), in which the predicted depths have become votes. The background is the last one."""
         local = (centers - cameras[:, None, :3, 3]) @ cameras[:, :3, :3]

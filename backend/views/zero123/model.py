@@ -93,7 +93,7 @@ class Zero123(nn.Module):
 
     def use_bfloat16(self) -> None:
         """Denoise and decode in bfloat16; what the conditions and the elevation are computed with keeps its type."""
-        for network in (self.unet, self.vae.decoder, self.vae.post_quant_conv):
+        for network in filter(None, (self.unet, self.vae.decoder, self.vae.post_quant_conv)):
             network.bfloat16()
 
     def free_cached_memory(self) -> None:
