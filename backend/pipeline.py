@@ -325,8 +325,9 @@ def _extract_and_texture(
     with tracker.stage("mesh", "Extracting the mesh"):
         grid = field.grid_to_world if config.reference_grid else None
         parts = choose_parts(views.masks[0]).count
+        silhouette = meshing.InputSilhouette(views.masks[0], views.camera_to_world[0])
         mesh = meshing.extract(
-            field, config.resolution, config.faces, tracker.update, grid, config.close_handles, parts
+            field, config.resolution, config.faces, tracker.update, grid, config.close_handles, parts, silhouette
         )
         measurements = meshing.measure(mesh)
     with tracker.stage("texture", "Baking the texture"):

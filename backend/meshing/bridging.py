@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import ndimage
 
@@ -19,12 +21,15 @@ BRIDGE_RADIUS = 1.2
 """Grid cells."""
 
 
-def bridge_components(values: np.ndarray, cell: float) -> np.ndarray:
+def bridge_components(
+    values: np.ndarray, cell: float, is_needed: Callable[[np.ndarray, np.ndarray], bool] = lambda component, rest: False
+) -> np.ndarray:
     """Signed distances on a grid (X, Y, Z), negative inside -> the same with nearby components bridged to the largest.
 
-    cell: side of a grid cell in world units. Components are visited from the nearest to the farthest, and bridged by a
-    rod between the two closest grid points inside, so that a base may hang on a pole that had to be bridged itself
-    (docs/adr/009-bridge-shallow-gaps.md).
+    cell: side of a grid cell in world units. is_needed: whether the image shows that a component belongs to the rest,
+    both as (X, Y, Z) bool; then even a deep gap is bridged. Components are visited from the nearest to the farthest,
+    and bridged by a rod between the two closest grid points inside, so that a base may hang on a pole that had to be
+    bridged itself (docs/adr/009-bridge-shallow-gaps.md).
     """
     labels = np.empty(values.shape, np.int32)
     ndimage.label(values < 0, output=labels)
@@ -52,7 +57,8 @@ def bridge_components(values: np.ndarray, cell: float) -> np.ndarray:
         path = np.linspace(start, end, 2 * int(gap) + 3).T
         highest = ndimage.map_coordinates(values, path, order=1).max()
         # Both ends of a gap lie about half a cell inside, so it is one cell narrower than counted.
-        main_has_grown = gap <= NARROW_GAP or highest < SHALLOW_GAP_RATIO * (gap - 1) * cell
+        is_shallow = gap <= NARROW_GAP or highest < SHALLOW_GAP_RATIO * (gap - 1) * cell
+        main_has_grown = is_shallow or is_needed(labels == label, main)
         if main_has_grown:
             values = _add_rod(values, start, end, cell)
             main |= labels == label

@@ -8,6 +8,7 @@ from ..data_types import Field, Mesh
 from ..errors import ErrorCode, UserError
 from ..progress import OnProgress, ignore_progress
 from . import bridging, grid_sampling, handles, simplify
+from .evidence import InputSilhouette
 
 try:
     from mcubes import marching_cubes as _mcubes
@@ -28,6 +29,7 @@ def extract(
     reference_grid: grid_sampling.GridToWorld | None = None,
     without_handles: bool = False,
     parts: int = 1,
+    silhouette: InputSilhouette | None = None,
 ) -> Mesh:
     """The field's outer surface as one closed, manifold mesh with outward normals.
 
@@ -36,6 +38,7 @@ def extract(
     world (``Field.grid_to_world``); the field is then evaluated at every grid point and the mesh is not smoothed, as
     One-2-3-45 does (which however keeps all components and faces). without_handles: fill narrow handles,
     not only pinholes. parts: separate objects that the image shows as one, each a component of the mesh.
+    silhouette: keeps components that the image shows (``bridging.bridge_components``).
     Raises UserError ``no_object`` if the field has no surface, ``broken_field`` if its values are not finite,
     ``faces_too_few`` if the surface cannot be simplified that far.
     """
@@ -59,7 +62,13 @@ def extract(
             vertices, triangles = isosurface(-values)
             triangles = triangles[:, ::-1]
         else:
-            values = bridging.bridge_components(values, cell)
+
+            def is_needed(component: np.ndarray, rest: np.ndarray) -> bool:
+                if silhouette is None:
+                    return False
+                return silhouette.needs(*(grid_to_world(np.argwhere(where) * step - 1) for where in (component, rest)))
+
+            values = bridging.bridge_components(values, cell, is_needed)
             widest = handles.MAX_WIDTH if without_handles else handles.PINHOLE
             vertices, triangles = isosurface(handles.close_handles(values, cell, widest))
         mesh = simplify.outer_shell(Mesh(grid_to_world(vertices * step - 1), triangles), parts)
