@@ -1,4 +1,4 @@
-"""What photographs and rough cutouts do to pictures: another lens, other tones, wrong masks, blur and noise.
+"""What photographs and rough cutouts do to pictures: another lens, other tones, wrong masks, blur, noise and JPEG.
 
 Rendered inputs are cleaner than any picture that users bring. Tones change in all views of a scene, which stay views of
 one object; the rest happens to the input alone, and the views to generate stay what they are.
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from procedural.normalization import FRAME_FILL
+from training.jpeg import compress
 
 LUMA = (0.299, 0.587, 0.114)
 LARGEST_BLUR = 2.0
@@ -74,8 +75,9 @@ def change_tones(pictures: torch.Tensor, share: float, rng: np.random.Generator)
 def degrade_cutouts(pictures: torch.Tensor, share: float, rng: np.random.Generator) -> torch.Tensor:
     """Inputs (N, S, S, 4) uint8 -> (N, S, S, 3) uint8 on white, ``share`` of them cut out of a photograph badly.
 
-    The object is put before a background, blurred and given noise; its mask is a little too wide or too narrow, in
-    other places by other amounts, so that some of the background stays at the rim and some of the object is missing.
+    The object is put before a background, blurred, given noise and, half of the time, compressed; its mask is a little
+    too wide or too narrow, in other places by other amounts, so that some of the background stays at the rim and some
+    of the object is missing.
     """
     count, size, device = len(pictures), pictures.shape[1], pictures.device
     chosen = rng.random(count) < share
@@ -92,11 +94,12 @@ def degrade_cutouts(pictures: torch.Tensor, share: float, rng: np.random.Generat
     blur = uniform(0, 1.0, 1)[:, 0]
     photo = _blur(photo, blur)
     photo = photo + uniform(0, 0.03, 1, 1, 1) * torch.randn(photo.shape, device=device)
+    photo = compress(photo.clamp(0, 1), uniform(40, 160).clamp_max(100))
     wobble = F.interpolate(uniform(-0.25, 0.25, 1, 8, 8), size=(size, size), mode="bicubic", align_corners=False)
     threshold = (0.5 + uniform(-0.2, 0.2, 1, 1, 1) + wobble).clamp(0.2, 0.8)
     ramp_width = uniform(0.1, 0.4, 1, 1, 1)
     mask = ((_blur(alpha, blur + 0.6) - threshold) / ramp_width + 0.5).clamp(0, 1)
-    degraded = mask * photo.clamp(0, 1) + 1 - mask
+    degraded = mask * photo + 1 - mask
     images = torch.where(torch.from_numpy(chosen).to(device).view(-1, 1, 1, 1), degraded, color)
     return _to_bytes(images * 255)
 
