@@ -3,6 +3,8 @@
 In the syntax of every Python 3 and of Python 2.7, so that an old one gets a sentence instead of a traceback.
 """
 
+import atexit
+import gc
 import os
 import sys
 
@@ -22,6 +24,10 @@ except KeyboardInterrupt:
     os._exit(INTERRUPTED)
 
 if __name__ == "__main__":
+    # Half a million objects of PyTorch and diffusers stay until the end. To look among them for garbage, often while
+    # they are imported and thrice at the end, would take two of the six seconds that it takes to import both and end.
+    gc.set_threshold(10000)
+    atexit.register(gc.freeze)
     status = main(sys.argv[1:])
     if status == INTERRUPTED:
         # Python would end by SIGINT instead, had the interrupt passed through code that a library runs with exec().

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import re
 import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -255,7 +256,8 @@ def _write(request: InstallRequest, folder: Path, tracker: ProgressTracker) -> N
         except UserError as error:  # the user knows the source, and this folder is gone at the end
             raise UserError(error.code, str(error).replace(str(folder), str(source))) from error
         tracker.update(1.0)
-    gc.collect()  # Windows renames no folder while a file in it is mapped
+    if sys.platform == "win32":
+        gc.collect()  # it renames no folder while a file in it is mapped
 
 
 def _default_name(path: Path, detected: Format) -> str:
