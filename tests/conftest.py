@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -12,6 +13,8 @@ os.environ["TRITON_INTERPRET"] = "1"  # before anything imports Triton: the kern
 import pytest
 from filelock import FileLock
 from xdist.scheduler import LoadScopeScheduling
+
+gc.set_threshold(10_000)  # most objects are those of imported libraries, and no garbage
 
 TRITON = (
     "procedural/test_triton_depth.py",
@@ -33,22 +36,33 @@ ON_REQUEST = ("cluster", "compiler")
 collect_ignore = [] if find_spec("triton") else list(TRITON)
 
 
-def pytest_report_header() -> list[str]:
-    return [] if find_spec("triton") else [f"Triton is not installed, so these are left out: {', '.join(TRITON)}"]
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="also what is marked “full”: more cases of what is tested")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    header = [] if find_spec("triton") else [f"Triton is not installed, so these are left out: {', '.join(TRITON)}"]
+    return header if config.option.full else [*header, "More cases of some tests run with --full only."]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests that need Blender. These are first, then the files with slow tests: short ones fill up the end.
 
-    Those of ``ON_REQUEST`` are left out unless ``-m`` asks for them.
+    Those of ``ON_REQUEST`` are left out unless ``-m`` asks for them, those marked ``full`` unless ``--full`` does.
     """
     unasked = [marker for marker in ON_REQUEST if marker not in config.option.markexpr]
+    unasked += [] if config.option.full else ["full"]
     items[:] = [item for item in items if not any(map(item.get_closest_marker, unasked))]
     for item in items:
         if item.path.parent.name == "blender":
             item.add_marker("blender")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.get_closest_marker("blender") is None, item.path not in slow))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays until the end: nobody needs to look there for garbage."""
+    gc.freeze()
 
 
 class FileScheduling(LoadScopeScheduling):

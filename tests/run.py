@@ -1,10 +1,12 @@
-"""Create the test environment and run all checks: ``python3 tests/run.py [--bpy 4.2,5.0] [PYTEST ARGUMENTS]``.
+"""Create the test environment and run all checks: ``python3 tests/run.py [--full] [--bpy 4.2,5.0] [PYTEST ARGUMENTS]``.
 
 The checks are Ruff, basedpyright and pytest, which runs in several processes (one: ``-n 0``). The backend's environment
 is created first if it is missing. What only the tests need is installed into a small environment on top of it, and each
 bpy package (Blender as a Python package) into one of its own, which needs exactly Python 3.11: without it these tests
 are skipped. All environments are stored in the user's cache folder. The variable BLENDER names installed Blenders to
 test in as well, separated as in PATH.
+
+Without ``--full`` the oldest and the newest bpy are tested in, and of many cases of one kind a few.
 """
 
 from __future__ import annotations
@@ -42,9 +44,14 @@ PIP = next((ROOT / "wheels").glob("pip-*.whl")) / "pip"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
-    parser.add_argument("--bpy", default=",".join(BPY), help="Blender versions to test in; none: --bpy= (default: all)")
+    parser.add_argument("--full", action="store_true", help="every case in every Blender version: before a release")
+    parser.add_argument(
+        "--bpy", help="Blender versions to test in; none: --bpy= (default: the oldest and the newest, with --full all)"
+    )
     flags, arguments = parser.parse_known_args()
-    versions = [version for version in flags.bpy.split(",") if version]
+    versions = list(BPY) if flags.full else [*BPY][:: len(BPY) - 1]
+    if flags.bpy is not None:
+        versions = [version for version in flags.bpy.split(",") if version]
     if unknown := set(versions) - set(BPY):
         parser.error(f"unknown Blender version: {', '.join(unknown)}; known are {', '.join(BPY)}")
     try:
@@ -64,7 +71,7 @@ def main() -> None:
     checks = (
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
-        ["pytest", "-rs", "--durations=10", *processes, *arguments],
+        ["pytest", "-rs", "--durations=10", *processes, *(["--full"] if flags.full else []), *arguments],
     )
     types = ["basedpyright", "--pythonpath", str(python)]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:  # it has one thread: others work meanwhile

@@ -14,13 +14,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.blender import HOSTS, PROGRAMS, PYTHONS, TIMEOUT, in_every_blender, in_the_first_blender, start
+from tests.helpers.blender import (
+    HOSTS,
+    PROGRAMS,
+    PYTHONS,
+    TIMEOUT,
+    in_every_blender,
+    in_later_blenders,
+    in_the_first_blender,
+    start,
+)
 from tests.helpers.paths import ROOT
 
 WITHOUT_BACKEND = ("add_object", "placement", "image_input", "prune", "installation", "register")
 WITH_BACKEND = ("generate", "text_to_mesh", "weights")
 MANY_JOBS = ("another_back", "image_files", "saved_results")
-"""Run in the first Blender only: little of it differs by version. The first one needs a new backend."""
+"""Run in the first Blender only: little of it differs by version. The first one needs a new backend.
+
+They are also enough to see whether it works with a backend: ``WITH_BACKEND`` runs in the others."""
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +65,8 @@ def test_package_holds_what_runs_and_nothing_else(package):
 def output_of(request, package, tmp_path_factory) -> Callable[..., str]:
     """Run scripts in turn in one Blender, which takes a second to start, and its backend six: (Blender, scripts, one of
     them, further arguments) -> the output of that one. Those that run are those whose tests were chosen."""
-    chosen = {item.callspec.params.get("script") for item in request.session.items if hasattr(item, "callspec")}
+    parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    chosen = {(each.get("host"), each.get("script")) for each in parameters}
 
     @cache
     def run_all(host: tuple[str, ...], scripts: str, *arguments: object) -> str:
@@ -62,7 +74,7 @@ def output_of(request, package, tmp_path_factory) -> Callable[..., str]:
         return start(host, scripts, package, folder, *arguments, profile=folder / "profile")
 
     def output_of(host: tuple[str, ...], scripts: tuple[str, ...], script: str, *arguments: object) -> str:
-        output = run_all(host, ",".join(name for name in scripts if name in chosen), *arguments)
+        output = run_all(host, ",".join(name for name in scripts if (host, name) in chosen), *arguments)
         _, begun, rest = output.partition(f"RUNNING {script}\n")
         return rest.partition("\nRUNNING ")[0] if begun else output  # which says why it did not get so far
 
@@ -90,7 +102,7 @@ def output_with_backend(output_of, weights, text_model) -> Callable[..., str]:
     return output_with_backend
 
 
-@in_every_blender
+@in_later_blenders
 @pytest.mark.parametrize("script", (*WITH_BACKEND, "failure"))
 def test_with_backend(host, script, output_with_backend):
     output = output_with_backend(host, script)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from backend import environment
-from tests.helpers.blender import HOSTS, in_every_blender, run, start
+from tests.helpers.blender import HOSTS, in_later_blenders, run, start
 from tests.helpers.images import shaded_disc
 from tests.helpers.paths import ROOT
 
@@ -27,7 +27,7 @@ def image_path(tmp_path) -> Path:
     return path
 
 
-@in_every_blender
+@in_later_blenders
 @pytest.mark.slow
 def test_script_writes_a_blend(host, weights, image_path, tmp_path):
     """With the starter weights in the first Blender, without any flag but the device; then with those of a toy."""
@@ -40,7 +40,7 @@ def test_script_writes_a_blend(host, weights, image_path, tmp_path):
     assert "PASSED saved" in output, output
 
 
-@in_every_blender
+@in_later_blenders
 def test_script_fails_with_one_sentence(host, tmp_path):
     (tmp_path / "picture.png").write_text("no picture")
     done = run(host, SCRIPT, tmp_path / "picture.png", tmp_path / "out.blend", profile=tmp_path / "profile")

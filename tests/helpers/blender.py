@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.cases import in_full
 from tests.helpers.paths import ROOT
 
 TIMEOUT = 600
@@ -42,6 +43,18 @@ def name_of(host: tuple[str, ...]) -> str:
 
 in_every_blender = pytest.mark.parametrize("host", HOSTS or [NONE], ids=name_of)
 in_the_first_blender = pytest.mark.parametrize("host", (HOSTS or [NONE])[:1], ids=name_of)
+_FIRST_IN_FULL = (
+    [
+        in_full(
+            HOSTS[0],
+        ),
+        *HOSTS[1:],
+    ]
+    if len(HOSTS) > 1
+    else HOSTS or [NONE]
+)
+in_later_blenders = pytest.mark.parametrize("host", _FIRST_IN_FULL, ids=name_of)
+"""In every Blender, but in the first only in a full run, if there are others."""
 
 
 def run(host: tuple[str, ...], script: Path, *arguments: object, profile: Path) -> subprocess.CompletedProcess:
