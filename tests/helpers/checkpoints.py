@@ -128,3 +128,18 @@ def write_surface_checkpoint(path: Path, moments: int = 10) -> Path:
         content | {"optimizer": {"state": {0: torch.rand(moments // 4)}}, "iter_step": 215000, "val_step": 0}, path
     )
     return path
+
+
+def write_text_to_image(folder: Path) -> Path:
+    """What matters of a diffusers pipeline's folder: its index, its components and their files."""
+    for name in ("unet", "vae", "tokenizer"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "config.json").write_text("{}")
+    save_file({"a": torch.ones(3)}, folder / "unet" / "diffusion_pytorch_model.fp16.safetensors")
+    save_file({"a": torch.ones(3)}, folder / "vae" / "diffusion_pytorch_model.safetensors")
+    (folder / "vae" / "diffusion_pytorch_model.bin").write_bytes(b"pickle")
+    (folder / "unet" / "code.py").write_text("raise SystemExit")
+    index = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}
+    index |= {"vae": ["diffusers", "AutoencoderKL"], "tokenizer": ["transformers", "CLIPTokenizer"]}
+    (folder / "model_index.json").write_text(json.dumps(index | {"safety_checker": [None, None]}))
+    return folder

@@ -64,10 +64,14 @@ def source_cameras() -> np.ndarray:
     return np.concatenate([cameras[:1], cameras[8:]])
 
 
+def source_images(device: str) -> torch.Tensor:
+    return torch.from_numpy(stored("inputs")["source_images"]).permute(0, 3, 1, 2).float().div(255).to(device)
+
+
 def compute(device: str) -> tuple[One2345Field, dict[str, torch.Tensor]]:
     """The field of the stored images, and every tensor of the stored data that is compared one to one."""
     network = One2345.from_state_dict(weights()).requires_grad_(False).to(device)
-    images = torch.from_numpy(stored("inputs")["source_images"]).permute(0, 3, 1, 2).float().div(255).to(device)
+    images = source_images(device)
     tensors: dict[str, torch.Tensor] = {}
     hooks = _register_hooks(network, tensors)
     field = One2345Field.from_images(network, images, source_cameras())
@@ -78,7 +82,6 @@ def compute(device: str) -> tuple[One2345Field, dict[str, torch.Tensor]]:
     _distances(field, tensors)
     _colors(field, tensors)
     _rays(field, tensors)
-    _with_stored_statistics(network, images, field, tensors)
     return field, tensors
 
 
@@ -186,13 +189,17 @@ def _rays(field: One2345Field, tensors: dict[str, torch.Tensor]) -> None:
 
 
 @torch.no_grad()
-def _with_stored_statistics(network: One2345, images, field: One2345Field, tensors: dict[str, torch.Tensor]) -> None:
-    """Evaluation mode, which inference never uses: shows that both kinds of statistics are implemented."""
+def compute_in_evaluation_mode(field: One2345Field) -> dict[str, torch.Tensor]:
+    """Tensors of the mode that inference never uses: shows that both kinds of statistics are implemented."""
+    network, device = field.network, str(field.volume.device)
     network.eval()
-    maps = network.features(images)
+    maps = network.features(source_images(device))
     volume, _ = network.volume(maps, field.sources.projections)
-    tensors["evalmode.feat.fused.view0.s8"] = maps[0, :, ::8, ::8]
-    tensors["evalmode.volume.cond.s6"] = volume[:, ::6, ::6, ::6]
-    points = torch.from_numpy(expected("sdf.points")).to(images.device)
-    tensors["evalmode.sdf.values"] = network.sdf_network_lod0.distance(volume, points)
+    points = torch.from_numpy(expected("sdf.points")).to(device)
+    distance = network.sdf_network_lod0.distance(volume, points)
     network.train()
+    return {
+        "evalmode.feat.fused.view0.s8": maps[0, :, ::8, ::8],
+        "evalmode.volume.cond.s6": volume[:, ::6, ::6, ::6],
+        "evalmode.sdf.values": distance,
+    }

@@ -16,6 +16,7 @@ from tests.helpers.one2345 import (
     EXPECTED,
     INDEX,
     compute,
+    compute_in_evaluation_mode,
     error,
     expected,
     query_rays,
@@ -40,7 +41,7 @@ SPECIAL = {"volume.valid_mask_bits", "volume.num_active", "color.view_mask", "ra
 ONE_TO_ONE = [
     name
     for name in INDEX
-    if not name.startswith(("losses.", "units.", "mesh64."))
+    if not name.startswith(("losses.", "units.", "mesh64.", "evalmode."))
     and not name.endswith((".coords", ".points", ".pixel_index"))
     and name not in SPECIAL
 ]
@@ -62,6 +63,14 @@ def factor(computed):
 def test_tensors_match_the_original(computed, factor, name):
     scale = 1 if name in ABSOLUTE else INDEX[name]["largest"]
     assert error(name, computed[1][name]).max() <= TOLERANCES.get(name, 1e-4) * factor * scale
+
+
+@pytest.mark.full
+def test_tensors_of_the_evaluation_mode_match_the_original(computed, factor):
+    tensors = compute_in_evaluation_mode(computed[0])
+    assert set(tensors) == {name for name in INDEX if name.startswith("evalmode.")}
+    for name, tensor in tensors.items():
+        assert error(name, tensor).max() <= 1e-4 * factor * INDEX[name]["largest"], name
 
 
 def test_masks_match_the_original(computed):

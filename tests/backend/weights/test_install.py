@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import shutil
 import subprocess
@@ -35,6 +34,7 @@ from tests.helpers.checkpoints import (
     write_diffusers,
     write_lightning,
     write_surface_checkpoint,
+    write_text_to_image,
 )
 from tests.helpers.paths import ROOT, TEST_DATA
 
@@ -151,21 +151,6 @@ def test_rembg_model_is_installed_where_the_preprocessing_finds_it(tmp_path, mon
         with pytest.raises(UserError, match=name.partition(".")[0]):
             add(tmp_path / name, None, False, quiet)
     assert list(installed_weights()) == ["u2net"]
-
-
-def write_text_to_image(folder: Path) -> Path:
-    """What matters of a diffusers pipeline's folder: its index, its components and their files."""
-    for name in ("unet", "vae", "tokenizer"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "config.json").write_text("{}")
-    save_file({"a": torch.ones(3)}, folder / "unet" / "diffusion_pytorch_model.fp16.safetensors")
-    save_file({"a": torch.ones(3)}, folder / "vae" / "diffusion_pytorch_model.safetensors")
-    (folder / "vae" / "diffusion_pytorch_model.bin").write_bytes(b"pickle")
-    (folder / "unet" / "code.py").write_text("raise SystemExit")
-    index = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}
-    index |= {"vae": ["diffusers", "AutoencoderKL"], "tokenizer": ["transformers", "CLIPTokenizer"]}
-    (folder / "model_index.json").write_text(json.dumps(index | {"safety_checker": [None, None]}))
-    return folder
 
 
 def test_text_to_image_folder_is_installed_without_pickles_and_code(tmp_path):

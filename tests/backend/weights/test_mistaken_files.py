@@ -23,7 +23,13 @@ from backend.weights import commands
 from backend.weights.install import add
 from backend.weights.registry import exclusive_weights, installed_weights, remove
 from backend.weights.resolve import locate_weights
-from tests.helpers.checkpoints import original_state, view_modules, write_lightning, write_surface_checkpoint
+from tests.helpers.checkpoints import (
+    original_state,
+    view_modules,
+    write_lightning,
+    write_surface_checkpoint,
+    write_text_to_image,
+)
 from tests.helpers.paths import ROOT
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
@@ -169,9 +175,10 @@ def test_config_of_any_content_is_refused_or_harmless(content, part, weights, tm
             assert len(str(error)) < 500
 
 
-def test_two_writers_of_the_weights_wait_for_each_other(weights, tmp_path):
+def test_two_writers_of_the_weights_wait_for_each_other(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", ADD, str(ROOT), str(weights)]
+    source = write_text_to_image(tmp_path / "model")  # which is not loaded, so that diffusers is not imported
+    command = [sys.executable, "-c", ADD, str(ROOT), str(source)]
     with exclusive_weights(lambda: pytest.fail("nobody else is there")):
         with pytest.raises(UserError, match="Another process"):
             (weights_folder() / "old").mkdir()
