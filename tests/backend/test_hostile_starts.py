@@ -17,6 +17,7 @@ from PIL import Image
 
 from backend.bootstrap import unmet_requirements
 from backend.errors import ErrorCode, UserError, to_user_error
+from tests.helpers.cases import in_full
 from tests.helpers.images import shaded_disc
 from tests.helpers.paths import ROOT
 
@@ -52,10 +53,10 @@ def sentence(process: subprocess.Popen) -> str:
     ("image", "words"),
     [
         ("", "is empty"),
-        ("  ", "is empty"),
+        in_full("  ", "is empty"),
         ("https://example.org/a.png", "an address"),
-        ("file:///tmp/a.png", "an address"),
-        ("nothing.png", "There is no file"),
+        in_full("file:///tmp/a.png", "an address"),
+        in_full("nothing.png", "There is no file"),
         ("a\nb\x1b[31m.png", r"a\nb\x1b[31m.png"),
         (b"\xff\xfe.png", r"\udcff\udcfe.png"),
         ("x" * 300 + ".png", "cannot be read"),
@@ -175,7 +176,7 @@ def test_user_without_name_and_home(tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("kind", ["file", "link", "folder of somebody"])
+@pytest.mark.parametrize("kind", [in_full("file"), in_full("link"), "folder of somebody"])
 def test_foreign_folder_of_pytorch_is_no_hindrance(kind, tmp_path):
     import getpass
 

@@ -49,6 +49,7 @@ def library() -> ObjectLibrary:
     return ObjectLibrary([tetrahedron], np.ones(1), "cpu")
 
 
+@pytest.mark.full
 def test_a_run_is_stopped_resumed_and_learns(tmp_path, monkeypatch):
     config, group, log = short_surface_run(), process_group(), RunLog(tmp_path, True)
     monkeypatch.setattr("training.run_clock.CHECK_CLOCK_EVERY", 2)

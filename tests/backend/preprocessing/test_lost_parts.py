@@ -9,6 +9,7 @@ import pytest
 from backend.errors import UserError
 from backend.preprocessing.color_evidence import mend
 from backend.preprocessing.foreground import cut_out
+from tests.helpers.cases import in_full
 from tests.helpers.photographs import background, compose, in_image, iou, photograph, place
 
 SIZE = 240, 320
@@ -52,13 +53,13 @@ def rough(alpha: np.ndarray, fault: str) -> tuple[np.ndarray, np.ndarray]:
     ("name", "kind", "fault"),
     [
         ("lamp", "checks", "thin"),
-        ("lamp", "boards", "thin"),
-        ("lamp", "bricks", "thin"),
-        ("lamp", "grass", "thin"),
+        in_full("lamp", "boards", "thin"),
+        in_full("lamp", "bricks", "thin"),
+        in_full("lamp", "grass", "thin"),
         ("mug", "wood", "thin"),
-        ("chair", "bars", "gaps"),
+        in_full("chair", "bars", "gaps"),
         ("chair", "cloth", "gaps"),
-        ("chair", "studio", "gaps"),
+        in_full("chair", "studio", "gaps"),
     ],
 )
 def test_colors_mend_what_a_model_lost_or_filled(name, kind, fault):
@@ -74,7 +75,18 @@ def test_colors_mend_what_a_model_lost_or_filled(name, kind, fault):
 @pytest.mark.parametrize(
     "kind", ["white", "studio", "wall_and_table", "wood", "bricks", "cloth", "grass", "room", "dark"]
 )
-@pytest.mark.parametrize("name", ["car", "chair", "mug", "teddy", "ball", "vase", "lamp"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        in_full("car"),
+        "chair",
+        in_full("mug"),
+        in_full("teddy"),
+        in_full("ball"),
+        in_full("vase"),
+        "lamp",
+    ],
+)
 def test_colors_do_not_touch_a_good_mask(name, kind):
     """Also where the object has colors of its background."""
     picture = compose(place(name, *SIZE, 0.7), background(kind, *SIZE), 0.35)
@@ -86,7 +98,13 @@ def test_colors_do_not_touch_a_good_mask(name, kind):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("chair", "stripes"), ("chair", "checks"), ("lamp", "checks"), ("lamp", "bars"), ("chair", "boards")],
+    [
+        in_full("chair", "stripes"),
+        ("chair", "checks"),
+        in_full("lamp", "checks"),
+        ("lamp", "bars"),
+        in_full("chair", "boards"),
+    ],
 )
 def test_a_cutout_before_a_pattern_is_right_or_doubted(name, kind):
     picture = compose(place(name, 480, 640, 0.6, (0.5, 0.55)), wall(kind, 480, 640), 0.35)
@@ -101,7 +119,7 @@ def test_a_cutout_before_a_pattern_is_right_or_doubted(name, kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["wood", "cloth"])
+@pytest.mark.parametrize("kind", [in_full("wood"), "cloth"])
 def test_filled_gaps_are_doubted(kind):
     picture = photograph("chair", kind)
     cutout = cut_out(picture.image)
