@@ -18,7 +18,7 @@ from PIL import Image
 from . import meshing, surface, text_to_image, texturing
 from .camera import GENERATED_VIEWS
 from .config import ReconstructionConfig, TextureSource, resolve_options
-from .data_types import Cutout, Elevation, Field, GivenView, OnViews, SurfaceModel, TexturedMesh, ViewModel, Views
+from .data_types import Cutout, Elevation, Field, GivenView, Mesh, OnViews, SurfaceModel, TexturedMesh, ViewModel, Views
 from .device import choose_device, choose_dtype
 from .elevation_estimation.estimator import ElevationEstimation
 from .errors import ErrorCode, UserError, printable
@@ -32,7 +32,7 @@ from .options import Options
 from .preprocessing.canvas import shrink_to_reference_size
 from .preprocessing.foreground import cut_out
 from .preprocessing.parts import choose_parts
-from .progress import ProgressListener, ProgressTracker
+from .progress import OnProgress, ProgressListener, ProgressTracker, ignore_progress
 from .rendering.silhouette import silhouette_recall
 from .rendering.turntable import turntable
 from .version import VERSION
@@ -323,12 +323,7 @@ def _extract_and_texture(
 ) -> tuple[TexturedMesh, dict]:
     """The textured mesh, and what was measured on it."""
     with tracker.stage("mesh", "Extracting the mesh"):
-        grid = field.grid_to_world if config.reference_grid else None
-        parts = choose_parts(views.masks[0]).count
-        silhouette = meshing.InputSilhouette(views.masks[0], views.camera_to_world[0])
-        mesh = meshing.extract(
-            field, config.resolution, config.faces, tracker.update, grid, config.close_handles, parts, silhouette
-        )
+        mesh = extract_mesh(field, views, config, tracker.update)
         measurements = meshing.measure(mesh)
     with tracker.stage("texture", "Baking the texture"):
         from_views = config.texture_source is TextureSource.VIEWS
@@ -342,6 +337,23 @@ def _extract_and_texture(
         )
         recall = silhouette_recall(mesh, views.masks[0], views.camera_to_world[0])
     return textured, measurements | {"silhouette_recall": recall}
+
+
+def extract_mesh(
+    field: Field, views: Views, config: ReconstructionConfig, on_progress: OnProgress = ignore_progress
+) -> Mesh:
+    """The mesh of a field that was made of ``views``, of which the first is certain. Raises UserError."""
+    mask = views.masks[0]
+    return meshing.extract(
+        field,
+        config.resolution,
+        config.faces,
+        on_progress,
+        field.grid_to_world if config.reference_grid else None,
+        config.close_handles,
+        choose_parts(mask).count,
+        meshing.InputSilhouette(mask, views.camera_to_world[0]),
+    )
 
 
 def _export(target: Path, textured: TexturedMesh, report: dict, tracker: ProgressTracker) -> dict[str, str]:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backend import camera, meshing, texturing
+from backend import camera, texturing
 from backend.config import resolve_options
 from backend.data_types import Cutout, TexturedMesh, Views
 from backend.device import choose_device
 from backend.options import Options
-from backend.pipeline import Networks
+from backend.pipeline import Networks, extract_mesh
 from backend.preprocessing import canvas
 from backend.views.joint import JointViewModel
 
@@ -56,5 +56,5 @@ def reconstruct_from_true_views(
     views = true_views(truth, cutout, size, planner(truth.shape.elevation))
     config = resolve_options(options, choose_device(options.device).type)
     field = networks.surface.reconstruct(views)
-    mesh = meshing.extract(field, config.resolution, config.faces)
+    mesh = extract_mesh(field, views, config)
     return texturing.bake(mesh, field, views, cutout, config.texture_size)
