@@ -6,6 +6,7 @@ torch and the networks are imported by the first method that needs them, so that
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import shutil
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 LISTEN_EVERY = 0.1
 """Seconds between two chances to cancel a job that waits for the networks."""
+COLLECT_AFTER = 1000
+"""New objects after which garbage is looked for, once a job has been done. Before that, ``__main__`` has it looked for
+less often, but the images of a job must not wait so long."""
 
 _log = logging.getLogger(__name__)
 
@@ -118,6 +122,7 @@ class Methods:
             return getattr(pipeline, name)(*source, folder, options, listener, **extra)
         finally:
             self._partial = None
+            gc.set_threshold(COLLECT_AFTER)  # all libraries are imported
 
     def _imported_pipeline(self) -> Pipeline:
         if self._pipeline is None:
