@@ -25,7 +25,7 @@ def choose_dtype(device: torch.device) -> torch.dtype:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether this is a processor that computes with bfloat16 (AVX-512 BF16 or AMX): products of 16 bits then take half
-    as long as those of 32, and nearly three times as long where they have to be emulated."""
+    """Whether this is a processor that computes with bfloat16 (AVX-512 BF16 or AMX), whose products of 16 bits take
+    about half as long as those of 32."""
     features = torch.cpu.get_capabilities() if device.type == "cpu" else {}
     return bool(features.get("avx512_bf16") or features.get("amx_bf16"))

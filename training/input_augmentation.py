@@ -75,9 +75,9 @@ def change_tones(pictures: torch.Tensor, share: float, rng: np.random.Generator)
 def degrade_cutouts(pictures: torch.Tensor, share: float, rng: np.random.Generator) -> torch.Tensor:
     """Inputs (N, S, S, 4) uint8 -> (N, S, S, 3) uint8 on white, ``share`` of them cut out of a photograph badly.
 
-    The object is put before a background, blurred, given noise and, half of the time, compressed; its mask is a little
-    too wide or too narrow, in other places by other amounts, so that some of the background stays at the rim and some
-    of the object is missing.
+    The object is put before a background, blurred, given noise and compressed, half of the time at the best quality;
+    its mask is a little too wide or too narrow, in other places by other amounts, so that some of the background stays
+    at the rim and some of the object is missing.
     """
     count, size, device = len(pictures), pictures.shape[1], pictures.device
     chosen = rng.random(count) < share

@@ -43,16 +43,7 @@ def name_of(host: tuple[str, ...]) -> str:
 
 in_every_blender = pytest.mark.parametrize("host", HOSTS or [NONE], ids=name_of)
 in_the_first_blender = pytest.mark.parametrize("host", (HOSTS or [NONE])[:1], ids=name_of)
-_FIRST_IN_FULL = (
-    [
-        in_full(
-            HOSTS[0],
-        ),
-        *HOSTS[1:],
-    ]
-    if len(HOSTS) > 1
-    else HOSTS or [NONE]
-)
+_FIRST_IN_FULL = [in_full(HOSTS[0]), *HOSTS[1:]] if len(HOSTS) > 1 else HOSTS or [NONE]
 in_later_blenders = pytest.mark.parametrize("host", _FIRST_IN_FULL, ids=name_of)
 """In every Blender, but in the first only in a full run, if there are others."""
 
