@@ -1,27 +1,22 @@
-"""A whole job the original's way, with its step lists, its 40 views and, in a full run, its 256^3 grid points, on
-networks of a toy's size."""
+"""A whole job the original's way, with its step lists, its 40 views and its 256^3 grid points, on networks of a toy's
+size."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from backend import camera, config, surface
+from backend import camera, surface
 from backend.io.job_folder import load_state
-from backend.options import REFERENCE_PRESET, Options
+from backend.options import Options
 from backend.pipeline import PREVIEW_TILE, Pipeline
-from tests.helpers.cases import in_full
 from tests.helpers.images import shaded_disc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("resolution", [95, in_full(REFERENCE_PRESET.resolution)])
-def test_reference_mode_does_a_whole_job(resolution, weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "REFERENCE_PRESET", replace(REFERENCE_PRESET, resolution=resolution))
+def test_reference_mode_does_a_whole_job(weights, tmp_path):
     torch.set_num_threads(1)
     Image.fromarray(shaded_disc(700, 600)).save(tmp_path / "picture.png")
     options = Options(weights=str(weights), reference_mode=True, texture_size=256, faces=2000, device="cpu")

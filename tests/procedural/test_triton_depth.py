@@ -20,9 +20,9 @@ def along_rays(origins, directions, length):
 def test_depths_are_where_a_ray_enters_and_first_leaves_the_object():
     scenes = [scene for scene in load_held_out() if scene.name in ("mug-0", "hat-0")]
     batch = from_numpy([(scene.rows, scene.object_to_world, scene.light) for scene in scenes], "cpu")
-    poses = camera_to_world(np.float64([[60], [80]]), np.float64([[0], [130]]))
+    poses = camera_to_world(np.float64([[60, 95], [50, 80]]), np.float64([0, 130]))
     entries_and_exits = depths(batch, torch.from_numpy(poses), 16, 0.6).float().numpy()
-    assert entries_and_exits.shape == (2, 1, 16, 16, 2)
+    assert entries_and_exits.shape == (2, 2, 16, 16, 2)
     for scene, views, cameras in zip(scenes, entries_and_exits, poses, strict=True):
         for entry_and_exit, pose in zip(views, cameras, strict=True):
             hit = entry_and_exit[..., 0] < BEYOND
