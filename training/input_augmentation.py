@@ -75,9 +75,9 @@ def change_tones(pictures: torch.Tensor, share: float, rng: np.random.Generator)
 def degrade_cutouts(pictures: torch.Tensor, share: float, rng: np.random.Generator) -> torch.Tensor:
     """Inputs (N, S, S, 4) uint8 -> (N, S, S, 3) uint8 on white, ``share`` of them cut out of a photograph badly.
 
-    The object is put before a background, blurred, given noise and compressed, half of the time at the best quality;
-    its mask is a little too wide or too narrow, in other places by other amounts, so that some of the background stays
-    at the rim and some of the object is missing.
+    The object is put before a background, blurred, given noise and, half of the time, compressed; its mask is a little
+    too wide or too narrow, in other places by other amounts, so that some of the background stays at the rim and some
+    of the object is missing.
     """
     count, size, device = len(pictures), pictures.shape[1], pictures.device
     chosen = rng.random(count) < share
@@ -94,7 +94,7 @@ def degrade_cutouts(pictures: torch.Tensor, share: float, rng: np.random.Generat
     blur = uniform(0, 1.0, 1)[:, 0]
     photo = _blur(photo, blur)
     photo = photo + uniform(0, 0.03, 1, 1, 1) * torch.randn(photo.shape, device=device)
-    photo = compress(photo.clamp(0, 1), uniform(40, 160).clamp_max(100))
+    photo = compress(photo.clamp(0, 1), rng.uniform(40, 160, count))
     wobble = F.interpolate(uniform(-0.25, 0.25, 1, 8, 8), size=(size, size), mode="bicubic", align_corners=False)
     threshold = (0.5 + uniform(-0.2, 0.2, 1, 1, 1) + wobble).clamp(0.2, 0.8)
     ramp_width = uniform(0.1, 0.4, 1, 1, 1)

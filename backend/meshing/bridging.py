@@ -22,7 +22,7 @@ BRIDGE_RADIUS = 1.2
 
 
 def bridge_components(
-    values: np.ndarray, cell: float, is_needed: Callable[[np.ndarray, np.ndarray], bool] = lambda component, rest: False
+    values: np.ndarray, cell: float, is_needed: Callable[[np.ndarray, np.ndarray], bool]
 ) -> np.ndarray:
     """Signed distances on a grid (X, Y, Z), negative inside -> the same with nearby components bridged to the largest.
 

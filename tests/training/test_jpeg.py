@@ -24,7 +24,7 @@ def test_losses_are_those_of_a_jpeg_file(quality):
     original = np.asarray(picture, np.float32)
     image = torch.from_numpy(original / 255).permute(2, 0, 1)
     # Beside another one of another quality: each has its own.
-    both = compress(torch.stack([1 - image, image]), torch.tensor([100.0 - quality, float(quality)]))
+    both = compress(torch.stack([1 - image, image]), np.array([100.0 - quality, float(quality)]))
     ours = both[1].permute(1, 2, 0).numpy() * 255
     lost = np.abs(expected - original).mean()
     assert lost > 1 and np.abs(ours - expected).mean() < 0.6  # of 255; 0.3 to 0.45

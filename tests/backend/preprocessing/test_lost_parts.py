@@ -9,7 +9,7 @@ import pytest
 from backend.errors import UserError
 from backend.preprocessing.color_evidence import mend
 from backend.preprocessing.foreground import cut_out
-from tests.helpers.cases import in_full
+from tests.helpers.cases import in_full, others_in_full
 from tests.helpers.photographs import background, compose, in_image, iou, photograph, place
 
 SIZE = 240, 320
@@ -76,16 +76,7 @@ def test_colors_mend_what_a_model_lost_or_filled(name, kind, fault):
     "kind", ["white", "studio", "wall_and_table", "wood", "bricks", "cloth", "grass", "room", "dark"]
 )
 @pytest.mark.parametrize(
-    "name",
-    [
-        in_full("car"),
-        "chair",
-        in_full("mug"),
-        in_full("teddy"),
-        in_full("ball"),
-        in_full("vase"),
-        "lamp",
-    ],
+    "name", others_in_full(["car", "chair", "mug", "teddy", "ball", "vase", "lamp"], "chair", "lamp")
 )
 def test_colors_do_not_touch_a_good_mask(name, kind):
     """Also where the object has colors of its background."""

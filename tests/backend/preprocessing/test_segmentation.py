@@ -11,7 +11,7 @@ from backend.paths import weights_folder
 from backend.preprocessing.borders import picture_inside
 from backend.preprocessing.foreground import cut_out
 from backend.preprocessing.segmentation import PATTERNED
-from tests.helpers.cases import in_full
+from tests.helpers.cases import in_full, others_in_full
 from tests.helpers.photographs import Photograph, background, compose, in_image, iou, photograph, place
 
 pytestmark = pytest.mark.slow
@@ -229,14 +229,12 @@ def solid(kind: str) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "kind",
-    [
-        in_full("ball"),
+    others_in_full(
+        ["ball", "shaded ball", "beach ball upright", "beach ball", "coin", "crate"],
         "shaded ball",
         "beach ball upright",
-        in_full("beach ball"),
         "coin",
-        in_full("crate"),
-    ],
+    ),
 )
 def test_objects_with_the_outline_of_a_picture_are_taken_whole(kind):
     image = solid(kind)
@@ -280,15 +278,7 @@ def test_two_objects_are_both_taken_or_one_is_said_to_be_left_out(one, other, ki
 
 @pytest.mark.parametrize(
     "kind",
-    [
-        in_full("white"),
-        "studio",
-        in_full("wall_and_table"),
-        in_full("wood"),
-        "cloth",
-        in_full("grass"),
-        in_full("dark"),
-    ],
+    others_in_full(["white", "studio", "wall_and_table", "wood", "cloth", "grass", "dark"], "studio", "cloth"),
 )
 def test_a_picture_without_an_object_is_one_sentence(kind):
     image = np.dstack([background(kind, 300, 400), np.ones((300, 400))]).astype(np.float32)
@@ -297,16 +287,7 @@ def test_a_picture_without_an_object_is_one_sentence(kind):
     assert caught.value.code == "no_object" and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        in_full("car"),
-        in_full("chair"),
-        "teddy",
-        in_full("lamp"),
-        in_full("vase"),
-    ],
-)
+@pytest.mark.parametrize("name", others_in_full(["car", "chair", "teddy", "lamp", "vase"], "teddy"))
 def test_a_cutout_that_can_hardly_be_right_is_doubted_or_refused(name):
     picture = photograph(name, "bricks")
     try:
