@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,8 @@ class Parts:
     """(B, F, 3, 2) float32 in 0..1, v upward."""
     counts: torch.Tensor
     """(B,) int32 triangles of each object."""
+    second_counts: torch.Tensor
+    """(B,) int32: how many of these, the last, are those of a second object joined to a first."""
     textures: torch.Tensor
     """(B, T, T, 3) uint8."""
 
@@ -41,7 +44,8 @@ def join(first: Parts, second: Parts, joined: torch.Tensor, rng: np.random.Gener
     Each gets one half of a joined object's texture, which is squeezed to half its width.
     """
     second = _placed(second, first, rng)
-    counts = first.counts + second.counts * joined
+    second_counts = second.counts * joined
+    counts = first.counts + second_counts
     width, most = first.triangles.shape[1], int(counts.max())
     slot = torch.arange(most, device=counts.device)
     # The second object's triangles follow the first one's, without its padding.
@@ -62,6 +66,7 @@ def join(first: Parts, second: Parts, joined: torch.Tensor, rng: np.random.Gener
         together(first.normals, second.normals),
         together(left, right),
         counts,
+        second_counts,
         torch.where(is_joined, squeezed, first.textures),
     )
 
@@ -78,11 +83,11 @@ def _placed(second: Parts, first: Parts, rng: np.random.Generator) -> Parts:
     turn = torch.from_numpy(Rotation.from_euler("zyx", angles, degrees=True).as_matrix().astype(np.float32)).to(device)
     low, high = bounds(*first.corners())
     side = (high - low).amax(1)
-    turned = Parts(
-        torch.einsum("bij,bfcj->bfci", turn, second.triangles),
-        torch.einsum("bij,bfcj->bfci", turn, second.normals),
-        second.uvs, second.counts, second.textures,
-    )  # fmt: skip
+    turned = dataclasses.replace(
+        second,
+        triangles=torch.einsum("bij,bfcj->bfci", turn, second.triangles),
+        normals=torch.einsum("bij,bfcj->bfci", turn, second.normals),
+    )
     own_low, own_high = bounds(*turned.corners())
     scale = random(0.25, 0.9) * side / (own_high - own_low).amax(1)
     half = (own_high - own_low) / 2 * scale[:, None]
@@ -102,5 +107,4 @@ def _placed(second: Parts, first: Parts, rng: np.random.Generator) -> Parts:
     way = random(0, 1)[:, None]
     center = torch.where(way < ON_TOP, on_top, torch.where(way < ON_TOP + BESIDE, beside, grown))
     shift = center - (own_low + own_high) / 2 * scale[:, None]
-    triangles = turned.triangles * scale.view(-1, 1, 1, 1) + shift[:, None, None]
-    return Parts(triangles, turned.normals, second.uvs, second.counts, second.textures)
+    return dataclasses.replace(turned, triangles=turned.triangles * scale.view(-1, 1, 1, 1) + shift[:, None, None])

@@ -37,6 +37,8 @@ class MeshBatch:
     """(B, F, 3, 2) float32 texture coordinates in 0..1, v upward."""
     counts: torch.Tensor
     """(B,) int32 triangles of each mesh."""
+    second_counts: torch.Tensor
+    """(B,) int32: how many of these, the last, are those of a second object joined to a first."""
     textures: torch.Tensor
     """(B, T, T, 3) uint8, top row first."""
     lights: torch.Tensor

@@ -110,12 +110,14 @@ class ObjectLibrary:
     def _parts(self, index: np.ndarray, stretch: np.ndarray) -> Parts:
         most = int(self.counts[index].max())
         rows = torch.from_numpy(index).to(self.device)
+        counts = torch.from_numpy(self.counts[index]).to(self.device)
         factors = torch.from_numpy(stretch.astype(np.float32)).to(self.device)[:, None, None]
         return Parts(
             self._triangles[rows, :most].float() * factors,
             self._normals[rows, :most].float() / factors,
             self._uvs[rows, :most].float(),
-            torch.from_numpy(self.counts[index]).to(self.device),
+            counts,
+            torch.zeros_like(counts),
             self._textures[rows],
         )
 
@@ -137,6 +139,7 @@ class ObjectLibrary:
             torch.where(flipped, -normals, normals),
             parts.uvs,
             parts.counts,
+            parts.second_counts,
             parts.textures,
             torch.from_numpy(np.stack([pose[2] for pose in poses])).to(self.device),
             torch.from_numpy(color_transforms.astype(np.float32)).to(self.device),

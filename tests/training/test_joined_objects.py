@@ -17,7 +17,8 @@ def boxes(count: int, color: int, faces: int, padded: int) -> Parts:
     uvs = torch.rand(count, padded, 3, 2, generator=generator)
     textures = torch.full((count, 8, 8, 3), color, dtype=torch.uint8)
     normals = torch.full_like(triangles, color)
-    return Parts(triangles, normals, uvs, torch.full((count,), faces, dtype=torch.int32), textures)
+    counts = torch.full((count,), faces, dtype=torch.int32)
+    return Parts(triangles, normals, uvs, counts, torch.zeros_like(counts), textures)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ def meshes() -> MeshBatch:
         flat + 0.3 * torch.from_numpy(rng.normal(size=triangles.shape)).float(),
         torch.from_numpy(rng.random((2, max(COUNTS), 3, 2))).float(),
         torch.tensor(COUNTS, dtype=torch.int32),
+        torch.zeros(2, dtype=torch.int32),
         torch.from_numpy(rng.integers(0, 255, (2, 8, 8, 3))).to(torch.uint8),
         torch.tensor([[0.6, -0.64, 0.48, 0.6], [-0.6, -0.64, 0.48, 0.8]]),
         torch.eye(3, 4) + 0.1 * torch.from_numpy(rng.normal(size=(2, 3, 4))).float(),

@@ -26,18 +26,27 @@ def one_program(monkeypatch):
     monkeypatch.setattr(mesh_distance, "BLOCK", 1024)  # the interpreter takes as long for more points at once
 
 
+def concatenate(first: trimesh.Trimesh, second: trimesh.Trimesh) -> trimesh.Trimesh:
+    both = trimesh.util.concatenate([first, second])
+    assert isinstance(both, trimesh.Trimesh)
+    return both
+
+
 def two_boxes() -> trimesh.Trimesh:
     """A long box through a wide one: a sixth of the long one's surface is hidden."""
-    return trimesh.util.concatenate([trimesh.creation.box((1.0, 0.1, 0.1)), trimesh.creation.box((0.3, 0.3, 0.3))])
+    return concatenate(trimesh.creation.box((1.0, 0.1, 0.1)), trimesh.creation.box((0.3, 0.3, 0.3)))
 
 
 def with_inner_box() -> trimesh.Trimesh:
     """A box with another one inside, whose faces point outward too: nothing of it is surface."""
-    return trimesh.util.concatenate([trimesh.creation.box(SIDES), trimesh.creation.box((0.2, 0.2, 0.2))])
+    return concatenate(trimesh.creation.box(SIDES), trimesh.creation.box((0.2, 0.2, 0.2)))
 
 
-def batch(*meshes: trimesh.Trimesh) -> MeshBatch:
-    """Gray meshes, padded to the largest."""
+def batch(*meshes: trimesh.Trimesh, second: trimesh.Trimesh | None = None) -> MeshBatch:
+    """Gray meshes, padded to the largest; the last is joined by ``second``."""
+    joined = len(second.faces) if second else 0
+    if second:
+        meshes = *meshes[:-1], concatenate(meshes[-1], second)
     most = max(len(mesh.faces) for mesh in meshes)
     triangles, normals = torch.zeros(2, len(meshes), most, 3, 3)
     for number, mesh in enumerate(meshes):
@@ -47,6 +56,7 @@ def batch(*meshes: trimesh.Trimesh) -> MeshBatch:
     return MeshBatch(
         triangles, normals, torch.zeros(count, most, 3, 2),
         torch.tensor([len(mesh.faces) for mesh in meshes], dtype=torch.int32),
+        torch.tensor([0] * (count - 1) + [joined], dtype=torch.int32),
         torch.full((count, 4, 4, 3), 128, dtype=torch.uint8), torch.tensor([[0.0, 0, 1, 0.5]]).expand(count, -1),
         torch.eye(3, 4).expand(count, -1, -1),
     )  # fmt: skip
@@ -82,21 +92,47 @@ def test_surface_points_are_spread_over_the_outside_only():
     torch.testing.assert_close(colors[1][bottom], torch.full((int(bottom.sum()), 3), 64 / 255), atol=1e-3, rtol=0)
 
 
+def joined_boxes() -> SolidMeshes:
+    """A box; then another one, and a mirrored one that reaches into it from above."""
+    lid = trimesh.creation.box((0.3, 0.3, 0.3), trimesh.transformations.translation_matrix((0, 0, 0.3)))
+    return SolidMeshes(batch(trimesh.creation.box(SIDES), trimesh.creation.box(SIDES), second=inverted(lid)))
+
+
+def test_distances_of_joined_objects_are_those_to_the_nearer_one():
+    points = (torch.rand(1, 400, 3, generator=torch.Generator().manual_seed(0)) - 0.5) * 1.1
+    beyond = points.abs() - torch.tensor(SIDES) / 2, (points - torch.tensor([0, 0, 0.3])).abs() - 0.15
+    first, second = (b.clamp_min(0).norm(dim=-1) + b.amax(-1).clamp_max(0) for b in beyond)
+    assert ((first < 0) & (second < 0)).any()  # where both windings together are none
+    found = joined_boxes().distance(points.expand(2, -1, -1))
+    torch.testing.assert_close(found[1:], torch.minimum(first, second), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found[:1], first, atol=1e-5, rtol=0)
+
+
+def test_surface_of_joined_objects_has_nothing_that_is_hidden_in_either():
+    torch.manual_seed(0)
+    solids = joined_boxes()
+    points, _ = solids.sample_surface(500)
+    assert (solids.distance(points).abs() < 1e-4).float().mean() > 0.99
+    assert (points[1, :, 2] > 0.2 + 1e-4).float().mean() > 0.2 and points[0, :, 2].max() < 0.2 + 1e-4
+
+
 def test_a_sheet_encloses_nothing():
     sheet = trimesh.Trimesh([[-0.4, -0.3, 0], [0.4, -0.3, 0], [0.4, 0.3, 0]], [[0, 1, 2]])
     doubled = trimesh.Trimesh(sheet.vertices, [[0, 1, 2], [2, 1, 0]], process=False)
     solids = SolidMeshes(batch(sheet, doubled, trimesh.creation.box(SIDES)))
     assert solids.is_solid.tolist() == [False, False, True]
+    assert SolidMeshes(batch(trimesh.creation.box(SIDES), second=sheet)).is_solid.tolist() == [False]
     chosen = solids[torch.tensor([2, 2])]
     assert chosen.is_solid.all() and len(chosen.meshes.triangles) == 2
 
 
-@pytest.mark.parametrize("make", [with_inner_box, lambda: inverted(with_inner_box())])
-def test_depths_are_those_of_the_same_procedural_box(make):
+def check_depths(solids: SolidMeshes, *boxes: tuple[tuple[float, ...], tuple[float, ...]]) -> None:
+    """Compare with the depths of procedural boxes, given by their centers and sides."""
     size = 16
     cameras = torch.from_numpy(camera_to_world(np.float64([[60, 15, 110]]), np.float64([[20, 100, 250]])))
-    found = SolidMeshes(batch(make())).depths(cameras, size, HALF_SIDE).float()
-    rows = to_rows([box((0, 0, 0), tuple(side / 2 for side in SIDES), solid((0.5, 0.5, 0.5)), rounding=0.0)])
+    found = solids.depths(cameras, size, HALF_SIDE).float()
+    gray = solid((0.5, 0.5, 0.5))
+    rows = to_rows([box(center, tuple(side / 2 for side in sides), gray, rounding=0.0) for center, sides in boxes])
     scenes = triton_renderer.from_numpy([(rows, np.float32(IDENTITY_TRANSFORM), np.float32([0, 0, 1, 0.5]))], "cpu")
     expected = triton_depth.depths(scenes, cameras, size, HALF_SIDE).float()
     assert ((found == BEYOND) == (expected == BEYOND)).float().mean() > 0.99
@@ -104,3 +140,12 @@ def test_depths_are_those_of_the_same_procedural_box(make):
     assert both.float().mean() > 0.1
     # where a ray grazes an edge, both search methods may be off by the step into the object
     assert ((found - expected)[both].abs() < 0.02).float().mean() > 0.97
+
+
+@pytest.mark.parametrize("make", [with_inner_box, lambda: inverted(with_inner_box())])
+def test_depths_are_those_of_the_same_procedural_box(make):
+    check_depths(SolidMeshes(batch(make())), ((0, 0, 0), SIDES))
+
+
+def test_depths_of_joined_objects_are_those_of_their_union():
+    check_depths(joined_boxes()[torch.tensor([1])], ((0, 0, 0), SIDES), ((0, 0, 0.3), (0.3, 0.3, 0.3)))
