@@ -33,6 +33,8 @@ class RunConfig:
     """Share of scenes that show objects of packs; the rest are procedural."""
     realistic_weight: float
     """How often realistic objects are sampled; stylized ones: once."""
+    joined_share: float
+    """Share of scenes that get a second object, where the two can be joined."""
     plan_share: float
     """Share of scenes seen from the fixed plan of cameras; the rest are seen from random ones."""
     scene_reuse: float
@@ -61,8 +63,6 @@ class JointViewsConfig(RunConfig):
     """Scale of the guidance whose result the conditioned prediction learns to be (1: none)."""
     extra_clean_views: tuple[float, ...]
     """Probabilities of 0, 1, 2, ... views given clean besides the input."""
-    joined_share: float
-    """Share of scenes that get a second object, where the two can be joined."""
     tone_share: float
     """Share of scenes with changed tones (``input_augmentation``)."""
     degraded_share: float

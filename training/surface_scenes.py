@@ -45,7 +45,7 @@ class SurfaceScenes:
         forked now."""
         self._procedural = iter(())
         if library is None or config.object_share < 1:
-            stream = normalized_scenes(seed, workers, device, config.scenes_per_chunk)
+            stream = normalized_scenes(seed, workers, device, config.scenes_per_chunk, config.joined_share)
             self._procedural = itertools.chain([next(stream)], stream)  # the first starts the workers
         self._config, self._library, self._generator, self._device = config, library, generator, device
         self._size, self._half_side = size, half_side
@@ -104,7 +104,7 @@ class SurfaceScenes:
 
     def _make_objects(self, angles_of: AnglesOf) -> tuple[Angles, dict[str, torch.Tensor]]:
         assert self._library is not None
-        meshes, elevations = self._library.sample(self._config.scenes_per_chunk, self._rng)
+        meshes, elevations = self._library.sample(self._config.scenes_per_chunk, self._rng, self._config.joined_share)
         solids = SolidMeshes(meshes)
         if not solids.is_solid.any():
             return self._make_objects(angles_of)

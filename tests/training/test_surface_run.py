@@ -82,8 +82,9 @@ def test_a_run_is_stopped_resumed_and_learns(tmp_path, monkeypatch):
     assert {name.split(".")[0] for name in changed} == {"features", "unet", "decoder"}
 
 
-def test_scenes_have_views_depths_and_exact_distances():
-    config = dataclasses.replace(short_surface_run(), generated_share=0.0)
+@pytest.mark.parametrize("joined_share", [0.0, 1.0])
+def test_scenes_have_views_depths_and_exact_distances(joined_share):
+    config = dataclasses.replace(short_surface_run(), generated_share=0.0, joined_share=joined_share)
     scenes = SurfaceScenes(config, library(), None, SIZE, HALF_SIDE, 5, 1, torch.device("cpu"))
     torch.manual_seed(0)
     for chunk, views in ((scenes.next_chunk(), VIEWS), (scenes.next_chunk_of_many_views(), 11)):
@@ -101,7 +102,7 @@ def test_scenes_have_views_depths_and_exact_distances():
 
 
 def test_generated_views_keep_the_input_and_the_true_depths():
-    config = dataclasses.replace(short_surface_run(), generated_share=1.0)
+    config = dataclasses.replace(short_surface_run(), generated_share=1.0, joined_share=1.0)
     generator = ViewGenerator(joint_model().eval(), 1, 2.0)
     chunks = []
     for made_by in (None, generator):
