@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend import options
+from backend.batch.commands import ENGINES
 from backend.bootstrap import run_inside, unmet_requirements
 from backend.errors import UserError
 
@@ -59,6 +60,16 @@ def _parser() -> argparse.ArgumentParser:
         help="on a GPU: a view model of the public weights' size with random numbers, beside the reference's plan",
     )
     options.add_flags(speed)
+
+    throughput = commands.add_parser("throughput", help="pictures an hour of a batch, on one GPU and on several")
+    throughput.add_argument("--pictures", type=int, default=500, metavar="N", help="for each GPU (default: 500)")
+    throughput.add_argument(
+        "--gpus", type=int, nargs="+", default=[1], metavar="N", help="numbers of GPUs to measure; 0: the processor"
+    )
+    throughput.add_argument("--workers", type=int, default=1, metavar="N", help="processes for each GPU (default: 1)")
+    throughput.add_argument("--engine", choices=ENGINES, default="local", help="as of the command batch")
+    throughput.add_argument("--json", type=Path, metavar="OUT", help="write every number")
+    options.add_flags(throughput)
 
     page = commands.add_parser("page", help="write docs/benchmark.md from the numbers of quality and speed")
     page.add_argument("quality", type=Path, metavar="QUALITY.json", help="what “quality --json” wrote")

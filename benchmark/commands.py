@@ -17,6 +17,7 @@ from .report import GROUP_TITLES, quality_page, quality_text, speed_text
 from .shapes import ProceduralShape, Shape, select_shapes
 from .speed import measure_speed
 from .summary import VARIANTS, write_json
+from .throughput import measure_throughput, throughput_text
 
 
 def quality(flags: Namespace) -> None:
@@ -48,6 +49,13 @@ def speed(flags: Namespace) -> None:
         write_json(flags.json, measured)
 
 
+def throughput(flags: Namespace) -> None:
+    measured = measure_throughput(options.from_flags(flags), flags.pictures, flags.gpus, flags.workers, flags.engine)
+    print(throughput_text(measured))
+    if flags.json:
+        write_json(flags.json, measured)
+
+
 def page(flags: Namespace) -> None:
     measured = [json.loads(path.read_text(encoding="utf-8")) for path in (flags.quality, flags.speed)]
     flags.output.write_text(quality_page(*measured), encoding="utf-8")
@@ -59,5 +67,11 @@ def _load_shapes(flags: Namespace) -> list[Shape]:
     return shapes + (load_real_objects(flags.objects, flags.object_ids) if flags.objects else [])
 
 
-COMMANDS: dict[str, Callable[[Namespace], None]] = {"quality": quality, "sheet": sheet, "speed": speed, "page": page}
+COMMANDS: dict[str, Callable[[Namespace], None]] = {
+    "quality": quality,
+    "sheet": sheet,
+    "speed": speed,
+    "throughput": throughput,
+    "page": page,
+}
 """The commands by name."""
