@@ -9,9 +9,10 @@ import bpy
 
 from .backend.options import Options
 
-SCENE_OPTIONS = [option for option in fields(Options) if option.name not in ("device", "close_handles")]
-"""The options that are settings of a scene. The device is one of the extension's preferences, and handles are closed by
-a button, once somebody has seen them."""
+COMPUTER_OPTIONS = [option for option in fields(Options) if option.name in ("device", "low_memory")]
+"""The options that depend on the computer: they are among the extension's preferences."""
+SCENE_OPTIONS = [option for option in fields(Options) if option.name not in ("device", "low_memory", "close_handles")]
+"""The options that are settings of a scene. Handles are closed by a button, once somebody has seen them."""
 
 
 def option_property(option: Field) -> Any:
@@ -41,18 +42,19 @@ def toggle_name(option: Field) -> str | None:
 
 
 def option_values(scene: bpy.types.Scene) -> dict:
-    """The scene's settings, and the device, as plain values that the backend takes."""
+    """The scene's settings, and those of the computer, as plain values that the backend takes."""
     settings = scene.image_to_mesh
     toggles = {option.name: toggle_name(option) for option in SCENE_OPTIONS}
     values = {
         name: getattr(settings, name) for name, toggle in toggles.items() if toggle is None or getattr(settings, toggle)
     }
-    return values | {"device": chosen_device()}
+    return values | computer_options()
 
 
-def chosen_device() -> str:
-    """Where the networks run, as the extension's preferences say."""
-    return bpy.context.preferences.addons[__package__].preferences.device
+def computer_options() -> dict:
+    """Where the networks run, and with how much memory, as the extension's preferences say."""
+    preferences = bpy.context.preferences.addons[__package__].preferences
+    return {option.name: getattr(preferences, option.name) for option in COMPUTER_OPTIONS}
 
 
 _ANNOTATIONS = {

@@ -38,20 +38,25 @@ ImageSource = Path | str | Image.Image | np.ndarray
 class ImageToMesh:
     """Reconstructs textured meshes from single images, with networks that stay loaded from call to call."""
 
-    def __init__(self, weights: str, device: torch.device):
+    def __init__(self, weights: str, device: torch.device, low_memory: bool):
         """Use ``from_pretrained``."""
         self.device = device
+        self.low_memory = low_memory
         self._weights = weights
         self._pipeline = Pipeline()
-        self._pipeline.load(weights, device)
+        self._pipeline.load(weights, device, low_memory)
 
     @classmethod
-    def from_pretrained(cls, weights: str | Path = "starter", device: str | torch.device = "auto") -> ImageToMesh:
+    def from_pretrained(
+        cls, weights: str | Path = "starter", device: str | torch.device = "auto", low_memory: bool = False
+    ) -> ImageToMesh:
         """Load ``weights``: ``starter`` (bundled), the name of installed ones, or a folder.
 
-        ``device``: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``. Raises UserError.
+        ``device``: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``. ``low_memory``: large networks are
+        on a CUDA GPU only while they are needed, and fewer views are generated at once. Raises UserError.
         """
-        return cls(str(weights), choose_device(torch.device(device).type if device != "auto" else "auto"))
+        chosen = choose_device(torch.device(device).type if device != "auto" else "auto")
+        return cls(str(weights), chosen, low_memory)
 
     def __call__(
         self,
@@ -96,6 +101,7 @@ class ImageToMesh:
             faces=faces,
             texture_size=texture_size,
             reference_mode=reference_mode,
+            low_memory=self.low_memory,
         )
         config = resolve_options(options, self.device.type)
         if num_inference_steps is not None:

@@ -16,8 +16,8 @@ from .errors import ErrorCode, UserError
 from .progress import ProgressListener, ProgressTracker
 from .views.independent import IndependentViewModel
 from .views.loading import load_view_model
+from .views.zero123.batches import BATCH_SIZE
 from .views.zero123.compiled_unet import compile_unet
-from .views.zero123.sampler import BATCH_SIZE
 from .weights.resolve import resolve_components
 
 GUIDED_BATCHES = (2 * len(FIRST_RING), 2 * BATCH_SIZE)

@@ -44,6 +44,8 @@ class ReconstructionConfig:
 
     device: str
     """``cpu``, ``cuda`` or ``mps``."""
+    low_memory: bool
+    """Whether large networks are on a GPU only while they are needed."""
     seed: int
     """Each view derives its own seed from it."""
     cutout: str
@@ -88,6 +90,7 @@ def resolve_options(options: Options, device: str) -> ReconstructionConfig:
     preset = REFERENCE_PRESET if reference else QUALITY_PRESETS[quality]
     return ReconstructionConfig(
         device=device,
+        low_memory=options.low_memory,
         seed=options.seed,
         cutout=options.cutout,
         limit_input_size=reference,

@@ -111,6 +111,8 @@ class SampledViews:
     mirrored: Views | None = None
     """The input image, the given views, and views generated from their mirror images, mirrored back: another opinion on
     the same object. None from a model that has none."""
+    ran_out_of_memory: bool = False
+    """Whether fewer views than usual were sampled at once, because the GPU's memory did not suffice for them."""
 
 
 class ElevationEstimator(Protocol):
@@ -157,13 +159,14 @@ class ViewModel(Protocol):
         changes: ViewChanges,
         cutout: Cutout,
         earlier_elevation: float,
-        elevation: float,
+        elevation: Elevation,
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress,
         on_views: OnViews | None,
-    ) -> Views:
+    ) -> SampledViews:
         """Earlier ``views`` of ``cutout`` with ``changes``. Of those that are kept only the ones are sampled anew whose
-        cameras move relative to the input's when its elevation in degrees changes. Otherwise as ``sample_views``.
+        cameras move relative to the input's when its elevation, ``earlier_elevation`` degrees before, changes. The
+        result has no mirrored views. Otherwise as ``sample_views``.
         """
         ...
 

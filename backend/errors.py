@@ -125,6 +125,8 @@ def to_user_error(error: BaseException, log: str | None) -> UserError:
         return UserError(ErrorCode.DISK_FULL, "The disk is full: free some space and try again.", log)
     if any(map(_is_lack_of_memory, reasons)):
         advice = "close other programs, or choose the quality “fast”, fewer faces or a smaller texture"
+        if any("cuda" in str(each).lower() for each in reasons):
+            advice = "close other programs that use the GPU, or choose Low Memory"
         return UserError(ErrorCode.OUT_OF_MEMORY, f"There is not enough memory for this task: {advice}.", log)
     if isinstance(error, UserError):
         error.log = error.log or log

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from . import camera
-from .data_types import Cutout, Elevation, GivenView, Views
+from .data_types import Cutout, GivenView, SampledViews, Views
 from .elevation_estimation.estimator import matcher_name
 from .rendering.silhouette import missing_warning
 
@@ -14,10 +14,9 @@ CERTAIN = 0.5
 """Confidence of the elevation below which a user has to be told."""
 
 
-def describe_input(
-    cutout: Cutout, given: Sequence[GivenView], views: Views, elevation: Elevation, height: int, width: int
-) -> dict:
-    """The input image of ``height`` x ``width`` pixels: how it was cut out, and its camera."""
+def describe_input(cutout: Cutout, given: Sequence[GivenView], sampled: SampledViews, height: int, width: int) -> dict:
+    """The input image of ``height`` x ``width`` pixels: how it was cut out, its camera, and its views."""
+    elevation, views = sampled.elevation, sampled.views
     return {
         "foreground": cutout.method,
         "cutout": _cutout_quality(cutout, given),
@@ -25,6 +24,7 @@ def describe_input(
         "matcher": matcher_name() if elevation.source == "matched" else None,
         "camera": _input_camera(views, cutout, height, width),
         "views": len(views.names),
+        "ran_out_of_memory": sampled.ran_out_of_memory,
     }
 
 
@@ -36,6 +36,11 @@ def collect_warnings(report: dict) -> list[str]:
         warnings.append(
             f"How high the camera was is uncertain; {elevation['degrees']:.0f} degrees were assumed: set the elevation "
             "if the object leans or is too flat."
+        )
+    if report.get("ran_out_of_memory"):
+        warnings.append(
+            "The GPU's memory ran out, so fewer views were generated at once, which takes longer: close other programs "
+            "that use the GPU, or choose Low Memory."
         )
     if missing := missing_warning(report["mesh"]["silhouette_recall"]):
         warnings.append(missing)

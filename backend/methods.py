@@ -86,7 +86,7 @@ class Methods:
             pipeline = self._imported_pipeline()
             from .device import choose_device  # imports torch
 
-            pipeline.load(options.weights, choose_device(options.device))
+            pipeline.load(options.weights, choose_device(options.device), options.low_memory)
         except Exception:  # the job that needs them fails in the same way, and says so
             _log.exception("the networks could not be loaded")
 

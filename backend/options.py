@@ -115,6 +115,13 @@ class Options:
         "Where the networks run; auto uses a GPU if there is one",
         choices=("auto", "cpu", "cuda", "mps"),
     )
+    low_memory: bool = _option(
+        False,
+        bool,
+        "Low Memory",
+        "Keep large networks on the GPU only while they are needed, and generate fewer views at once: slower, for GPUs "
+        "with little memory. Without a CUDA GPU it changes nothing",
+    )
 
     def __post_init__(self):
         for option in fields(self):

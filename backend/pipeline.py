@@ -71,7 +71,7 @@ class Reconstruction:
 class Networks:
     """The networks of one set of weights, and where they come from."""
 
-    source: tuple[Path, Path, torch.device]
+    source: tuple[Path, Path, torch.device, bool]
     views: ViewModel
     surface: SurfaceModel
 
@@ -163,7 +163,7 @@ class Pipeline:
                 _, views, cutout, report = load_state(source)
                 earlier = report["elevation"]
                 config = resolve_options(options, choose_device(options.device).type)
-                networks = self.load(options.weights, torch.device(config.device))
+                networks = self.load(options.weights, torch.device(config.device), config.low_memory)
                 needed = networks.surface.required_views
                 config = replace(config, num_views=needed or config.num_views)
                 view_changes = parse_changes(changes, views, needed is not None, _cut_out_file)
@@ -172,16 +172,17 @@ class Pipeline:
                 elevation = Elevation(options.elevation, 1.0, "given")
             with tracker.stage("views", "Changing the views"):
                 sheets = ViewSheets(target, tracker.show)
-                views = networks.views.resample_views(
+                sampled = networks.views.resample_views(
                     views,
                     view_changes,
                     cutout,
                     earlier["degrees"],
-                    elevation.degrees,
+                    elevation,
                     config,
                     tracker.update,
                     sheets if show_views else None,
                 )
+            views = sampled.views
             field, textured, measurements = _reconstruct_views(networks, views, cutout, config, tracker, sheets.finish)
             save_state(target, field.tensors(), views, cutout)
             camera_to_world = views.camera_to_world[0].tolist()
@@ -193,6 +194,7 @@ class Pipeline:
                 "camera": report["camera"] | {"camera_to_world": camera_to_world},
                 "views": len(views.names),
                 "given": sorted(name for name in views.names[1:] if name not in GENERATED_VIEWS),
+                "ran_out_of_memory": sampled.ran_out_of_memory,
                 "options": options.to_dict(),
                 "mesh": measurements,
                 "seconds": tracker.seconds,
@@ -225,7 +227,7 @@ class Pipeline:
             cutout = cut_out(image, config.cutout, mask)
             given_views = [GivenView(side, cut_out(other), *parse_side(side)) for side, other in given.items()]
         with tracker.stage("load", "Loading the networks"):
-            networks = self.load(weights, torch.device(config.device))
+            networks = self.load(weights, torch.device(config.device), config.low_memory)
         config = replace(config, num_views=networks.surface.required_views or config.num_views)
         with tracker.stage("views", "Generating views"):
             estimate = partial(self._estimate_elevation, config)
@@ -238,20 +240,22 @@ class Pipeline:
             "version": VERSION,
             "device": config.device,
             "joint_views": networks.views.is_joint,
-            **describe_input(cutout, given_views, views, sampled.elevation, *image.shape[:2]),
+            **describe_input(cutout, given_views, sampled, *image.shape[:2]),
             "mesh": measurements,
             "seconds": tracker.seconds,
         }
         report["warnings"] = collect_warnings(report)
         return Reconstruction(cutout, views, field, textured, report)
 
-    def load(self, weights: str, device: torch.device) -> Networks:
-        """The networks of ``weights`` (a name or a folder) on ``device``, loaded unless they are. Raises UserError."""
-        source = (*resolve_components(weights), device)
+    def load(self, weights: str, device: torch.device, low_memory: bool = False) -> Networks:
+        """The networks of ``weights`` (a name or a folder) on ``device``, loaded unless they are. With ``low_memory``,
+        large ones are on a CUDA GPU only while they are needed. Raises UserError."""
+        low_memory = low_memory and device.type == "cuda"  # all others share the computer's own memory
+        source = (*resolve_components(weights), device, low_memory)
         if self._networks is None or self._networks.source != source:
             self._networks = None  # first, so that memory never has to hold both
-            view_folder, surface_folder, _ = source
-            view_model = load_view_model(view_folder, device, choose_dtype(device))
+            view_folder, surface_folder, *_ = source
+            view_model = load_view_model(view_folder, device, choose_dtype(device), low_memory)
             self._networks = Networks(source, view_model, surface.load(surface_folder, device))
         return self._networks
 

@@ -11,6 +11,7 @@ import bpy
 
 from ..backend.errors import ErrorCode, UserError, printable
 from ..backend.options import add_flags, from_flags
+from ..properties import COMPUTER_OPTIONS
 from .job_folders import job_folder
 from .reporting import log_unexpected
 from .scripting import generate_object
@@ -41,8 +42,9 @@ def _run(arguments: list[str]) -> None:
     out = flags.out.expanduser().absolute()
     _check_output(out, flags.force)
     options = from_flags(flags).to_dict()
-    if flags.device is None:  # then the preferences say
-        del options["device"]
+    for option in COMPUTER_OPTIONS:
+        if getattr(flags, option.name) is None:  # then the preferences say
+            del options[option.name]
     if not bpy.data.filepath:  # no .blend was given: an empty scene instead of the start-up one
         bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     obj = generate_object(flags.picture, "", flags.camera, options)

@@ -8,7 +8,7 @@ import bpy
 
 from ..backend.errors import ErrorCode, UserError
 from ..backend.options import Options
-from ..properties import chosen_device
+from ..properties import computer_options
 from . import image_input
 from .generate import new_task
 from .job_record import JobRecord
@@ -24,7 +24,8 @@ def generate(
 
     ``image`` is a file or one of ``bpy.data.images``. ``name`` is the object's, if not the image's. ``camera`` adds a
     matching camera. ``options`` are the fields of ``backend.options.Options`` (``faces=5000``, ``seed=1``, ...): what
-    is left out has its default, whatever the scene's settings are; the device is the one of the preferences.
+    is left out has its default, whatever the scene's settings are; ``device`` and ``low_memory`` have the preferences'
+    values.
 
     Blocks for the whole job, prints its progress, and Ctrl-C cancels it. Raises RuntimeError with one sentence, as
     operators do.
@@ -37,7 +38,7 @@ def generate(
 
 def generate_object(image: str | Path | bpy.types.Image, name: str, camera: bool, options: dict) -> bpy.types.Object:
     """As ``generate``. Raises UserError and OSError."""
-    chosen = Options.from_dict({"device": chosen_device(), **options}).to_dict()
+    chosen = Options.from_dict({**computer_options(), **options}).to_dict()
     if isinstance(image, bpy.types.Image):
         record = JobRecord(name or image_input.object_name(image), chosen, camera=camera)
         task = new_task(bpy.context, record, lambda folder: image_input.image_file(image, folder))

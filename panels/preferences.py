@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import bpy
 
-from ..backend.options import Options
 from ..operators import backend_location, weights
 from ..operators.cutout_check import PAUSE
 from ..operators.paths import PACKAGE
 from ..operators.setup import EnvironmentTask
 from ..operators.tasks import task_manager
-from ..properties import option_property
+from ..properties import COMPUTER_OPTIONS, option_property
 from .setup import draw_maintenance, draw_setup
 from .weights import draw_weights
 
@@ -22,7 +19,7 @@ def _on_change(preferences, context) -> None:
     weights.invalidate()
 
 
-_DEVICE = next(option for option in fields(Options) if option.name == "device")
+_DEVICE, _LOW_MEMORY = map(option_property, COMPUTER_OPTIONS)
 
 
 class ImageToMeshPreferences(bpy.types.AddonPreferences):
@@ -42,7 +39,8 @@ class ImageToMeshPreferences(bpy.types.AddonPreferences):
         update=_on_change,
     )
 
-    device: option_property(_DEVICE)
+    device: _DEVICE
+    low_memory: _LOW_MEMORY
     idle_minutes: bpy.props.IntProperty(
         name="Free Memory After",
         description="Minutes without a job after which the networks are dropped from memory; the next job then takes a "
@@ -78,6 +76,7 @@ class ImageToMeshPreferences(bpy.types.AddonPreferences):
         layout.prop(self, "check_cutout")
         layout.prop(self, "results_limit", text="Results Limit (MB)")
         layout.prop(self, "device")
+        layout.prop(self, "low_memory")
         row = layout.row()
         row.prop(self, "idle_minutes", text="Free Memory After (min)")
         row.operator("image_to_mesh.free_memory")

@@ -15,12 +15,13 @@ import torch
 
 from .. import camera
 from ..config import ReconstructionConfig, Scheduler
-from ..data_types import Cutout, ElevationEstimator, GivenView, OnViews, SampledViews, ViewChanges, Views
+from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, OnViews, SampledViews, ViewChanges, Views
 from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white, resize_alpha
 from ..progress import OnProgress, ignore_progress
 from .combine import join_views, select_views
 from .given import align, change_given_views, given_views
+from .zero123.batches import BATCH_SIZE, Batches
 from .zero123.masks import masks_from_white_background
 from .zero123.model import Zero123
 from .zero123.sampler import sample
@@ -63,7 +64,8 @@ class IndependentViewModel:
         size = self.model.image_size
         views = sampler.to_views(elevation.degrees)
         aligned = [align(view, cutout, size, elevation.degrees, views) for view in given]
-        return SampledViews(_with_given(views, given_views(given, aligned, size)), elevation)
+        joined = _with_given(views, given_views(given, aligned, size))
+        return SampledViews(joined, elevation, ran_out_of_memory=sampler.ran_out_of_memory)
 
     def resample_views(
         self,
@@ -71,14 +73,14 @@ class IndependentViewModel:
         changes: ViewChanges,
         cutout: Cutout,
         earlier_elevation: float,
-        elevation: float,
+        elevation: Elevation,
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress = ignore_progress,
         on_views: OnViews | None = None,
-    ) -> Views:
+    ) -> SampledViews:
         """See ``ViewModel``. The neighbors of a view go with it: they are dropped or sampled anew."""
         sampler = ViewSampler(self.model, cutout, config, callback_on_step_end, changes.seeds, on_views)
-        rings = [camera.FIRST_RING, camera.second_ring(90 - elevation)]
+        rings = [camera.FIRST_RING, camera.second_ring(90 - elevation.degrees)]
         offsets = {name: (polar, azimuth) for ring in rings for name, polar, azimuth in ring}
         earlier = {name for ring in (rings[0], camera.second_ring(90 - earlier_elevation)) for name, *_ in ring}
         dropped = changes.dropped | (earlier - set(views.names))  # now, and before
@@ -91,12 +93,14 @@ class IndependentViewModel:
             sampler.add_ring([entry for entry in ring if entry[0] not in dropped])
         if config.num_views == 40:
             sampler.add_neighbors([name for name in sampler.stage_1 if name not in dropped])
-        generated = sampler.to_views(elevation)
+        generated = sampler.to_views(elevation.degrees)
         names = [name for name in generated.names[1:] if name.partition("_")[0] not in dropped]
         names.sort(key=lambda name: ("_" in name, [int(part) for part in name.split("_")]))
         earlier_given = select_views(views, [name for name in views.names[1:] if name not in camera.GENERATED_VIEWS])
-        given = join_views(change_given_views(earlier_given, changes, cutout, self.model.image_size, elevation, views))
-        return _with_given(select_views(generated, ["input", *names]), given)
+        size = self.model.image_size
+        given = join_views(change_given_views(earlier_given, changes, cutout, size, elevation.degrees, views))
+        joined = _with_given(select_views(generated, ["input", *names]), given)
+        return SampledViews(joined, elevation, ran_out_of_memory=sampler.ran_out_of_memory)
 
 
 def _with_given(views: Views, given: Views) -> Views:
@@ -129,6 +133,7 @@ class ViewSampler:
         self._mask = resize_alpha(cutout, model.image_size)
         self._images = {"input": composite_on_white(cutout, model.image_size)}
         self._camera_offsets = {"input": (0.0, 0.0)}
+        self._batches = Batches(BATCH_SIZE // 2 if model.low_memory else BATCH_SIZE)
         self._steps_done = 0
         # Where the elevation is given or predicted, eight views need no neighbors and the last of this is skipped.
         neighbors = 4 if config.num_views == 8 else 32
@@ -172,6 +177,11 @@ class ViewSampler:
         return Views(images, masks, poses, names)
 
     @property
+    def ran_out_of_memory(self) -> bool:
+        """Whether fewer views than usual were sampled at once, because the GPU's memory did not suffice for them."""
+        return self._batches.ran_out_of_memory
+
+    @property
     def stage_1(self) -> tuple[str, ...]:
         """Names of the stage-1 views sampled so far."""
         return tuple(name for name in self._images if name.isdigit())
@@ -212,6 +222,7 @@ class ViewSampler:
             source_of=[sources.index(source) for source, _, _ in requests],
             eta=1.0 if self._config.scheduler is Scheduler.DDIM else None,
             callback_on_step_end=on_step_end,
+            batches=self._batches,
         )
         self._steps_done = steps_before + steps_here
         for (source, name, offset), image in zip(requests, images, strict=True):

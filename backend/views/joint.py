@@ -12,7 +12,7 @@ import torch
 
 from .. import camera
 from ..config import ReconstructionConfig
-from ..data_types import Cutout, ElevationEstimator, GivenView, OnViews, SampledViews, ViewChanges, Views
+from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, OnViews, SampledViews, ViewChanges, Views
 from ..errors import ErrorCode, UserError
 from ..preprocessing.canvas import composite_on_white
 from ..progress import OnProgress, ignore_progress
@@ -95,29 +95,29 @@ class JointViewModel:
         changes: ViewChanges,
         cutout: Cutout,
         earlier_elevation: float,
-        elevation: float,
+        elevation: Elevation,
         config: ReconstructionConfig,
         callback_on_step_end: OnProgress = ignore_progress,
         on_views: OnViews | None = None,
-    ) -> Views:
+    ) -> SampledViews:
         """See ``ViewModel``. What is sampled sees the given views and, up to ``MOST_GIVEN`` in all, the nearest kept
         ones."""
-        size = self.model.image_size
+        size, height = self.model.image_size, elevation.degrees
         earlier_plan = camera.joint_plan(earlier_elevation)
         earlier_given = select_views(views, [name for name in views.names[1:] if name not in camera.GENERATED_VIEWS])
-        kept_given, new_given = change_given_views(earlier_given, changes, cutout, size, elevation, views)
-        clean = join_views([input_view(cutout, size, elevation), kept_given, new_given])
+        kept_given, new_given = change_given_views(earlier_given, changes, cutout, size, height, views)
+        clean = join_views([input_view(cutout, size, height), kept_given, new_given])
         _check_count(len(clean.names) - 1)
         # A planned view that is missing, without a given one in its place, was dropped earlier.
         missing = [entry for entry in earlier_plan if entry[0] not in views.names]
         dropped = changes.dropped | {name for name, *_ in _not_near(missing, _angles(earlier_given))}
-        planned = [entry for entry in camera.joint_plan(elevation) if entry[0] not in dropped]
+        planned = [entry for entry in camera.joint_plan(height) if entry[0] not in dropped]
         planned = _not_near(planned, _angles(clean))
         heights = {name: degrees - earlier_elevation for name, degrees, _ in earlier_plan if name in views.names}
         kept = [
             entry
             for entry in planned
-            if entry[0] not in changes.seeds and math.isclose(heights.get(entry[0], math.inf), entry[1] - elevation)
+            if entry[0] not in changes.seeds and math.isclose(heights.get(entry[0], math.inf), entry[1] - height)
         ]
         generated = move_views(select_views(views, [name for name, *_ in kept]), [entry[1:] for entry in kept])
         sampled = [entry for entry in planned if entry not in kept]
@@ -127,7 +127,8 @@ class JointViewModel:
             show = _after([*clean.images, *generated.images], on_views)
             new = self._sample(conditions, sampled, config, callback_on_step_end, changes.seeds, show)
             generated = join_views([generated, new])
-        return join_views([clean, select_views(generated, [name for name, *_ in planned])])
+        joined = join_views([clean, select_views(generated, [name for name, *_ in planned])])
+        return SampledViews(joined, elevation)
 
     def _sample(
         self,

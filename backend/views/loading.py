@@ -21,8 +21,9 @@ JOINT_GUIDANCE_SCALE = 2.0
 """Of joint weights that do not say theirs."""
 
 
-def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype) -> ViewModel:
-    """The view model in ``folder``, whose ``view.json``, where there is one, may say its ``kind``. Raises UserError."""
+def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype, low_memory: bool = False) -> ViewModel:
+    """The view model in ``folder``, whose ``view.json``, where there is one, may say its ``kind``. ``low_memory``: see
+    ``Zero123.place``; models that sample views jointly are small. Raises UserError."""
     content = None
     with contextlib.suppress(OSError, ValueError):  # Zero123.load says what is wrong with it
         content = read_json(folder / "view.json")
@@ -40,7 +41,7 @@ def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype) -> V
             ErrorCode.WEIGHTS_BROKEN,
             f"“guidance_scale” in {folder / 'view.json'} must be a number from 1 to 100: install the weights again.",
         )
-    model = Zero123.load(folder, device, dtype)
+    model = Zero123.load(folder, device, dtype, low_memory and kind == "independent")
     if kind == "independent":
         return IndependentViewModel(model)
     if has_fast_bfloat16(device):

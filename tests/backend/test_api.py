@@ -62,6 +62,12 @@ def test_generator_and_seed_decide_the_generated_views(pipeline, rgba, result):
     assert not np.array_equal(seeded.views.images, result.views.images)
 
 
+def test_low_memory_changes_nothing_without_a_gpu(weights, rgba, result):
+    other = ImageToMesh.from_pretrained(weights, device="cpu", low_memory=True)(rgba, **SMALL)
+    assert np.array_equal(other.mesh.vertices, result.mesh.vertices)
+    assert np.array_equal(np.asarray(other.texture), np.asarray(result.texture))
+
+
 def test_result_has_a_textured_mesh_views_and_a_report(result):
     assert isinstance(result.mesh, trimesh.Trimesh) and len(result.mesh.faces) == 500
     assert result.mesh.visual.uv.shape == (len(result.mesh.vertices), 2)

@@ -25,6 +25,7 @@ from common import (
 def test(package: Path, folder: Path, python: Path, weights: Path) -> None:
     install(package)
     use_backend(python, weights)
+    bpy.context.preferences.addons[PACKAGE].preferences.low_memory = True
     settings = bpy.context.scene.image_to_mesh
     settings.image, settings.camera = disc(), True
     bpy.context.scene.cursor.location = (1, -2, 0.5)
@@ -37,6 +38,7 @@ def test(package: Path, folder: Path, python: Path, weights: Path) -> None:
     assert abs(len(obj.data.polygons) - 500) <= 10
     assert counts()["objects"] == before["objects"] + 2 and bpy.data.objects["disc Camera"].parent == obj
     about = obj["image_to_mesh"].to_dict()
+    assert about["options"]["low_memory"] is True
     assert about["image"] == "disc" and about["options"]["faces"] == 500 and about["watertight"] is True
     assert (module("operators.job_folders").job_folder(obj) / "mesh.glb").is_file()
     assert str(Path.home()) not in str(about) and str(folder) not in str(about)

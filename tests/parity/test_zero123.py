@@ -16,6 +16,7 @@ from transformers.models.clip import CLIPVisionConfig, CLIPVisionModelWithProjec
 
 from backend import camera
 from backend.progress import ignore_progress
+from backend.views.zero123.batches import Batches
 from backend.views.zero123.conditioning import clip_pixel_values
 from backend.views.zero123.model import Zero123
 from backend.views.zero123.sampler import _encode, denoise, fast_scheduler, reference_scheduler
@@ -108,7 +109,7 @@ def test_condition_of_a_job_is_as_exact_as_the_number_format(model, tolerance):
     """A job's images have their channels last, where group norm on a CPU once lost four digits."""
     picture = np.asarray(Image.open(DATA / "input_256.png").convert("RGB"), np.float32)[None] / 255
     with torch.inference_mode():
-        latent, _ = _encode(model, picture)
+        latent, _ = _encode(model, picture, Batches(1))
         images = torch.from_numpy(picture.transpose(0, 3, 1, 2).copy()).double().to(model.device) * 2 - 1
         exact = copy.deepcopy(model.vae).double().encode(images).latent_dist.mean
     assert relative(latent.double(), exact) < tolerance

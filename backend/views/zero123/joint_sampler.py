@@ -11,10 +11,11 @@ import torch
 
 from ...camera import relative_pose
 from ...progress import OnProgress, ignore_progress
+from .batches import DECODE_BATCH_SIZE
 from .joint_attention import use_joint_attention
 from .latent_colors import LatentColors
 from .model import Zero123
-from .sampler import DECODE_BATCH_SIZE, fast_scheduler
+from .sampler import fast_scheduler
 
 
 @torch.inference_mode()

@@ -7,6 +7,7 @@ so the same class runs the bundled weights and the public ones.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,14 @@ from ...camera import relative_pose
 from .conditioning import ELEVATION_UNIT, clip_pixel_values
 from .cuda_graphs import GraphedUNet
 from .loading import load_components
+from .offloading import weights_on
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers.models.clip import CLIPVisionModelWithProjection
+
+UNET_FEATURE_MAPS = 25
+"""Of the first block's size, that a call of the UNet holds at its fullest; counted in Zero123's."""
 
 
 class SingleTokenAttnProcessor:
@@ -60,6 +65,8 @@ class Zero123(nn.Module):
         self.elevation_head = elevation_head
         self.uses_source_elevation = uses_source_elevation
         """Whether the elevation has to be known before the first view."""
+        self.low_memory = False
+        """Whether the large networks are on the device only inside ``on_device``."""
         self.uses_cuda_graphs = True
         """Whether calls of the UNet may be replayed on a CUDA GPU; operations of a replay cannot be counted."""
         self._graphed_unet: GraphedUNet | None = None
@@ -75,25 +82,43 @@ class Zero123(nn.Module):
 
     @classmethod
     def load(
-        cls, folder: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+        cls,
+        folder: str | Path,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        low_memory: bool = False,
     ) -> Zero123:
-        """A model from a folder in diffusers' layout, ready for inference. Raises UserError for missing, broken or
-        mismatched files.
+        """A model from a folder in diffusers' layout, ready for inference; ``low_memory``: see ``place``. Raises
+        UserError for missing, broken or mismatched files.
 
         The VAE stays in float32 where ``dtype`` is bfloat16, which would cost visible precision.
         """
-        model = cls(**load_components(Path(folder))).requires_grad_(False).eval().to(device, dtype)
+        model = cls(**load_components(Path(folder))).requires_grad_(False).eval().to(dtype)
         if dtype == torch.bfloat16:
             model.vae.float()
-        if model.device.type == "cuda":
-            # Not on the CPU: no faster there, and PyTorch's group norm loses four digits in this layout.
-            for network in (model.unet, model.vae):
-                nn.Module.to(network, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        model.place(device, low_memory)
         return model
+
+    def place(self, device: str | torch.device, low_memory: bool = False) -> None:
+        """Move to ``device``. With ``low_memory`` the large networks stay where they are, and each is copied to
+        ``device`` only while it is needed (``on_device``)."""
+        self.low_memory = low_memory
+        # A replayed call keeps its memory, and takes for granted where the weights are.
+        self.uses_cuda_graphs = not low_memory
+        for network in filter(None, (self.projection, self.elevation_head) if low_memory else (self,)):
+            network.to(device)
+        if self.device.type == "cuda":
+            # Not on the CPU: no faster there, and PyTorch's group norm loses four digits in this layout.
+            for network in (self.unet, self.vae):
+                nn.Module.to(network, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+    def on_device(self, *networks: nn.Module) -> contextlib.AbstractContextManager[None]:
+        """Inside, ``networks`` of this model are on its device, where they are called."""
+        return weights_on(self.device, networks) if self.low_memory else contextlib.nullcontext()
 
     def use_bfloat16(self) -> None:
         """Denoise and decode in bfloat16; what the conditions and the elevation are computed with keeps its type."""
-        for network in filter(None, (self.unet, self.vae.decoder, self.vae.post_quant_conv)):
+        for network in (self.unet, *self.decoders):
             network.bfloat16()
 
     def free_cached_memory(self) -> None:
@@ -103,7 +128,18 @@ class Zero123(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the networks are called."""
         return self.projection.weight.device
+
+    @property
+    def encoders(self) -> tuple[nn.Module, ...]:
+        """The networks of ``encode_condition``."""
+        return tuple(filter(None, (self.image_encoder, self.vae.encoder, self.vae.quant_conv)))
+
+    @property
+    def decoders(self) -> tuple[nn.Module, ...]:
+        """The networks of ``decode``."""
+        return tuple(filter(None, (self.vae.decoder, self.vae.post_quant_conv)))
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Images (B, 3, H, W) in -1..1 -> mean of the VAE's posterior (B, c, h, w) float32, not scaled.
@@ -154,6 +190,12 @@ class Zero123(nn.Module):
             return self._graphed_unet(joined, timesteps, tokens.to(dtype)).float()
         return self.unet(joined, t, encoder_hidden_states=tokens.to(dtype), return_dict=False)[0].float()
 
+    @property
+    def unet_bytes_per_image(self) -> int:
+        """About what each image of a UNet call needs beside the weights; a replayed call does so twice."""
+        values = UNET_FEATURE_MAPS * self.unet.config["block_out_channels"][0] * self.latent_size**2
+        return values * self.unet.dtype.itemsize * (2 if self.uses_cuda_graphs else 1)
+
     def unet_inputs(self, batch: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Zeros in the shapes, types and place of what ``denoise`` gives the UNet for this many images."""
         sample = torch.zeros(
@@ -200,5 +242,7 @@ class Zero123(nn.Module):
             return None
         both = np.stack([image, image[:, ::-1]])
         pixels = torch.from_numpy(both).to(self.device).permute(0, 3, 1, 2).contiguous() * 2 - 1
-        degrees, log_variance = self.elevation(self.encode_condition(pixels)[1])
+        with self.on_device(*self.encoders):
+            embedding = self.encode_condition(pixels)[1]
+        degrees, log_variance = self.elevation(embedding)
         return degrees.mean().item(), (log_variance / 2).exp().mean().item()

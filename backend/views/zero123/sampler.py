@@ -6,8 +6,6 @@ generator per view on the CPU, so neither the device nor the batch that a view f
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -15,17 +13,11 @@ import numpy as np
 import torch
 
 from ...progress import OnProgress, ignore_progress
+from .batches import BATCH_SIZE, DECODE_BATCH_SIZE, Batches
 from .model import Zero123
 
 if TYPE_CHECKING:
     from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
-
-BATCH_SIZE = 16
-"""Views sampled together; with guidance the UNet sees twice as many."""
-DECODE_BATCH_SIZE = 4
-"""Images in the VAE at once; it needs six times the UNet's memory for each."""
-
-_log = logging.getLogger(__name__)
 
 
 def reference_scheduler(schedule: dict, steps: int) -> DDIMScheduler:
@@ -65,7 +57,7 @@ def sample(
     source_of: Sequence[int] | None = None,
     eta: float | None = None,
     callback_on_step_end: OnProgress = ignore_progress,
-    batch_size: int = BATCH_SIZE,
+    batches: Batches | None = None,
 ) -> np.ndarray:
     """New views (N, H, W, 3) float32 0..1.
 
@@ -75,17 +67,23 @@ def sample(
     share of fresh noise per step (the reference uses 1); None: DPM-Solver++. ``callback_on_step_end`` is called after
     every step with the fraction of all steps that is done.
 
-    Where the GPU's memory does not suffice, fewer views are sampled at once, which the log says. Raises
-    torch.OutOfMemoryError where not even one fits.
+    ``batches``: those of the job, which get smaller where the GPU's memory does not suffice; left out: ``BATCH_SIZE``
+    views at once. Raises torch.OutOfMemoryError where not even one view fits.
     """
+    batches = batches or Batches(BATCH_SIZE)
+    image_batches = Batches(DECODE_BATCH_SIZE)
     device = model.device
     source_index = torch.arange(len(sources)) if source_of is None else torch.as_tensor(source_of)
-    conditions, embeddings = _encode(model, sources)
     poses = torch.as_tensor(relative_poses, dtype=torch.float32)
     shape = (model.latent_channels, model.latent_size, model.latent_size)
     make_scheduler = fast_scheduler if eta is None else reference_scheduler
+    states = [each.get_state() for each in generator]
+    with model.on_device(*model.encoders):
+        conditions, embeddings = _encode(model, sources, image_batches)
 
-    def sample_batch(batch: slice) -> torch.Tensor:
+    def denoise_batch(batch: slice) -> torch.Tensor:
+        for each, state in zip(generator[batch], states[batch], strict=True):
+            each.set_state(state)  # an earlier try may have drawn some noise
         condition = conditions[source_index[batch].to(device)]
         tokens = model.tokens(embeddings[source_index[batch].to(device)], poses[batch].to(device))
         scheduler = make_scheduler(model.schedule, num_inference_steps)  # a fresh one: it stores earlier predictions
@@ -94,28 +92,18 @@ def sample(
             callback_on_step_end((batch.start + fraction * len(condition)) / len(poses))
 
         noise = _noise(generator[batch], shape)
-        latents = denoise(model, scheduler, next(noise), condition, tokens, guidance_scale, eta, noise, on_step_end)
-        decoded = [model.decode(few)[:, :3].cpu() for few in latents.split(DECODE_BATCH_SIZE)]
-        return ((torch.cat(decoded) + 1) / 2).clamp(0, 1)
+        return denoise(model, scheduler, next(noise), condition, tokens, guidance_scale, eta, noise, on_step_end)
 
-    images, start = [], 0
-    while start < len(poses):
-        batch = slice(start, start + batch_size)
-        states = [each.get_state() for each in generator[batch]]
-        try:
-            images.append(sample_batch(batch))
-            start = batch.stop
-            continue
-        except torch.OutOfMemoryError:
-            if batch_size == 1:
-                raise
-        # Not above: there, the error still holds what the failed batch allocated.
-        batch_size = math.ceil(min(batch_size, len(poses) - start) / 2)
-        _log.warning("out of memory: going on with %d views at once", batch_size)
-        model.free_cached_memory()
-        for each, state in zip(generator[batch], states, strict=True):
-            each.set_state(state)
-    return torch.cat(images).permute(0, 2, 3, 1).contiguous().numpy()
+    with model.on_device(model.unet):
+        batches.fit(model.unet_bytes_per_image * (1 if guidance_scale == 1 else 2), device)
+        latents = torch.cat(batches.run(len(poses), denoise_batch, model.free_cached_memory))
+    with model.on_device(*model.decoders):
+        decoded = image_batches.run(
+            len(poses), lambda batch: model.decode(latents[batch])[:, :3].cpu(), model.free_cached_memory
+        )
+    batches.ran_out_of_memory |= image_batches.ran_out_of_memory
+    images = ((torch.cat(decoded) + 1) / 2).clamp(0, 1)
+    return images.permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def denoise(
@@ -154,10 +142,12 @@ def denoise(
     return latents
 
 
-def _encode(model: Zero123, sources: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+def _encode(model: Zero123, sources: np.ndarray, batches: Batches) -> tuple[torch.Tensor, torch.Tensor]:
     # Contiguous: on a CPU, group norm loses four digits where channels come last.
     images = (torch.as_tensor(sources, dtype=torch.float32).permute(0, 3, 1, 2) * 2 - 1).contiguous()
-    encoded = [model.encode_condition(few.to(model.device)) for few in images.split(DECODE_BATCH_SIZE)]
+    encoded = batches.run(
+        len(images), lambda batch: model.encode_condition(images[batch].to(model.device)), model.free_cached_memory
+    )
     return torch.cat([latent for latent, _ in encoded]), torch.cat([embedding for _, embedding in encoded])
 
 

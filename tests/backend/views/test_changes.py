@@ -53,7 +53,10 @@ def sample(model, *sides: str, config: ReconstructionConfig = CONFIG) -> Views:
 
 
 def resample(model, views: Views, elevation: float = 20.0, config: ReconstructionConfig = CONFIG, **changes) -> Views:
-    return model.resample_views(views, ViewChanges(**changes), cutout(), 20.0, elevation, config)
+    now = Elevation(elevation, 1.0, "given")
+    sampled = model.resample_views(views, ViewChanges(**changes), cutout(), 20.0, now, config)
+    assert sampled.elevation == now and not sampled.ran_out_of_memory
+    return sampled.views
 
 
 def changed(earlier: Views, later: Views) -> set[str]:

@@ -19,6 +19,7 @@ from backend.errors import UserError
 from backend.io.tensors import read_tensors
 from backend.options import Options
 from backend.views.independent import ViewSampler
+from backend.views.zero123.batches import Batches
 from backend.views.zero123.conditioning import build_elevation_head
 from backend.views.zero123.loading import STABLE_DIFFUSION_SCHEDULE
 from backend.views.zero123.model import Zero123
@@ -63,7 +64,8 @@ def test_views_do_not_depend_on_the_batch_they_are_in(model, sources):
     assert one.dtype == np.float32
     assert 0 <= one.min() < one.max() <= 1
     for batch in (1, 3):
-        again = sample(model, sources, POSES, 3, 3.0, generators(1, 2, 3, 4), source_of=[0, 1, 1, 0], batch_size=batch)
+        arguments = {"source_of": [0, 1, 1, 0], "batches": Batches(batch)}
+        again = sample(model, sources, POSES, 3, 3.0, generators(1, 2, 3, 4), **arguments)
         assert np.abs(again - one).max() < 1e-3
     alone = sample(model, sources[1:], POSES[2:3], 3, 3.0, generators(3))
     assert np.abs(alone[0] - one[2]).max() < 1e-3
@@ -91,7 +93,7 @@ def test_guidance_1_skips_the_unconditional_half(model, sources):
 
 def test_every_step_is_reported_and_may_cancel(model, sources):
     fractions = []
-    arguments = {"source_of": [0] * 4, "callback_on_step_end": fractions.append, "batch_size": 3}
+    arguments = {"source_of": [0] * 4, "callback_on_step_end": fractions.append, "batches": Batches(3)}
     sample(model, sources, POSES, 3, 3.0, generators(1, 2, 3, 4), **arguments)
     assert fractions == pytest.approx([1 / 4, 2 / 4, 3 / 4, 10 / 12, 11 / 12, 1])  # of three views, then of one
 
@@ -103,29 +105,52 @@ def test_every_step_is_reported_and_may_cancel(model, sources):
         sample(model, sources, POSES[:2], 3, 3.0, generators(1, 2), callback_on_step_end=cancel)
 
 
+@pytest.mark.parametrize("network", ["encode_condition", "denoise", "decode"])
 @pytest.mark.parametrize(("fits", "expected"), [(2, [4, 2, 2]), (1, [4, 2, 1, 1, 1, 1]), (0, None)])
-def test_out_of_memory_halves_the_batch_and_changes_no_view(model, sources, monkeypatch, fits, expected):
-    """Also where fresh noise is drawn in every step, as the failed batch has drawn some already."""
-    sizes, decode = [], model.decode
+def test_out_of_memory_halves_the_batch_and_changes_no_view(model, sources, monkeypatch, network, fits, expected):
+    sizes, call = [], getattr(model, network)
 
-    def run() -> np.ndarray:
-        arguments = {"source_of": [0] * 4, "eta": 1.0, "batch_size": 4}
-        return sample(model, sources, POSES, 3, 3.0, generators(1, 2, 3, 4), **arguments)
+    def run() -> tuple[np.ndarray, bool]:
+        batches = Batches(4)
+        four = np.concatenate([sources, 1 - sources])
+        return sample(model, four, POSES, 1, 1.0, generators(1, 2, 3, 4), batches=batches), batches.ran_out_of_memory
 
-    def decode_few(latents):
-        sizes.append(len(latents))
-        if len(latents) > fits:
+    def call_with_few(*args) -> object:
+        sizes.append(len(args[0]))
+        if len(args[0]) > fits:
             raise torch.OutOfMemoryError("out of memory")
-        return decode(latents)
+        return call(*args)
 
-    plain = run()
-    monkeypatch.setattr(model, "decode", decode_few)
+    plain, ran_out_of_memory = run()
+    assert not ran_out_of_memory
+    monkeypatch.setattr(model, network, call_with_few)
     if expected is None:
         with pytest.raises(torch.OutOfMemoryError):
             run()
     else:
-        np.testing.assert_allclose(run(), plain, atol=1e-4)
-        assert sizes == expected
+        views, ran_out_of_memory = run()
+        np.testing.assert_allclose(views, plain, atol=1e-4)
+        assert sizes == expected and ran_out_of_memory
+
+
+def test_memory_that_runs_out_between_two_steps_changes_no_view(model, sources, monkeypatch):
+    """The noise of the steps before is drawn again."""
+
+    def run(batches: Batches) -> np.ndarray:
+        arguments = {"source_of": [0] * 4, "eta": 1.0, "batches": batches}
+        return sample(model, sources, POSES, 3, 3.0, generators(1, 2, 3, 4), **arguments)
+
+    plain, sizes, denoise = run(Batches(4)), [], model.denoise
+
+    def denoise_twice(*args) -> torch.Tensor:
+        sizes.append(len(args[0]))
+        if sizes == [8, 8]:
+            raise torch.OutOfMemoryError("out of memory")
+        return denoise(*args)
+
+    monkeypatch.setattr(model, "denoise", denoise_twice)
+    np.testing.assert_allclose(run(Batches(4)), plain, atol=1e-4)
+    assert sizes == [8, 8, *[4] * 6]
 
 
 def test_bfloat16_keeps_a_float32_vae_and_looks_the_same(original, model, sources):
