@@ -60,7 +60,7 @@ def view_modules(unet_widths: tuple[int, ...], vae_widths: tuple[int, ...], visi
     }
 
 
-def full_size_model(device: torch.device | str) -> Zero123:
+def full_size_model(device: torch.device | str, low_memory: bool = False) -> Zero123:
     """The model as ``Zero123.load`` returns it on a GPU, in 16 bits."""
     modules = full_size_modules(device, torch.float16)
     model = Zero123(
@@ -71,8 +71,9 @@ def full_size_model(device: torch.device | str) -> Zero123:
         STABLE_DIFFUSION_SCHEDULE,
     )
     model.requires_grad_(False).eval()
-    for network in (model.unet, model.vae):
-        nn.Module.to(network, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    if low_memory:
+        model.cpu()
+    model.place(device, low_memory)
     return model
 
 
