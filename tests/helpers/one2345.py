@@ -95,8 +95,10 @@ def _register_hooks(network: One2345, tensors: dict[str, torch.Tensor]) -> list:
         tensors["feat.level1.view0.s2"] = maps[1][0, :, ::2, ::2]
         tensors["feat.level2.view0.s2"] = maps[2][0, :, ::2, ::2]
 
-    def compression(_, inputs, maps):
+    def fused(_, inputs, __):
         tensors["feat.fused.view0.s8"] = inputs[0][0, :, ::8, ::8]
+
+    def compressed(_, __, maps):
         tensors["feat.compressed.view0.s4"] = maps[0, :, ::4, ::4]
 
     def entry(_, inputs):
@@ -120,7 +122,8 @@ def _register_hooks(network: One2345, tensors: dict[str, torch.Tensor]) -> list:
     blocks = [(name, block) for name, block in unet.named_children()]
     return [
         network.pyramid_feature_network.register_forward_hook(features),
-        network.sdf_network_lod0.compress_layer.register_forward_hook(compression),
+        network.sdf_network_lod0.compress_layer.conv.register_forward_hook(fused),
+        network.sdf_network_lod0.compress_layer.bn.register_forward_hook(compressed),
         unet.register_forward_pre_hook(entry),
         *(
             block.net[1].register_forward_hook(lambda _, __, rows, name=name: record(name, F.relu(rows)))
@@ -194,7 +197,7 @@ def compute_in_evaluation_mode(field: One2345Field) -> dict[str, torch.Tensor]:
     network, device = field.network, str(field.volume.device)
     network.eval()
     maps = network.features(source_images(device))
-    volume, _ = network.volume(maps, field.sources.projections)
+    volume, _ = network.volume(source_images(device), field.sources.projections)
     points = torch.from_numpy(expected("sdf.points")).to(device)
     distance = network.sdf_network_lod0.distance(volume, points)
     network.train()

@@ -47,9 +47,9 @@ class ActivatedBatchNorm(BatchNorm):
         if self.training:
             # Two passes: over two million values, F.batch_norm on a CPU is off by up to 3 % of a standard deviation.
             center = x.mean((0, 2, 3), keepdim=True)
-            mean, variance = center.flatten(), (x - center).square().mean((0, 2, 3))
+            mean, variance = center.flatten(), (x - center).square_().mean((0, 2, 3))
         scale = self.weight.abs() + EPSILON
-        return F.leaky_relu(F.batch_norm(x, mean, variance, scale, self.bias, eps=EPSILON), 0.01)
+        return F.leaky_relu(F.batch_norm(x, mean, variance, scale, self.bias, eps=EPSILON), 0.01, inplace=True)
 
 
 @contextlib.contextmanager

@@ -39,14 +39,26 @@ class FeatureNetwork(nn.Module):
         full = self.conv0(images)
         half = self.conv1(full)
         quarter = self.toplayer(self.conv2(half))
-        half = _upsample(quarter, 2) + self.lat1(half)
-        full = _upsample(half, 2) + self.lat0(full)
+        half = _add_upsampled(self.lat1(half), quarter)
+        full = _add_upsampled(self.lat0(full), half)
         return self.smooth0(full), self.smooth1(half), quarter
 
 
 def fuse(full: torch.Tensor, half: torch.Tensor, quarter: torch.Tensor) -> torch.Tensor:
     """All three sizes of features as one map at full size (N, 56, S, S), the coarsest first."""
-    return torch.cat([_upsample(quarter, 4), _upsample(half, 2), full], 1)
+    channels = sum(features.shape[1] for features in (full, half, quarter))
+    fused = full.new_empty(len(full), channels, *full.shape[2:])
+    # View by view, as below: the upsampled features of all views would take as much memory as the result.
+    for view, result in enumerate(fused.split(1)):
+        torch.cat([_upsample(quarter[[view]], 4), _upsample(half[[view]], 2), full[[view]]], 1, out=result)
+    return fused
+
+
+def _add_upsampled(fine: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+    """``fine`` (N, C, S, S), with ``coarse`` (N, C, S / 2, S / 2) added to it."""
+    for view, result in enumerate(fine.split(1)):
+        result += _upsample(coarse[[view]], 2)
+    return fine
 
 
 def _upsample(x: torch.Tensor, factor: int) -> torch.Tensor:

@@ -34,22 +34,20 @@ class One2345Field:
         cameras: np.ndarray,
         volume: torch.Tensor,
         mask: torch.Tensor,
-        maps: torch.Tensor | None = None,
     ):
         """``images`` (32, 3, 256, 256) in 0..1; ``cameras`` (33, 4, 4): the reference view's and theirs, OpenGL axes;
-        ``volume`` (16, R, R, R) and the mask (R, R, R) bool of voxels that at least two views see; ``maps``
-        (32, 56, 256, 256): the images' fused features, computed when the first color is needed if omitted."""
+        ``volume`` (16, R, R, R) and the mask (R, R, R) bool of voxels that at least two views see."""
         self.network, self.images, self.cameras, self.volume, self.mask = network, images, cameras, volume, mask
         self.frame: NormalizedFrame = normalize(cameras)
-        self._maps = maps
+        self._maps: torch.Tensor | None = None
+        """The images' fused features (32, 56, 256, 256), 450 MB, from the first color on."""
 
     @classmethod
     @torch.no_grad()
     def from_images(cls, network: One2345, images: torch.Tensor, cameras: np.ndarray) -> One2345Field:
         """The field of an object in its source images and their cameras (see ``__init__``)."""
-        maps = network.features(images)
         projections = torch.from_numpy(normalize(cameras).projections).to(images.device)
-        return cls(network, images, cameras, *network.volume(maps, projections), maps)
+        return cls(network, images, cameras, *network.volume(images, projections))
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         distances = _in_blocks(self.distances, self._normalized(points), DISTANCE_BLOCK, 1)

@@ -48,11 +48,15 @@ class One2345(nn.Module):
         with _without_tf32():
             return fuse(*self.pyramid_feature_network(images))
 
-    def volume(self, maps: torch.Tensor, projections: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Fused maps and projections (N, 4, 4) -> volume (16, R, R, R) and the mask (R, R, R) bool of voxels that at
-        least two views see."""
+    def volume(self, images: torch.Tensor, projections: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (N, 3, 256, 256) in 0..1 and projections (N, 4, 4) -> volume (16, R, R, R) and the mask (R, R, R) bool
+        of voxels that at least two views see."""
+        compression = self.sdf_network_lod0.compress_layer
         with _without_tf32():
-            aggregated, mask = aggregate_views(self.sdf_network_lod0.compress_layer(maps), projections)
+            # In two steps: one call would hold the fused maps, half of all the memory, until its end.
+            compressed = compression.bn(compression.conv(self.features(images)))
+            aggregated, mask = aggregate_views(compressed, projections)
+            del compressed
             return self.sdf_network_lod0.sparse_costreg_net(aggregated, mask)[0], mask
 
 
