@@ -106,7 +106,7 @@ def gpu_speed_text(measured: dict) -> str:
         ]
         parts.append(table(rows))
     if "shap_e" in measured:
-        parts.append(_timing_table("the same by Shap-E, without texture and files", measured["shap_e"]))
+        parts.append(_timing_table("picture to mesh by others, no texture, no files", measured["shap_e"]))
     return "\n\n".join(parts)
 
 

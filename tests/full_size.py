@@ -70,6 +70,8 @@ def main() -> None:
         run("benchmark", speed)
         if layout == "lightning":
             run("benchmark", [*speed, "--reference-mode"])
+        if layout == "folder_of_safetensors":
+            run("benchmark", [*speed, "--low-memory"])
         run("backend", ["weights", "remove", layout])
 
 

@@ -82,6 +82,7 @@ def check_command(folder: Path, weights: Path) -> None:
     out = folder / "Tasse.glb"
     assert run_command([*arguments, "--out", str(out), "--elevation", "20"]) == 0
     assert out.read_bytes()[:4] == b"glTF" and bpy.data.objects["Tasse"].type == "MESH"
+    assert bpy.data.objects["Tasse"]["image_to_mesh"]["options"]["low_memory"] is True, "as in the preferences"
     for wrong in (["--out", str(out)], ["--out", str(folder / "out.obj")], ["--out", str(folder / "no" / "a.glb")], []):
         assert run_command([*arguments, *wrong]) != 0, wrong
     before = counts()
