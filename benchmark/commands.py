@@ -10,7 +10,6 @@ from backend import options
 from procedural.scene import load_held_out
 
 from .contact_sheet import make_contact_sheet
-from .gpu_speed import EXAMPLE_IMAGE, gpu_speed_text, measure_gpu_speed
 from .quality import measure_quality
 from .real_objects import load_real_objects
 from .report import GROUP_TITLES, quality_page, quality_text, speed_text
@@ -40,6 +39,8 @@ def sheet(flags: Namespace) -> None:
 
 def speed(flags: Namespace) -> None:
     if flags.full_size:
+        from .gpu_speed import EXAMPLE_IMAGE, gpu_speed_text, measure_gpu_speed  # imports Shap-E, which takes seconds
+
         measured = measure_gpu_speed(flags.images[0] if flags.images else EXAMPLE_IMAGE)
         print(gpu_speed_text(measured))
     else:

@@ -57,6 +57,7 @@ IMPORTED_LATE = {
     "backend.views.zero123.sampler": "as in loading, which has imported diffusers by then",
     "backend.weights.commands": "listing and removing weights needs no PyTorch",
     "benchmark.__main__": "its help is fast, and it goes on in the environment first",
+    "benchmark.commands": "only the benchmark on a GPU needs diffusers' pipelines, which take seconds",
     "benchmark.run_info": "resource does not exist on Windows",
 }
 """The only modules with imports inside functions, and why."""
