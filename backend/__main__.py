@@ -18,6 +18,7 @@ try:
         FOLDER = os.path.dirname(os.path.abspath(__file__))
         sys.path = [os.path.dirname(FOLDER)] + [each for each in sys.path if os.path.abspath(each) != FOLDER]
         __package__ = os.path.basename(FOLDER)
+    from .allocator import keep_freed_memory
     from .command_line import main
 except KeyboardInterrupt:
     sys.stderr.write("\nInterrupted.\n")
@@ -27,6 +28,7 @@ if __name__ == "__main__":
     # Half a million objects of PyTorch and diffusers stay until the end. To look among them for garbage, often while
     # they are imported and thrice at the end, would take two of the six seconds that it takes to import both and end.
     gc.set_threshold(10000)
+    keep_freed_memory()
     atexit.register(gc.freeze)
     status = main(sys.argv[1:])
     if status == INTERRUPTED:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .allocator import return_freed_memory
 from .errors import ErrorCode, UserError
 from .options import Options
 from .paths import PARTIAL
@@ -123,6 +124,7 @@ class Methods:
         finally:
             self._partial = None
             gc.set_threshold(COLLECT_AFTER)  # all libraries are imported
+            return_freed_memory()
 
     def _imported_pipeline(self) -> Pipeline:
         if self._pipeline is None:

@@ -184,7 +184,6 @@ class Pipeline:
                 )
             views = sampled.views
             field, textured, measurements = _reconstruct_views(networks, views, cutout, config, tracker, sheets.finish)
-            save_state(target, field.tensors(), views, cutout)
             camera_to_world = views.camera_to_world[0].tolist()
             report |= {
                 "version": VERSION,
@@ -200,7 +199,8 @@ class Pipeline:
                 "seconds": tracker.seconds,
             }
             report["warnings"] = collect_warnings(report)
-            files = _export(target, textured, report, tracker)
+            save = partial(save_state, target, field.tensors(), views, cutout)
+            files = _export(target, textured, report, tracker, save)
         return {"folder": str(folder), "files": files, "report": report}
 
     def reconstruct(
@@ -286,7 +286,6 @@ class Pipeline:
         sheets = ViewSheets(target, tracker.show)
         on_views = sheets if show_views else None
         result = self.reconstruct(image, options.weights, config, tracker, sheets.finish, given, drawn_mask, on_views)
-        save_state(target, result.field.tensors(), result.views, result.cutout)
         report = {
             **origin,
             "picture": printable(path.name),
@@ -294,7 +293,8 @@ class Pipeline:
             **result.report,
             "options": options.to_dict(),
         }
-        return _export(target, result.textured, report, tracker), report
+        save = partial(save_state, target, result.field.tensors(), result.views, result.cutout)
+        return _export(target, result.textured, report, tracker, save), report
 
 
 def _cut_out_file(path: Path) -> Cutout:
@@ -360,12 +360,20 @@ def extract_mesh(
     )
 
 
-def _export(target: Path, textured: TexturedMesh, report: dict, tracker: ProgressTracker) -> dict[str, str]:
-    """Write the result's files and return their names."""
-    with tracker.stage("export", "Writing the files"), ThreadPoolExecutor(1) as writer:
-        mesh_files = writer.submit(export.write_mesh, target, textured)  # encoding images leaves Python's lock free
+def _export(
+    target: Path,
+    textured: TexturedMesh,
+    report: dict,
+    tracker: ProgressTracker,
+    save: Callable[[], None] = lambda: None,
+) -> dict[str, str]:
+    """Write the result's files and return their names. ``save`` writes what is kept for later, on another thread."""
+    with tracker.stage("export", "Writing the files"), ThreadPoolExecutor(2) as writers:
+        mesh_files = writers.submit(export.write_mesh, target, textured)  # encoding images leaves Python's lock free
+        saving = writers.submit(save)
         preview = turntable(textured, report["elevation"]["degrees"], PREVIEW_TILE)
         Image.fromarray(preview[-PREVIEW_TILE:, :PREVIEW_TILE]).resize(THUMBNAIL).save(target / "thumbnail.png")
+        saving.result()
         return mesh_files.result() | export.write_report(target, preview, report)
 
 

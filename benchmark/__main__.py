@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend import options
+from backend.allocator import keep_freed_memory
 from backend.batch.commands import ENGINES
 from backend.bootstrap import run_inside, unmet_requirements
 from backend.errors import UserError
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if unmet_requirements():
             return run_inside("benchmark", arguments)
+        keep_freed_memory()  # as the program does
         from . import commands  # imports torch, which takes seconds
 
         commands.COMMANDS[flags.command](flags)

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ..allocator import keep_freed_memory
 from ..errors import ErrorCode, UserError, printable, to_user_error
 from ..library_variables import set_library_variables
 from ..options import Options
@@ -134,6 +135,7 @@ class _Maker:
 
     def __init__(self, place: str, options: Options, force: bool):
         set_library_variables()
+        keep_freed_memory()
         from ..pipeline import Pipeline
 
         self._pipeline = Pipeline()

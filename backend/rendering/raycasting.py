@@ -11,6 +11,7 @@ from embreex.rtcore_scene import EmbreeScene
 
 from .. import camera
 from ..data_types import Mesh, TexturedMesh
+from ..threads import map_on_threads
 from .sampling import sample_texture
 
 AMBIENT = 0.55
@@ -23,7 +24,7 @@ EMBREE_BYTES_PER_CORE = 10 << 20
 
 
 class RayCaster:
-    """Casts rays against a mesh; preparing it takes as long as casting 300,000 rays."""
+    """Casts rays against a mesh, from any number of threads; preparing it takes as long as casting 300,000 rays."""
 
     def __init__(self, mesh: Mesh):
         """Raises MemoryError."""
@@ -32,6 +33,7 @@ class RayCaster:
         self._scene = EmbreeScene()
         vertices, faces = np.ascontiguousarray(mesh.vertices, np.float32), np.ascontiguousarray(mesh.faces, np.int32)
         TriangleMesh(self._scene, vertices, faces)
+        self.cast(np.zeros((1, 3)), np.ones((1, 3)))  # the first one prepares the scene, and must be alone
 
     def cast(
         self, origins: np.ndarray, directions: np.ndarray
@@ -63,7 +65,7 @@ def render(textured: TexturedMesh, poses: np.ndarray, size: int, shaded: bool = 
     if shaded:
         mesh = trimesh.Trimesh(textured.mesh.vertices, textured.mesh.faces, process=False)
         normals = mesh.vertex_normals.astype(np.float32)
-    return np.stack([_render(textured, caster, normals, pose, size, samples) for pose in poses])
+    return np.stack([*map_on_threads(lambda pose: _render(textured, caster, normals, pose, size, samples), poses)])
 
 
 def _render(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import NamedTuple
+
 import numpy as np
 import trimesh
 
@@ -9,6 +13,7 @@ from ..data_types import Cutout, Field, Mesh, TexturedMesh, Views
 from ..image_filters import nearest_values
 from ..progress import OnProgress, ignore_progress
 from ..rendering.raycasting import RayCaster
+from ..threads import map_on_threads
 from . import projection, rasterization
 from .surface_points import SurfacePoints
 from .unwrapping import unwrap
@@ -17,8 +22,8 @@ INPUT_IMAGE, GENERATED, FIELD = 255, 170, 85
 """Values of the confidence map."""
 SEEN = 0.99
 """Weight of the views from which on the field's color would not be seen."""
-CHUNK_SIZE = 1 << 18
-"""Texels colored at once, in a second or less."""
+CHUNK_SIZE = 1 << 16
+"""Texels that a thread colors at once, in a quarter of a second or less."""
 
 
 def bake(
@@ -36,55 +41,70 @@ def bake(
     are blended smoothly; the confidence map names the one with the greatest weight. Without views or cutout, the field
     gives all colors. on_progress: called after every chunk of texels.
     """
-    uvs = unwrap(mesh, size)
+    with ThreadPoolExecutor(1) as thread:
+        unwrapping = thread.submit(unwrap, mesh, size)
+        normals = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).vertex_normals.astype(np.float32)
+        caster = RayCaster(mesh)
+        generated = None if views is None else projection.GeneratedViews(caster, mesh, views)
+        uvs = unwrapping.result()
+    image = None
+    if views is not None and cutout is not None:
+        density = size * _uv_scale(mesh, uvs)
+        image = projection.InputImage(caster, cutout.image, views.camera_to_world[0], density)
     triangles = uvs.astype(np.float64) * size
     face, column, row = rasterization.covered_samples(triangles)
-    weights = rasterization.barycentric(triangles[face], np.stack([column, row], -1) + 0.5).astype(np.float32)
-    normals = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).vertex_normals.astype(np.float32)
-    caster = RayCaster(mesh)
-    best = None if views is None else projection.best_views(mesh, caster, views)
-    texel_density = size * _uv_scale(mesh, uvs)
+
+    def project(start: int) -> tuple[SurfacePoints, _Projected | None]:
+        """The texels from ``start`` on, and what the images show there."""
+        chunk = slice(start, start + CHUNK_SIZE)
+        texels = np.stack([column[chunk], row[chunk]], -1) + 0.5
+        weights = rasterization.barycentric(triangles[face[chunk]], texels).astype(np.float32)
+        corners = mesh.faces[face[chunk]]
+        position = np.einsum("pc,pcd->pd", weights, mesh.vertices[corners])
+        normal = np.einsum("pc,pcd->pd", weights, normals[corners])
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
+        points = SurfacePoints(face[chunk], position, normal)
+        return points, None if image is None or generated is None else _project(image, generated, points)
 
     texture = np.zeros((size, size, 3), np.float32)
     confidence = np.zeros((size, size), np.uint8)
-    for start in range(0, len(face), CHUNK_SIZE):
-        chunk = slice(start, start + CHUNK_SIZE)
-        corners = mesh.faces[face[chunk]]
-        position = np.einsum("pc,pcd->pd", weights[chunk], mesh.vertices[corners])
-        normal = np.einsum("pc,pcd->pd", weights[chunk], normals[corners])
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-        points = SurfacePoints(face[chunk], position, normal)
-        image_row = size - 1 - row[chunk]
-        texture[image_row, column[chunk]], confidence[image_row, column[chunk]] = _compute_colors(
-            caster, field, views, cutout, points, best, texel_density
-        )
-        on_progress(min(start + CHUNK_SIZE, len(face)) / len(face))
+    starts = range(0, len(face), CHUNK_SIZE)
+    with closing(map_on_threads(project, starts)) as projected:
+        for start, (points, colors) in zip(starts, projected, strict=True):
+            chunk = slice(start, start + CHUNK_SIZE)
+            texel = size - 1 - row[chunk], column[chunk]
+            texture[texel], confidence[texel] = _blend(field, points, colors)
+            on_progress(min(start + CHUNK_SIZE, len(face)) / len(face))
     texture = _fill_margin(texture, confidence > 0)
     return TexturedMesh(mesh, uvs, np.round(texture * 255).clip(0, 255).astype(np.uint8), confidence)
 
 
-def _compute_colors(
-    caster: RayCaster,
-    field: Field,
-    views: Views | None,
-    cutout: Cutout | None,
-    points: SurfacePoints,
-    best: np.ndarray | None,
-    texel_density: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Colors (P, 3) float32 0..1 and confidences (P,) uint8 of points; ``best``: see ``projection.best_views``."""
-    if views is None or cutout is None or best is None:
-        return field.color(points.position), np.full(len(points), FIELD, np.uint8)
-    image_color, image_weight = projection.from_input_image(
-        caster, points, cutout.image, views.camera_to_world[0], texel_density
-    )
+class _Projected(NamedTuple):
+    """Colors (P, 3) and weights (P,) of P points, float32 0..1, from the input image and from the generated views."""
+
+    image: np.ndarray
+    image_weight: np.ndarray
+    views: np.ndarray
+    view_weight: np.ndarray
+
+
+def _project(image: projection.InputImage, generated: projection.GeneratedViews, points: SurfacePoints) -> _Projected:
+    image_color, image_weight = image.colors(points)
     color, view_weight = np.zeros_like(image_color), np.zeros_like(image_weight)
     rest = np.flatnonzero(image_weight < 1)
-    color[rest], view_weight[rest] = projection.from_generated_views(caster, points[rest], views, best)
+    color[rest], view_weight[rest] = generated.colors(points[rest])
+    return _Projected(image_color, image_weight, color, view_weight)
+
+
+def _blend(field: Field, points: SurfacePoints, colors: _Projected | None) -> tuple[np.ndarray, np.ndarray]:
+    """Colors (P, 3) float32 0..1 and confidences (P,) uint8 of points."""
+    if colors is None:
+        return field.color(points.position), np.full(len(points), FIELD, np.uint8)
+    image, image_weight, color, view_weight = colors
     unseen = np.flatnonzero((image_weight < SEEN) & (view_weight < SEEN))
     field_color = field.color(points.position[unseen])
     color[unseen] = field_color + view_weight[unseen, None] * (color[unseen] - field_color)
-    color += image_weight[:, None] * (image_color - color)
+    color += image_weight[:, None] * (image - color)
     confidence = np.where(image_weight >= 0.5, INPUT_IMAGE, np.where(view_weight >= 0.5, GENERATED, FIELD))
     return color, confidence.astype(np.uint8)
 

@@ -28,62 +28,71 @@ SHARPNESS = 6
 """Exponent of the cosine in a view's weight: the most frontal view dominates, the others smooth the transitions."""
 
 
-def from_input_image(
-    caster: RayCaster, points: SurfacePoints, image: np.ndarray, pose: np.ndarray, texel_density: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Colors of P points from the input image.
+class InputImage:
+    """The input image as a source of colors."""
 
-    caster: of the mesh that they lie on. image: (S, S, 4) float32 RGBA, straight alpha, of the camera pose (4, 4).
-    texel_density: texels per world unit.
-    Returns colors (P, 3) float32 and weights (P,) float32 0..1: 1 where the image shows the point clearly, 0 where
-    it is occluded, at grazing angles and on the cutout's rim, with smooth transitions.
-    """
-    image = _limit_resolution(image, 2 * texel_density)
-    size = len(image)
-    color, weight = np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
-    cosine = _cosines(points.position, points.normal, pose[:3, 3])
-    inside = cv2.distanceTransform((image[..., 3] > OPAQUE).astype(np.uint8), cv2.DIST_L2, 3)
-    inside = _smoothstep(RIM * size, 3 * RIM * size, inside)
-    pixels, depth = camera.project(points.position, pose, size)
-    visible = np.flatnonzero((cosine > 0.1) & (depth > 0) & (pixels >= 0).all(1) & (pixels <= size).all(1))
-    visible = visible[_is_visible(caster, points.position[visible], pose[None, :3, 3], np.zeros(len(visible), int))]
-    pixels = pixels[visible]
-    color[visible] = sample_bilinear(image[..., :3], pixels)
-    weight[visible] = _smoothstep(0.12, 0.35, cosine[visible]) * sample_bilinear(inside, pixels)
-    depth_gap = _depth_gap(caster, points.position[visible], cosine[visible], pose)
-    weight[visible] *= 1 - _smoothstep(DEPTH_STEP, 2 * DEPTH_STEP, depth_gap)
-    return color, weight
+    def __init__(self, caster: RayCaster, image: np.ndarray, pose: np.ndarray, texel_density: float):
+        """caster: of the mesh. image: (S, S, 4) float32 RGBA, straight alpha, of the camera pose (4, 4).
+        texel_density: texels per world unit."""
+        self._caster, self._pose = caster, pose
+        self._image = _limit_resolution(image, 2 * texel_density)
+        size = len(self._image)
+        inside = cv2.distanceTransform((self._image[..., 3] > OPAQUE).astype(np.uint8), cv2.DIST_L2, 3)
+        self._inside = _smoothstep(RIM * size, 3 * RIM * size, inside)
+        self._nearest = _nearest_depth(caster, pose)
 
-
-def from_generated_views(
-    caster: RayCaster, points: SurfacePoints, views: Views, best: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Colors (P, 3) float32 of points, blended from their faces' ``best_views``, and weights (P,) float32 0..1."""
-    total, weights = np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
-    strength = np.zeros(len(points), np.float32)
-    cameras = views.camera_to_world[:, :3, 3]
-    chosen = best[points.face].astype(np.int16).ravel()
-    order = np.argsort(chosen, kind="stable")
-    order = order[np.searchsorted(chosen[order], 0) :]
-    index, view = order // best.shape[1], chosen[order]
-    visible = _is_visible(caster, points.position[index], cameras, view)
-    index, view = index[visible], view[visible]
-    size = views.images.shape[1]
-    blur = size // 64 * 2 + 1
-    for k in np.unique(view):
-        rows = index[view == k]
-        cosine = _cosines(points.position[rows], points.normal[rows], cameras[k])
-        pixels, _ = camera.project(points.position[rows], views.camera_to_world[k], size)
-        mask = cv2.blur(cv2.erode(views.masks[k], np.ones((3, 3))), (blur, blur))
-        inside = sample_bilinear(_smoothstep(0.5, 1, mask), pixels)
-        weight = np.maximum(cosine, 0) ** SHARPNESS * inside
-        total[rows] += weight[:, None] * sample_bilinear(views.images[k], pixels)
-        weights[rows] += weight
-        strength[rows] = np.maximum(strength[rows], _smoothstep(0.1, 0.3, cosine) * inside)
-    return total / np.maximum(weights, 1e-12)[:, None], strength
+    def colors(self, points: SurfacePoints) -> tuple[np.ndarray, np.ndarray]:
+        """Colors (P, 3) float32 of P points and weights (P,) float32 0..1: 1 where the image shows the point clearly, 0
+        where it is occluded, at grazing angles and on the cutout's rim, with smooth transitions."""
+        size = len(self._image)
+        color, weight = np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
+        cosine = _cosines(points.position, points.normal, self._pose[:3, 3])
+        pixels, depth = camera.project(points.position, self._pose, size)
+        seen = np.flatnonzero((cosine > 0.1) & (depth > 0) & (pixels >= 0).all(1) & (pixels <= size).all(1))
+        seen = seen[_is_visible(self._caster, points.position[seen], self._pose[None, :3, 3], np.zeros(len(seen), int))]
+        pixels = pixels[seen]
+        color[seen] = sample_bilinear(self._image[..., :3], pixels)
+        weight[seen] = _smoothstep(0.12, 0.35, cosine[seen]) * sample_bilinear(self._inside, pixels)
+        depth_gap = _depth_gap(self._nearest, points.position[seen], cosine[seen], self._pose)
+        weight[seen] *= 1 - _smoothstep(DEPTH_STEP, 2 * DEPTH_STEP, depth_gap)
+        return color, weight
 
 
-def best_views(mesh: Mesh, caster: RayCaster, views: Views) -> np.ndarray:
+class GeneratedViews:
+    """The generated views as a source of colors; index 0 of ``views`` is the input image, which is not used."""
+
+    def __init__(self, caster: RayCaster, mesh: Mesh, views: Views):
+        self._caster, self._views = caster, views
+        self._best = _best_views(mesh, caster, views)
+        blur = (views.images.shape[1] // 64 * 2 + 1,) * 2
+        self._inside = [_smoothstep(0.5, 1, cv2.blur(cv2.erode(mask, np.ones((3, 3))), blur)) for mask in views.masks]
+
+    def colors(self, points: SurfacePoints) -> tuple[np.ndarray, np.ndarray]:
+        """Colors (P, 3) float32 of points, blended from the views that show their faces best, and weights (P,) float32
+        0..1."""
+        total, weights = np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
+        strength = np.zeros(len(points), np.float32)
+        poses, size = self._views.camera_to_world, self._views.images.shape[1]
+        cameras = poses[:, :3, 3]
+        chosen = self._best[points.face].astype(np.int16).ravel()
+        order = np.argsort(chosen, kind="stable")
+        order = order[np.searchsorted(chosen[order], 0) :]
+        index, view = order // self._best.shape[1], chosen[order]
+        visible = _is_visible(self._caster, points.position[index], cameras, view)
+        index, view = index[visible], view[visible]
+        for k in np.unique(view):
+            rows = index[view == k]
+            cosine = _cosines(points.position[rows], points.normal[rows], cameras[k])
+            pixels, _ = camera.project(points.position[rows], poses[k], size)
+            inside = sample_bilinear(self._inside[k], pixels)
+            weight = np.maximum(cosine, 0) ** SHARPNESS * inside
+            total[rows] += weight[:, None] * sample_bilinear(self._views.images[k], pixels)
+            weights[rows] += weight
+            strength[rows] = np.maximum(strength[rows], _smoothstep(0.1, 0.3, cosine) * inside)
+        return total / np.maximum(weights, 1e-12)[:, None], strength
+
+
+def _best_views(mesh: Mesh, caster: RayCaster, views: Views) -> np.ndarray:
     """The generated views (not index 0) that show each face best: (F, up to VIEWS_PER_FACE) indices, -1 for none."""
     corners = mesh.vertices[mesh.faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -114,17 +123,21 @@ def _cosines(positions: np.ndarray, normals: np.ndarray, camera_center: np.ndarr
     return np.einsum("pd,pd->p", normals, towards) / np.linalg.norm(towards, axis=1)
 
 
-def _depth_gap(caster: RayCaster, positions: np.ndarray, cosines: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """How much farther (world units) points (P, 3) are from the camera than the nearest surface in their neighborhood
-    in the image, less what their own slope explains.
+def _nearest_depth(caster: RayCaster, pose: np.ndarray) -> np.ndarray:
+    """Distance from a camera to the nearest surface in the neighborhood of each pixel (S, S) of a depth map."""
+    origins, directions = (array.reshape(-1, 3) for array in camera.rays(pose, DEPTH_MAP_SIZE))
+    distance = caster.cast(origins, directions)[1]
+    distance = np.where(np.isinf(distance), camera.RADIUS * 2, distance).astype(np.float32)
+    return cv2.erode(distance.reshape((DEPTH_MAP_SIZE,) * 2), np.ones((2 * NEIGHBORHOOD + 1,) * 2))
+
+
+def _depth_gap(nearest: np.ndarray, positions: np.ndarray, cosines: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """How much farther (world units) points (P, 3) are from the camera than the ``_nearest_depth`` of their
+    neighborhood in the image, less what their own slope explains.
 
     Image and mesh never agree to the pixel: next to a depth step, the image may show the surface in front.
     """
-    size = DEPTH_MAP_SIZE
-    origins, directions = (array.reshape(-1, 3) for array in camera.rays(pose, size))
-    distance = caster.cast(origins, directions)[1]
-    distance = np.where(np.isinf(distance), camera.RADIUS * 2, distance).astype(np.float32).reshape(size, size)
-    nearest = cv2.erode(distance, np.ones((2 * NEIGHBORHOOD + 1,) * 2))
+    size = len(nearest)
     pixels, _ = camera.project(positions, pose, size)
     slope = np.sqrt(np.maximum(1 / np.maximum(cosines, 0.1) ** 2 - 1, 0))
     sideways = (NEIGHBORHOOD + 1) * camera.RADIUS / (camera.FOCAL * size)
