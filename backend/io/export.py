@@ -50,6 +50,11 @@ def write_report(folder: Path, preview: np.ndarray, report: dict) -> dict[str, s
 
 def to_trimesh(textured: TexturedMesh) -> trimesh.Trimesh:
     """The mesh with normals, UVs and a PBR material, in glTF's axes (Y up); vertices are doubled at UV seams only."""
+    return _to_trimesh(textured, Image.fromarray(textured.texture))
+
+
+def _to_trimesh(textured: TexturedMesh, texture: Image.Image | _EncodedImage) -> trimesh.Trimesh:
+    """``to_trimesh`` with this image as the material's."""
     mesh = textured.mesh
     normals = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).vertex_normals
     corners = np.column_stack([mesh.faces.reshape(-1, 1), textured.uvs.reshape(-1, 2)])
@@ -62,7 +67,7 @@ def to_trimesh(textured: TexturedMesh) -> trimesh.Trimesh:
     vertex = distinct[:, 0].astype(int)
     material = PBRMaterial(
         name=NAME,
-        baseColorTexture=Image.fromarray(textured.texture),
+        baseColorTexture=texture,
         metallicFactor=0.0,
         roughnessFactor=ROUGHNESS,
     )
@@ -87,8 +92,7 @@ def _to_glb(textured: TexturedMesh, texture: bytes) -> bytes:
     def mark(tree: dict) -> None:
         tree["asset"]["generator"] = GLB_GENERATOR
 
-    mesh = to_trimesh(textured)
-    mesh.visual.material.baseColorTexture = _EncodedImage(texture)
+    mesh = _to_trimesh(textured, _EncodedImage(texture))
     content = mesh.export(file_type="glb", include_normals=True, tree_postprocessor=mark)
     assert isinstance(content, bytes)
     return content
