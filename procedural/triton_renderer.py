@@ -24,6 +24,8 @@ TILE = 16
 """Pixels along a side of a tile; image sizes are multiples of it."""
 BLOCK = TILE * TILE
 """Points or rays per program."""
+NORMAL_STEP = 2e-3
+"""How far around a point its normal is measured, along each axis in world units."""
 
 
 @triton.jit
@@ -154,6 +156,14 @@ class Scenes:
             COLOR=color, N=BLOCK, TRANSFORM_LENGTH=TRANSFORM_LENGTH,
         )  # fmt: skip
         return (distances, colors) if color else distances
+
+    def normals(self, points: torch.Tensor) -> torch.Tensor:
+        """Unit vectors (B, N, 3) in which the distance grows at world points (B, N, 3)."""
+        taps = points.new_tensor([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]]) * NORMAL_STEP
+        around = self.distance((points[:, :, None] + taps).flatten(1, 2))
+        assert isinstance(around, torch.Tensor)
+        around = around.unflatten(1, (-1, 4))
+        return torch.nn.functional.normalize((around[..., None] * taps).sum(2), dim=-1)
 
     def render(
         self, camera_to_world: torch.Tensor, scenes: torch.Tensor, size: int, subpixels: int = 2

@@ -35,6 +35,10 @@ class RunConfig:
     """How often realistic objects are sampled; stylized ones: once."""
     joined_share: float
     """Share of scenes that get a second object, where the two can be joined."""
+    lit_share: float
+    """Share of inputs in other light than the views that are to be generated of them (``lighting``)."""
+    degraded_share: float
+    """Share of inputs that look cut out of a photograph badly."""
     plan_share: float
     """Share of scenes seen from the fixed plan of cameras; the rest are seen from random ones."""
     scene_reuse: float
@@ -65,8 +69,6 @@ class JointViewsConfig(RunConfig):
     """Probabilities of 0, 1, 2, ... views given clean besides the input."""
     tone_share: float
     """Share of scenes with changed tones (``input_augmentation``)."""
-    degraded_share: float
-    """Share of inputs that look cut out of a photograph badly."""
     lens_share: float
     """Share of objects of packs whose input was taken with another lens."""
 

@@ -1,7 +1,8 @@
 """What photographs and rough cutouts do to pictures: another lens, other tones, wrong masks, blur, noise and JPEG.
 
 Rendered inputs are cleaner than any picture that users bring. Tones change in all views of a scene, which stay views of
-one object; the rest happens to the input alone, and the views to generate stay what they are.
+one object; the rest, like other light (``lighting``), happens to the input alone, and the views to generate stay what
+they are.
 """
 
 from __future__ import annotations
@@ -53,18 +54,21 @@ def reframe(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def change_tones(pictures: torch.Tensor, share: float, rng: np.random.Generator) -> torch.Tensor:
-    """Pictures (N, V, S, S, 4) uint8 -> the same with another gamma, contrast and saturation in ``share`` of the
-    scenes, equal in all their views; the background stays white."""
+    """Pictures (N, V, S, S, 4) uint8 -> the same with another exposure, white balance, gamma, contrast and saturation
+    in ``share`` of the scenes, equal in all their views; the background stays white."""
     count = len(pictures)
     changed = rng.random(count) < share
-    gamma, contrast, saturation = (
-        torch.from_numpy(np.where(changed, np.exp(rng.uniform(-spread, spread, count)), 1.0).astype(np.float32))
-        .to(pictures.device)
-        .view(-1, 1, 1, 1, 1)
-        for spread in (0.4, 0.25, 0.35)
-    )
+
+    def factors(spread: float, channels: int = 1) -> torch.Tensor:
+        values = np.where(changed[:, None], np.exp(rng.uniform(-spread, spread, (count, channels))), 1.0)
+        return torch.from_numpy(values.astype(np.float32)).to(pictures.device).view(-1, 1, 1, 1, channels)
+
+    exposure, balance, gamma, contrast, saturation = (
+        factors(0.3), factors(0.1, 3), factors(0.4), factors(0.25), factors(0.35)
+    )  # fmt: skip
     alpha = pictures[..., 3:].float() / 255
     color = ((pictures[..., :3].float() / 255 - 1 + alpha) / alpha.clamp_min(1 / 255)).clamp(0, 1)
+    color = (color * exposure * balance).clamp_max(1)
     color = (color**gamma - 0.5) * contrast + 0.5
     gray = (color * torch.tensor(LUMA, device=color.device)).sum(-1, keepdim=True)
     color = (gray + (color - gray) * saturation).clamp(0, 1)
@@ -73,14 +77,22 @@ def change_tones(pictures: torch.Tensor, share: float, rng: np.random.Generator)
 
 
 def degrade_cutouts(pictures: torch.Tensor, share: float, rng: np.random.Generator) -> torch.Tensor:
-    """Inputs (N, S, S, 4) uint8 -> (N, S, S, 3) uint8 on white, ``share`` of them cut out of a photograph badly.
+    """Inputs (N, S, S, 4) uint8, color on white and mask -> the same, ``share`` of them cut out of a photograph badly.
 
-    The object is put before a background, blurred, given noise and, half of the time, compressed; its mask is a little
-    too wide or too narrow, in other places by other amounts, so that some of the background stays at the rim and some
-    of the object is missing.
+    The object is put before a background, on which it casts a shadow where it stands and whose color it takes on at its
+    rim. It is blurred, given noise and, half of the time, compressed; its mask is a little too wide or too narrow, in
+    other places by other amounts, so that some of the background stays at the rim and some of the object is missing.
     """
+    rows = torch.from_numpy(np.flatnonzero(rng.random(len(pictures)) < share)).to(pictures.device)
+    if not len(rows):
+        return pictures
+    degraded = pictures.clone()
+    degraded[rows] = _degrade(pictures[rows], rng)
+    return degraded
+
+
+def _degrade(pictures: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     count, size, device = len(pictures), pictures.shape[1], pictures.device
-    chosen = rng.random(count) < share
 
     def uniform(low: float, high: float, *shape: int) -> torch.Tensor:
         return torch.from_numpy(rng.uniform(low, high, (count, *shape)).astype(np.float32)).to(device)
@@ -89,8 +101,10 @@ def degrade_cutouts(pictures: torch.Tensor, share: float, rng: np.random.Generat
     color, alpha = images[:, :3], images[:, 3:]
     ramp = torch.linspace(0, 1, size, device=device).view(1, 1, -1, 1)
     top, bottom = uniform(0, 1, 3, 1, 1), uniform(0, 1, 3, 1, 1)
-    background = top + (bottom - top) * ramp
+    background = (top + (bottom - top) * ramp) * (1 - uniform(0, 0.8, 1, 1, 1) * _shadow_below(pictures, rng))
     photo = color - (1 - alpha) * (1 - background)
+    rim = alpha * (1 - _blur(alpha, uniform(0.5, LARGEST_BLUR, 1)[:, 0]))
+    photo = photo + uniform(0, 0.6, 1, 1, 1) * rim * (background - photo)
     blur = uniform(0, 1.0, 1)[:, 0]
     photo = _blur(photo, blur)
     photo = photo + uniform(0, 0.03, 1, 1, 1) * torch.randn(photo.shape, device=device)
@@ -99,9 +113,21 @@ def degrade_cutouts(pictures: torch.Tensor, share: float, rng: np.random.Generat
     threshold = (0.5 + uniform(-0.2, 0.2, 1, 1, 1) + wobble).clamp(0.2, 0.8)
     ramp_width = uniform(0.1, 0.4, 1, 1, 1)
     mask = ((_blur(alpha, blur + 0.6) - threshold) / ramp_width + 0.5).clamp(0, 1)
-    degraded = mask * photo + 1 - mask
-    images = torch.where(torch.from_numpy(chosen).to(device).view(-1, 1, 1, 1), degraded, color)
-    return _to_bytes(images * 255)
+    return _to_bytes(torch.cat([mask * photo + 1 - mask, mask], 1) * 255)
+
+
+def _shadow_below(pictures: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """A soft shadow (N, 1, S, S) in 0..1 on the ground, about as wide as the object, around the lowest that is seen of
+    it in pictures (N, S, S, 4)."""
+    count, size, device = len(pictures), pictures.shape[1], pictures.device
+    covered = pictures[..., 3] > 127
+    left, right = _extent(covered.any(1))
+    _, bottom = _extent(covered.any(2))
+    scale = torch.from_numpy(np.exp(rng.uniform((-0.4, -3.5), (0.3, -2.0), (count, 2))).astype(np.float32)).to(device)
+    steps = (torch.arange(size, device=device) + 0.5) / size
+    x = (steps - ((left + right) / 2)[:, None]) / ((right - left) / 2 * scale[:, 0]).clamp_min(1e-3)[:, None]
+    y = (steps - bottom[:, None]) / scale[:, 1:]
+    return torch.exp(-(x[:, None, None].square() + y[:, None, :, None].square()))
 
 
 def _extent(marked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

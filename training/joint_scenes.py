@@ -12,6 +12,7 @@ from training.cameras import camera_matrices, sample_cameras
 from training.config import JointViewsConfig, derive_seed
 from training.images import as_input
 from training.input_augmentation import change_lens, change_tones, degrade_cutouts, reframe
+from training.lighting import light_meshes, light_procedural
 from training.mesh_rasterizer import render_meshes
 from training.object_library import ObjectLibrary
 from training.procedural_scenes import normalized_scenes
@@ -50,7 +51,7 @@ class JointScenes:
         (N, V, 2) elevation and azimuth in degrees, ``is_object`` (N,) bool."""
         rendered, angles, is_object = self.render_chunk()
         pictures = rendered[..., :3].clone()
-        pictures[:, 0] = degrade_cutouts(rendered[:, 0], self._config.degraded_share, self._rng)
+        pictures[:, 0] = degrade_cutouts(rendered[:, 0], self._config.degraded_share, self._rng)[..., :3]
         with torch.no_grad():
             latents = encode(as_input(pictures.flatten(0, 1))).unflatten(0, pictures.shape[:2])
         return {
@@ -79,6 +80,7 @@ class JointScenes:
         cameras = self._cameras(angles)
         cameras[:, 0], changed = change_lens(cameras[:, 0], self._config.lens_share, self._rng)
         pictures = render_meshes(meshes, cameras, self._size)
+        pictures[:, 0] = light_meshes(pictures[:, 0], meshes, cameras[:, 0], self._config.lit_share, self._rng)
         pictures[:, 0] = torch.where(changed.view(-1, 1, 1, 1), reframe(pictures[:, 0]), pictures[:, 0])
         return pictures, angles, True
 
@@ -87,8 +89,9 @@ class JointScenes:
         angles = sample_cameras(elevation.cpu().numpy(), self._config.plan_share, self._rng)
         cameras = self._cameras(angles)
         scene_of_view = torch.arange(len(scenes), device=self._device).repeat_interleave(cameras.shape[1])
-        pictures = scenes.render(cameras.flatten(0, 1), scene_of_view, self._size)
-        return pictures.unflatten(0, cameras.shape[:2]), angles, False
+        pictures = scenes.render(cameras.flatten(0, 1), scene_of_view, self._size).unflatten(0, cameras.shape[:2])
+        pictures[:, 0] = light_procedural(pictures[:, 0], scenes, cameras[:, 0], self._config.lit_share, self._rng)
+        return pictures, angles, False
 
     def _cameras(self, angles: Angles) -> torch.Tensor:
         return torch.from_numpy(camera_matrices(*angles)).to(self._device)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 
 from backend.camera import RADIUS
+from procedural.shading import shade
 from procedural.triton_depth import BEYOND, ENTRY_OFFSET
 from training.mesh_distance import nearest_distances, winding_numbers
 from training.mesh_rasterizer import MeshBatch, render_depths
@@ -120,10 +121,7 @@ class SolidMeshes:
         albedo = (albedo + meshes.color_transforms[:, None, :, 3]).clamp_min(0)
         normals = torch.nn.functional.normalize(_interpolate(meshes.normals, face, weights), dim=-1)
         normals = normals * self._outward.gather(1, face)[..., None]
-        lambert = (normals * meshes.lights[:, None, :3]).sum(-1).clamp_min(0)
-        ambient = meshes.lights[:, None, 3]
-        shade = ambient + (1 - ambient) * (0.75 * lambert + 0.25 * (0.5 + 0.5 * normals[..., 2]))
-        return (albedo * shade[..., None]).clamp_max(1)
+        return (albedo * shade(normals, meshes.lights)[..., None]).clamp_max(1)
 
     def depths(self, cameras: torch.Tensor, size: int, half_side: float) -> torch.Tensor:
         """Depths at which rays enter the mesh and first leave it, as ``procedural.triton_depth.depths``: cameras

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+from procedural.shading import shade
 from procedural.triton_renderer import Scenes
 from training.solid_meshes import SolidMeshes
 
@@ -43,11 +44,8 @@ def procedural_supervision(scenes: Scenes, half_side: float) -> dict[str, torch.
     points, normals = _project_onto_surface(scenes, half_side)
     on_surface = slice(0, surface_count(NEAR_POINTS))
     _, albedo = scenes.distance(points[:, on_surface], color=True)
-    light = scenes.light[:, None]
-    lambert = (normals[:, on_surface] * light[..., :3]).sum(-1).clamp_min(0)
-    lit = 0.75 * lambert + 0.25 * (0.5 + 0.5 * normals[:, on_surface, 2])
-    shade = light[..., 3] + (1 - light[..., 3]) * lit
-    return _with_distances(scenes, points, (albedo * shade[..., None]).clamp(0, 1), half_side)
+    colors = albedo * shade(normals[:, on_surface], scenes.light)[..., None]
+    return _with_distances(scenes, points, colors.clamp(0, 1), half_side)
 
 
 def _with_distances(
@@ -76,9 +74,7 @@ def _project_onto_surface(scenes: Scenes, half_side: float) -> tuple[torch.Tenso
     nearest = scenes.distance(points).abs().topk(NEAR_POINTS, largest=False, sorted=False).indices
     nearest = nearest.gather(1, torch.rand(batch, NEAR_POINTS, device=device).argsort(1))
     points = points.gather(1, nearest[..., None].expand(-1, -1, 3))
-    taps = points.new_tensor([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]]) * 2e-3
     for _ in range(2):
-        around = scenes.distance((points[:, :, None] + taps).flatten(1, 2)).unflatten(1, (-1, 4))
-        normals = F.normalize((around[..., None] * taps).sum(2), dim=-1)
+        normals = scenes.normals(points)
         points = points - normals * scenes.distance(points)[..., None]
     return points.clamp(-half_side, half_side), normals

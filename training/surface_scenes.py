@@ -12,6 +12,8 @@ from procedural.triton_depth import depths
 from training.cameras import VIEWS, camera_matrices, plan_cameras, random_cameras, sample_cameras
 from training.config import SurfaceConfig, derive_seed
 from training.generated_views import ViewGenerator
+from training.input_augmentation import degrade_cutouts
+from training.lighting import light_meshes, light_procedural
 from training.mesh_rasterizer import render_meshes
 from training.object_library import ObjectLibrary
 from training.procedural_scenes import normalized_scenes
@@ -92,12 +94,14 @@ class SurfaceScenes:
     def _make(self, is_object: bool, is_generated: bool, angles_of: AnglesOf) -> dict[str, torch.Tensor]:
         make = self._make_objects if is_object else self._make_procedural
         angles, scenes = make(angles_of)
+        images = scenes["images"]
+        images[:, 0] = degrade_cutouts(images[:, 0], self._config.degraded_share, self._rng)
         if is_generated:
             assert self._generator is not None
             degrees = torch.from_numpy(np.stack(angles, -1).astype(np.float32)).to(self._device)
             seed = int(self._rng.integers(2**31))
-            scenes["images"] = self._generator(scenes["images"], degrees, seed)
-        count = len(scenes["images"])
+            scenes["images"] = self._generator(images, degrees, seed)
+        count = len(images)
         scenes["is_object"] = torch.full((count,), is_object, device=self._device)
         scenes["is_generated"] = torch.full((count,), is_generated, device=self._device)
         return scenes
@@ -114,8 +118,10 @@ class SurfaceScenes:
         solids, elevations = solids[rows], elevations[rows.cpu().numpy()]
         angles = angles_of(elevations)
         cameras = torch.from_numpy(camera_matrices(*angles)).to(self._device)
+        images = render_meshes(solids.meshes, cameras, self._size)
+        images[:, 0] = light_meshes(images[:, 0], solids.meshes, cameras[:, 0], self._config.lit_share, self._rng)
         return angles, {
-            "images": render_meshes(solids.meshes, cameras, self._size),
+            "images": images,
             "cameras": cameras,
             "depths": solids.depths(cameras, self._size, self._half_side),
             **mesh_supervision(solids, self._half_side),
@@ -126,9 +132,10 @@ class SurfaceScenes:
         angles = angles_of(elevations.cpu().numpy())
         cameras = torch.from_numpy(camera_matrices(*angles)).to(self._device)
         scene_of_view = torch.arange(len(scenes), device=self._device).repeat_interleave(cameras.shape[1])
-        images = scenes.render(cameras.flatten(0, 1), scene_of_view, self._size)
+        images = scenes.render(cameras.flatten(0, 1), scene_of_view, self._size).unflatten(0, cameras.shape[:2])
+        images[:, 0] = light_procedural(images[:, 0], scenes, cameras[:, 0], self._config.lit_share, self._rng)
         return angles, {
-            "images": images.unflatten(0, cameras.shape[:2]),
+            "images": images,
             "cameras": cameras,
             "depths": depths(scenes, cameras, self._size, self._half_side),
             **procedural_supervision(scenes, self._half_side),

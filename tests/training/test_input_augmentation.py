@@ -53,10 +53,12 @@ def test_degraded_cutouts_differ_at_the_rim_and_are_white_far_from_the_object():
     pictures = square(64, 16, 48).expand(8, -1, -1, -1)
     torch.manual_seed(0)
     degraded = degrade_cutouts(pictures, 1.0, np.random.default_rng(0)).float()
-    difference = (degraded - pictures[..., :3]).abs()
+    difference = (degraded - pictures)[..., :3].abs()
     assert difference[:, :8].max() == 0 and difference[:, :, 56:].max() == 0
     assert difference[:, 24:40, 24:40].mean() < 10 < difference[:, 15:17, 20:44].amax((1, 2, 3)).min()
-    assert torch.equal(degrade_cutouts(pictures, 0.0, np.random.default_rng(0)), pictures[..., :3])
+    assert (degraded[..., :3][degraded[..., 3] == 0] == 255).all()
+    assert not torch.equal(degraded[..., 3], pictures[..., 3].float())
+    assert torch.equal(degrade_cutouts(pictures, 0.0, np.random.default_rng(0)), pictures)
 
 
 def test_a_longer_lens_from_further_away_shows_the_object_as_large_and_flatter():
