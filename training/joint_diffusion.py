@@ -69,12 +69,14 @@ class JointObjective:
         count, views = latents.shape[:2]
         device = latents.device
         conditioned = (torch.rand(count, device=device) >= self._config.condition_dropout).float()
-        clean = self._sample_clean(count, views)
+        clean = self._sample_clean(batch["given"], views)
         t = shifted_timesteps(torch.rand(count, device=device), self._config.timestep_shift, len(self._alphas))
         alpha = self._alphas[t].view(-1, 1, 1, 1, 1)
         scaled, noise = latents * self._scaling_factor, torch.randn_like(latents)
-        # For guidance everything given is left out together: condition, token and clean views.
-        given = scaled * conditioned.view(-1, 1, 1, 1, 1)
+        # What is given is a picture of its own. For guidance it is left out together with condition and token.
+        given = latents.clone()
+        given[torch.arange(count, device=device), batch["given"]] = batch["given_latents"].float()
+        given = given * self._scaling_factor * conditioned.view(-1, 1, 1, 1, 1)
         noisy = torch.where(clean[..., None, None, None], given, alpha.sqrt() * scaled + (1 - alpha).sqrt() * noise)
         velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * scaled
         pixels = clip_pixel_values(as_input(batch["picture"]), self._image_size).to(dtype)
@@ -107,12 +109,13 @@ class JointObjective:
         share = 1 - 1 / self._config.learned_guidance_scale
         return velocity + share * conditioned.view(-1, 1, 1, 1, 1) * (predicted - unconditional)
 
-    def _sample_clean(self, count: int, views: int) -> torch.Tensor:
-        """Which views (count, views) are given clean: the input, and a random number of others."""
-        device = self._clean_probabilities.device
-        extra = torch.multinomial(self._clean_probabilities, count, replacement=True)
-        rank = torch.rand(count, views - 1, device=device).argsort(1).argsort(1)
-        return torch.cat([torch.ones(count, 1, dtype=torch.bool, device=device), rank < extra[:, None]], 1)
+    def _sample_clean(self, given: torch.Tensor, views: int) -> torch.Tensor:
+        """Which views (B, views) are given clean: the input, and a random number of others, first ``given`` (B,)."""
+        extra = torch.multinomial(self._clean_probabilities, len(given), replacement=True)
+        order = torch.rand(len(given), views, device=given.device)
+        order[torch.arange(len(given), device=given.device), given] = -1
+        order[:, 0] = -2
+        return order.argsort(1).argsort(1) <= extra[:, None]
 
 
 def shifted_timesteps(u: torch.Tensor, shift: float, count: int = 1000) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +23,19 @@ Angles = tuple[np.ndarray, np.ndarray]
 """Elevations and azimuths (B, V) in degrees."""
 Encode = Callable[[torch.Tensor], torch.Tensor]
 """Pictures (B, 3, S, S) in -1..1 -> latents (B, c, h, w)."""
+
+
+class RenderedScenes(NamedTuple):
+    """N scenes from V cameras, and one of these views once more, as somebody who has it gives it."""
+
+    pictures: torch.Tensor
+    """(N, V + 1, S, S, 4) uint8, color on white and coverage: the input, the other views, the given view."""
+    angles: Angles
+    """Of the V cameras."""
+    given: torch.Tensor
+    """(N,) which of the other views is the given one, 1 to V - 1."""
+    is_object: bool
+    """Whether the scenes show objects of packs."""
 
 
 class JointScenes:
@@ -48,24 +62,28 @@ class JointScenes:
 
     def next_chunk(self, encode: Encode) -> dict[str, torch.Tensor]:
         """Random scenes: ``picture`` (N, S, S, 3) uint8 of the input, ``latents`` (N, V, c, h, w) float16, ``angles``
-        (N, V, 2) elevation and azimuth in degrees, ``is_object`` (N,) bool."""
-        rendered, angles, is_object = self.render_chunk()
-        pictures = rendered[..., :3].clone()
-        pictures[:, 0] = degrade_cutouts(rendered[:, 0], self._config.degraded_share, self._rng)[..., :3]
+        (N, V, 2) elevation and azimuth in degrees, ``is_object`` (N,) bool; ``given`` (N,) one of the other views,
+        ``given_latents`` (N, c, h, w) float16 what it looks like to somebody who gives it."""
+        scenes = self.render_chunk()
+        pictures = scenes.pictures[..., :3].clone()
+        for view in (0, -1):
+            degraded = degrade_cutouts(scenes.pictures[:, view], self._config.degraded_share, self._rng)
+            pictures[:, view] = degraded[..., :3]
         with torch.no_grad():
-            latents = encode(as_input(pictures.flatten(0, 1))).unflatten(0, pictures.shape[:2])
+            latents = encode(as_input(pictures.flatten(0, 1))).unflatten(0, pictures.shape[:2]).half()
         return {
             "picture": pictures[:, 0],
-            "latents": latents.half(),
-            "angles": torch.from_numpy(np.stack(angles, -1).astype(np.float32)).to(self._device),
-            "is_object": torch.full((len(pictures),), is_object, device=self._device),
+            "latents": latents[:, :-1],
+            "angles": torch.from_numpy(np.stack(scenes.angles, -1).astype(np.float32)).to(self._device),
+            "is_object": torch.full((len(pictures),), scenes.is_object, device=self._device),
+            "given": scenes.given,
+            "given_latents": latents[:, -1],
         }
 
-    def render_chunk(self) -> tuple[torch.Tensor, Angles, bool]:
-        """Random scenes: views (N, V, S, S, 4) uint8, color on white and coverage; angles; whether they show objects of
-        packs."""
-        rendered, angles, is_object = self._render_objects() if self._use_objects() else self._render_procedural()
-        return change_tones(rendered, self._config.tone_share, self._rng), angles, is_object
+    def render_chunk(self) -> RenderedScenes:
+        """Random scenes."""
+        scenes = self._render_objects() if self._use_objects() else self._render_procedural()
+        return scenes._replace(pictures=change_tones(scenes.pictures, self._config.tone_share, self._rng))
 
     def _use_objects(self) -> bool:
         """Whether the next chunk shows objects: evenly in time, ``object_share`` of all."""
@@ -73,28 +91,37 @@ class JointScenes:
         self._made += 1
         return int(self._made * share) > int((self._made - 1) * share)
 
-    def _render_objects(self) -> tuple[torch.Tensor, Angles, bool]:
+    def _render_objects(self) -> RenderedScenes:
         assert self._library is not None
         meshes, elevation = self._library.sample(self._config.scenes_per_chunk, self._rng, self._config.joined_share)
         angles = sample_cameras(elevation, self._config.plan_share, self._rng)
-        cameras = self._cameras(angles)
+        cameras, given = self._cameras(angles)
         cameras[:, 0], changed = change_lens(cameras[:, 0], self._config.lens_share, self._rng)
         pictures = render_meshes(meshes, cameras, self._size)
-        pictures[:, 0] = light_meshes(pictures[:, 0], meshes, cameras[:, 0], self._config.lit_share, self._rng)
+        for view in (0, -1):
+            lit = light_meshes(pictures[:, view], meshes, cameras[:, view], self._config.lit_share, self._rng)
+            pictures[:, view] = lit
         pictures[:, 0] = torch.where(changed.view(-1, 1, 1, 1), reframe(pictures[:, 0]), pictures[:, 0])
-        return pictures, angles, True
+        return RenderedScenes(pictures, angles, given, True)
 
-    def _render_procedural(self) -> tuple[torch.Tensor, Angles, bool]:
+    def _render_procedural(self) -> RenderedScenes:
         scenes, elevation = next(self._procedural)
         angles = sample_cameras(elevation.cpu().numpy(), self._config.plan_share, self._rng)
-        cameras = self._cameras(angles)
+        cameras, given = self._cameras(angles)
         scene_of_view = torch.arange(len(scenes), device=self._device).repeat_interleave(cameras.shape[1])
         pictures = scenes.render(cameras.flatten(0, 1), scene_of_view, self._size).unflatten(0, cameras.shape[:2])
-        pictures[:, 0] = light_procedural(pictures[:, 0], scenes, cameras[:, 0], self._config.lit_share, self._rng)
-        return pictures, angles, False
+        for view in (0, -1):
+            lit = light_procedural(pictures[:, view], scenes, cameras[:, view], self._config.lit_share, self._rng)
+            pictures[:, view] = lit
+        return RenderedScenes(pictures, angles, given, False)
 
-    def _cameras(self, angles: Angles) -> torch.Tensor:
-        return torch.from_numpy(camera_matrices(*angles)).to(self._device)
+    def _cameras(self, angles: Angles) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cameras (N, V + 1, 4, 4), the last that of the given view, and which that is (N,)."""
+        count, views = angles[0].shape
+        given = self._rng.integers(1, views, count)
+        matrices = camera_matrices(*angles)
+        matrices = np.concatenate([matrices, matrices[np.arange(count), given][:, None]], 1)
+        return torch.from_numpy(matrices).to(self._device), torch.from_numpy(given).to(self._device)
 
 
 def scenes_for_run(

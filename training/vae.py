@@ -22,7 +22,6 @@ from diffusers import AutoencoderKL
 
 from backend.paths import STARTER_WEIGHTS
 from backend.views.zero123.model import Zero123
-from training.cameras import VIEWS
 from training.config import JointViewsConfig, VaeConfig, derive_seed, load_config
 from training.distributed import ProcessGroup, init_distributed, mean_over_ranks, process_group
 from training.images import as_input
@@ -58,7 +57,7 @@ def main() -> None:
     init_distributed(group)
     torch.manual_seed(derive_seed(config.run, 0, group.rank, "training"))
     vae = with_mask(model.vae).to(group.device)
-    train(vae, config, lambda: scenes.render_chunk()[0], RunLog(args.out, group.is_main), group)
+    train(vae, config, lambda: scenes.render_chunk().pictures, RunLog(args.out, group.is_main), group)
     if group.is_main:
         save_vae(vae, args.out)
     if group.world_size > 1:
@@ -83,7 +82,7 @@ def train(
     buffer.insert({"pictures": first})
     while len(buffer) < buffer.capacity // 2:
         buffer.insert({"pictures": render()})
-    insert_every = max(1, round(chunk * VIEWS * config.scene_reuse / images))
+    insert_every = max(1, round(chunk * first.shape[1] * config.scene_reuse / images))
     begin = time.monotonic()
     for step in range(1, config.steps + 1):
         optimizer.param_groups[0]["lr"] = config.learning_rate * lr_factor(step, config.steps, config.warmup_steps)

@@ -40,6 +40,8 @@ def batch(count: int) -> dict[str, torch.Tensor]:
         "latents": torch.randn(count, VIEWS, 4, 4, 4).half(),
         "angles": torch.from_numpy(angles).float(),
         "is_object": torch.zeros(count, dtype=torch.bool),
+        "given": torch.arange(count) + 1,
+        "given_latents": torch.randn(count, 4, 4, 4).half(),
     }
 
 
@@ -91,7 +93,10 @@ def test_given_views_are_clean_at_timestep_zero_and_take_no_loss(model, config):
     ((noisy, timesteps),) = calls
     clean = timesteps == 0
     assert clean[:, 0].all() and (clean.sum(1) == 3).all()
-    torch.testing.assert_close(noisy[clean], scenes["latents"].float()[clean])
+    shown, index = scenes["latents"].float().clone(), torch.arange(3)
+    shown[index, scenes["given"]] = scenes["given_latents"].float()
+    assert clean[index, scenes["given"]].all()
+    torch.testing.assert_close(noisy[clean], shown[clean])
     assert report["error"].max() < 100
 
 
@@ -102,6 +107,7 @@ def test_without_condition_nothing_given_is_visible(model, config):
     for scale in (1, 3):
         torch.manual_seed(1)
         scenes["latents"][:, 0] *= scale
+        scenes["given_latents"] *= scale
         scenes["angles"][:, 1:, 1] += 10 * (scale - 1)
         losses.append(objective(JointDenoiser(model), scenes, torch.float32)[1]["error"])
     # the input's latent and the poses changed, and no prediction did; extra clean views are dropped alike

@@ -15,10 +15,11 @@ from procedural.families.materials import solid
 from procedural.families.primitives import box, to_rows
 from procedural.schema import IDENTITY_TRANSFORM
 from tests.helpers.ray_casting import intersect, rays
-from tests.helpers.training_runs import cube, short_surface_run
+from tests.helpers.training_runs import cube, short_run, short_surface_run
 from training import mesh_distance, supervision
 from training.cameras import camera_matrices
 from training.input_augmentation import change_lens
+from training.joint_scenes import JointScenes
 from training.lighting import Lighting, light_meshes, light_pictures, light_procedural, sample_lighting
 from training.mesh_rasterizer import MeshBatch, render_depths, render_meshes
 from training.object_library import ObjectLibrary
@@ -191,6 +192,21 @@ def test_procedural_scenes_are_lit_as_meshes_are(camera):
     covered = (one[..., 3] == 255) & (other[..., 3] == 255)
     one, other, before = (picture[covered].float() for picture in (one, other, pictures))
     assert (one - other).abs().mean() < 2 < (other - before).abs().mean()
+
+
+def test_views_to_generate_keep_the_light_of_the_scene():
+    library, cpu = ObjectLibrary([cube(1)], np.ones(1), "cpu"), torch.device("cpu")
+    config = dataclasses.replace(short_run(), tone_share=0.0, joined_share=0.0, lens_share=0.0)
+    plain, lit = (
+        JointScenes(dataclasses.replace(config, lit_share=share), library, 16, 5, 1, cpu).render_chunk()
+        for share in (0.0, 1.0)
+    )
+    assert torch.equal(plain.given, lit.given)
+    assert torch.equal(plain.pictures[:, 1:-1], lit.pictures[:, 1:-1])
+    assert torch.equal(plain.pictures[..., 3], lit.pictures[..., 3])
+    assert torch.equal(plain.pictures[0, plain.given[0]], plain.pictures[0, -1])
+    for view in (0, -1):
+        assert not torch.equal(plain.pictures[:, view], lit.pictures[:, view])
 
 
 def test_surface_training_keeps_views_and_colors_in_the_light_of_the_scene(monkeypatch):
