@@ -20,6 +20,9 @@ except ImportError:  # PyMCubes has no wheel for Python 3.13 and later, nor for 
 CLEARANCE = 0.01
 """Least distance (in cells) between the surface and a grid point: prevents coincident vertices and empty triangles."""
 
+REACH = 6
+"""Cells beyond the width of handles that bridging and closing may look at or fill around the object."""
+
 
 def extract(
     field: Field,
@@ -58,6 +61,7 @@ def extract(
     values[too_near] = np.copysign(CLEARANCE * cell, values[too_near])
     mesh = None
     if (values < 0).any():
+        offset = np.zeros(3, int)
         if reference_grid:  # of the negated field, like the reference: the sign decides how ambiguous cells connect
             vertices, triangles = isosurface(-values)
             triangles = triangles[:, ::-1]
@@ -66,18 +70,29 @@ def extract(
             def is_needed(component: np.ndarray, rest: np.ndarray) -> bool:
                 if silhouette is None:
                     return False
-                return silhouette.needs(*(grid_to_world(np.argwhere(where) * step - 1) for where in (component, rest)))
+                points = (np.argwhere(where) + offset for where in (component, rest))
+                return silhouette.needs(*(grid_to_world(each * step - 1) for each in points))
 
-            values = bridging.bridge_components(values, cell, is_needed)
             widest = handles.MAX_WIDTH if without_handles else handles.PINHOLE
+            values, offset = _crop(values, int(widest / cell) + REACH)
+            values = bridging.bridge_components(values, cell, is_needed)
             vertices, triangles = isosurface(handles.close_handles(values, cell, widest))
-        mesh = simplify.outer_shell(Mesh(grid_to_world(vertices * step - 1), triangles), parts)
+        mesh = simplify.outer_shell(Mesh(grid_to_world((vertices + offset) * step - 1), triangles), parts)
     if mesh is None:
         raise UserError(
             ErrorCode.NO_OBJECT,
             "No solid object could be reconstructed: use an image that shows a single complete object clearly.",
         )
     return simplify.simplify_to_budget(mesh if reference_grid else simplify.smooth(mesh), faces)
+
+
+def _crop(values: np.ndarray, margin: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of a grid (X, Y, Z) of distances with the object and a margin in grid cells, and its first point."""
+    ends = []
+    for axes in ((1, 2), (0, 2), (0, 1)):
+        inside = np.flatnonzero((values < 0).any(axes))
+        ends.append((max(inside[0] - margin, 0), inside[-1] + margin + 1))
+    return values[tuple(slice(*each) for each in ends)], np.array([low for low, _ in ends])
 
 
 def isosurface(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,24 +18,27 @@ def covered_samples(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
 
 def covered_spans(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The covered samples as rows of them: face, row, first column and the column after the last, each (S,) int."""
-    low = np.ceil(triangles[..., 1].min(1) - 0.5).astype(np.int64)
-    high = np.ceil(triangles[..., 1].max(1) - 0.5).astype(np.int64)
+    order = np.argsort(triangles[..., 1], 1, kind="stable")
+    corners = np.take_along_axis(triangles, order[..., None], 1)  # from the lowest to the highest
+    low, high = (np.ceil(corners[:, k, 1] - 0.5).astype(np.int64) for k in (0, 2))
     span_face, span_row = expand_ranges(low, high)
     y = span_row + 0.5
-    left, right = np.full(len(y), np.inf), np.full(len(y), -np.inf)
-    for k in range(3):
-        # edges always run upwards, so that both triangles of an edge compute the same crossing
-        first, second = triangles[:, k], triangles[:, (k + 1) % 3]
-        swap = (first[:, 1] > second[:, 1])[:, None]
-        start, end = (np.where(swap, second, first)[span_face], np.where(swap, first, second)[span_face])
-        crossed = (start[:, 1] <= y) & (y < end[:, 1])
-        rise = np.where(crossed, end[:, 1] - start[:, 1], 1)
-        x = start[:, 0] + (y - start[:, 1]) * (end[:, 0] - start[:, 0]) / rise
-        left = np.where(crossed, np.minimum(left, x), left)
-        right = np.where(crossed, np.maximum(right, x), right)
+    # Edges run upwards, so that both triangles of an edge compute the same crossing. Every row crosses the one from the
+    # lowest to the highest corner, and one of the other two.
+    flat = corners.reshape(-1, 2)
+    first = 3 * span_face
+    upper = (y >= flat[first + 1, 1]).astype(np.int64)
+    first_side = _crossing(flat[first], flat[first + 2], y)
+    second_side = _crossing(flat[first + upper], flat[first + upper + 1], y)
+    left, right = np.minimum(first_side, second_side), np.maximum(first_side, second_side)
     hit = left < right
     left, right = (np.ceil(side[hit] - 0.5).astype(np.int64) for side in (left, right))
     return span_face[hit], span_row[hit], left, right
+
+
+def _crossing(start: np.ndarray, end: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Where edges from ``start`` (S, 2) up to ``end`` (S, 2) have the height ``y`` (S,): their x (S,)."""
+    return start[:, 0] + (y - start[:, 1]) * (end[:, 0] - start[:, 0]) / (end[:, 1] - start[:, 1])
 
 
 def barycentric(triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
