@@ -25,7 +25,10 @@ def choose_dtype(device: torch.device) -> torch.dtype:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether this is a processor that computes with bfloat16 (AVX-512 BF16 or AMX), whose products of 16 bits take
-    about half as long as those of 32."""
-    features = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+    """Whether this is a processor whose products of 16 bits (bfloat16) take about half as long as those of 32: one with
+    AMX, or AMD's with AVX-512 BF16. Intel's without AMX have those instructions too, and take twice as long for them
+    (docs/adr/043-bfloat16-on-processors-that-have-it.md)."""
+    if device.type != "cpu":
+        return False
+    features = torch.cpu.get_capabilities()
+    return features.get("amx_bf16", False) or (features.get("avx512_bf16", False) and "AMD" in features["cpu_name"])

@@ -143,7 +143,8 @@ class SurfaceNetwork(nn.Module):
         """Feature maps of ``extract_features`` and cameras (B, V, 4, 4) -> volume of features (B, channels, R, R, R):
         mean and variance over the views, the input image's own, the greatest votes, and the voxels' positions."""
         batch, views = maps.shape[:2]
-        maps = maps.float()  # 16 bits would round the sampling positions
+        # 16 bits would round the sampling positions; features of a pixel that lie side by side are read faster.
+        maps = maps.flatten(0, 1).float().contiguous(memory_format=torch.channels_last).unflatten(0, (batch, views))
         centers = self.voxel_centers(maps.device)
         first = self._sample_view(maps[:, 0], cameras[:, 0], centers)
         total, square, largest = first.clone(), first.square(), first[:, -1 - self.depths :]
