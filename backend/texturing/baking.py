@@ -22,8 +22,10 @@ INPUT_IMAGE, GENERATED, FIELD = 255, 170, 85
 """Values of the confidence map."""
 SEEN = 0.99
 """Weight of the views from which on the field's color would not be seen."""
-CHUNK_SIZE = 1 << 16
-"""Texels that a thread colors at once, in a quarter of a second or less."""
+CHUNK_SIZE, FIELD_CHUNK_SIZE = 1 << 16, 1 << 18
+"""Texels that a thread projects at once, and those whose field colors are asked for at once: a second or less."""
+PROJECTION_TIME = 0.8
+"""Its usual share of the time; the field's colors take the rest."""
 
 
 def bake(
@@ -39,7 +41,7 @@ def bake(
     views: the first is the input image, the others are generated. cutout: the input image at its own resolution, with
     the same camera. size: the texture's side in texels. Texels that neither shows have the field's color, and sources
     are blended smoothly; the confidence map names the one with the greatest weight. Without views or cutout, the field
-    gives all colors. on_progress: called after every chunk of texels.
+    gives all colors. on_progress: called after every chunk of texels with the share of the work that is done.
     """
     with ThreadPoolExecutor(1) as thread:
         unwrapping = thread.submit(unwrap, mesh, size)
@@ -50,12 +52,12 @@ def bake(
     image = None
     if views is not None and cutout is not None:
         density = size * _uv_scale(mesh, uvs)
-        image = projection.InputImage(caster, cutout.image, views.camera_to_world[0], density)
+        image = projection.InputImage(caster, mesh, cutout.image, views.camera_to_world[0], density)
     triangles = uvs.astype(np.float64) * size
     face, column, row = rasterization.covered_samples(triangles)
 
-    def project(start: int) -> tuple[SurfacePoints, _Projected | None]:
-        """The texels from ``start`` on, and what the images show there."""
+    def project(start: int) -> _Texels:
+        """The texels from ``start`` on."""
         chunk = slice(start, start + CHUNK_SIZE)
         texels = np.stack([column[chunk], row[chunk]], -1) + 0.5
         weights = rasterization.barycentric(triangles[face[chunk]], texels).astype(np.float32)
@@ -63,50 +65,60 @@ def bake(
         position = np.einsum("pc,pcd->pd", weights, mesh.vertices[corners])
         normal = np.einsum("pc,pcd->pd", weights, normals[corners])
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-        points = SurfacePoints(face[chunk], position, normal)
-        return points, None if image is None or generated is None else _project(image, generated, points)
+        return _project(image, generated, SurfacePoints(face[chunk], position, normal))
 
-    texture = np.zeros((size, size, 3), np.float32)
-    confidence = np.zeros((size, size), np.uint8)
+    colors = np.zeros((len(face), 3), np.float32)
+    confidence = np.full(len(face), FIELD, np.uint8)
+    field_share, positions = np.ones(len(face), np.float32), np.empty((len(face), 3), np.float32)
+    share_of_time = PROJECTION_TIME if image is not None else 0.0
     starts = range(0, len(face), CHUNK_SIZE)
     with closing(map_on_threads(project, starts)) as projected:
-        for start, (points, colors) in zip(starts, projected, strict=True):
+        for start, texels in zip(starts, projected, strict=True):
             chunk = slice(start, start + CHUNK_SIZE)
-            texel = size - 1 - row[chunk], column[chunk]
-            texture[texel], confidence[texel] = _blend(field, points, colors)
-            on_progress(min(start + CHUNK_SIZE, len(face)) / len(face))
-    texture = _fill_margin(texture, confidence > 0)
-    return TexturedMesh(mesh, uvs, np.round(texture * 255).clip(0, 255).astype(np.uint8), confidence)
+            colors[chunk], field_share[chunk], confidence[chunk], positions[chunk] = texels
+            on_progress(share_of_time * min(start + CHUNK_SIZE, len(face)) / len(face))
+    # Only now: the networks have threads of their own, which would wait for those above.
+    unseen = np.flatnonzero(field_share)
+    for start in range(0, len(unseen), FIELD_CHUNK_SIZE):
+        chunk = unseen[start : start + FIELD_CHUNK_SIZE]
+        colors[chunk] += field_share[chunk, None] * field.color(positions[chunk])
+        on_progress(share_of_time + (1 - share_of_time) * min((start + FIELD_CHUNK_SIZE) / len(unseen), 1))
+    texture, map_of_sources = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.uint8)
+    texel = size - 1 - row, column
+    texture[texel], map_of_sources[texel] = colors, confidence
+    texture = _fill_margin(texture, map_of_sources > 0)
+    return TexturedMesh(mesh, uvs, np.round(texture * 255).clip(0, 255).astype(np.uint8), map_of_sources)
 
 
-class _Projected(NamedTuple):
-    """Colors (P, 3) and weights (P,) of P points, float32 0..1, from the input image and from the generated views."""
+class _Texels(NamedTuple):
+    """What images show of P points."""
 
-    image: np.ndarray
-    image_weight: np.ndarray
-    views: np.ndarray
-    view_weight: np.ndarray
-
-
-def _project(image: projection.InputImage, generated: projection.GeneratedViews, points: SurfacePoints) -> _Projected:
-    image_color, image_weight = image.colors(points)
-    color, view_weight = np.zeros_like(image_color), np.zeros_like(image_weight)
-    rest = np.flatnonzero(image_weight < 1)
-    color[rest], view_weight[rest] = generated.colors(points[rest])
-    return _Projected(image_color, image_weight, color, view_weight)
+    colors: np.ndarray
+    """(P, 3) float32 0..1, without what the field adds."""
+    field_share: np.ndarray
+    """(P,) float32 0..1: weight of the field's colors."""
+    confidence: np.ndarray
+    """(P,) uint8."""
+    position: np.ndarray
+    """(P, 3) float32 world units."""
 
 
-def _blend(field: Field, points: SurfacePoints, colors: _Projected | None) -> tuple[np.ndarray, np.ndarray]:
-    """Colors (P, 3) float32 0..1 and confidences (P,) uint8 of points."""
-    if colors is None:
-        return field.color(points.position), np.full(len(points), FIELD, np.uint8)
-    image, image_weight, color, view_weight = colors
-    unseen = np.flatnonzero((image_weight < SEEN) & (view_weight < SEEN))
-    field_color = field.color(points.position[unseen])
-    color[unseen] = field_color + view_weight[unseen, None] * (color[unseen] - field_color)
-    color += image_weight[:, None] * (image - color)
-    confidence = np.where(image_weight >= 0.5, INPUT_IMAGE, np.where(view_weight >= 0.5, GENERATED, FIELD))
-    return color, confidence.astype(np.uint8)
+def _project(
+    image: projection.InputImage | None, generated: projection.GeneratedViews | None, points: SurfacePoints
+) -> _Texels:
+    color, field_share = np.zeros((len(points), 3), np.float32), np.ones(len(points), np.float32)
+    confidence = np.full(len(points), FIELD, np.uint8)
+    if image is not None and generated is not None:
+        image_color, image_weight = image.colors(points)
+        view_weight = np.zeros_like(image_weight)
+        rest = np.flatnonzero(image_weight < 1)
+        color[rest], view_weight[rest] = generated.colors(points[rest])
+        view_share = np.where((image_weight < SEEN) & (view_weight < SEEN), view_weight, 1)
+        color *= ((1 - image_weight) * view_share)[:, None]
+        color += image_weight[:, None] * image_color
+        field_share = (1 - image_weight) * (1 - view_share)
+        confidence = np.where(image_weight >= 0.5, INPUT_IMAGE, np.where(view_weight >= 0.5, GENERATED, FIELD))
+    return _Texels(color, field_share, confidence.astype(np.uint8), points.position)
 
 
 def _uv_scale(mesh: Mesh, uvs: np.ndarray) -> float:

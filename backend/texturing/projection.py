@@ -31,8 +31,8 @@ SHARPNESS = 6
 class InputImage:
     """The input image as a source of colors."""
 
-    def __init__(self, caster: RayCaster, image: np.ndarray, pose: np.ndarray, texel_density: float):
-        """caster: of the mesh. image: (S, S, 4) float32 RGBA, straight alpha, of the camera pose (4, 4).
+    def __init__(self, caster: RayCaster, mesh: Mesh, image: np.ndarray, pose: np.ndarray, texel_density: float):
+        """image: (S, S, 4) float32 RGBA, straight alpha, of the camera pose (4, 4).
         texel_density: texels per world unit."""
         self._caster, self._pose = caster, pose
         self._image = _limit_resolution(image, 2 * texel_density)
@@ -40,6 +40,7 @@ class InputImage:
         inside = cv2.distanceTransform((self._image[..., 3] > OPAQUE).astype(np.uint8), cv2.DIST_L2, 3)
         self._inside = _smoothstep(RIM * size, 3 * RIM * size, inside)
         self._nearest = _nearest_depth(caster, pose)
+        self._is_whole = _visible_share(mesh, caster, np.arange(len(mesh.faces)), pose[None, :3, 3]) == 1
 
     def colors(self, points: SurfacePoints) -> tuple[np.ndarray, np.ndarray]:
         """Colors (P, 3) float32 of P points and weights (P,) float32 0..1: 1 where the image shows the point clearly, 0
@@ -49,7 +50,10 @@ class InputImage:
         cosine = _cosines(points.position, points.normal, self._pose[:3, 3])
         pixels, depth = camera.project(points.position, self._pose, size)
         seen = np.flatnonzero((cosine > 0.1) & (depth > 0) & (pixels >= 0).all(1) & (pixels <= size).all(1))
-        seen = seen[_is_visible(self._caster, points.position[seen], self._pose[None, :3, 3], np.zeros(len(seen), int))]
+        visible = self._is_whole[points.face[seen]]
+        unsure = np.flatnonzero(~visible)
+        visible[unsure] = _is_visible(self._caster, points.position[seen[unsure]], self._pose[:3, 3])
+        seen = seen[visible]
         pixels = pixels[seen]
         color[seen] = sample_bilinear(self._image[..., :3], pixels)
         weight[seen] = _smoothstep(0.12, 0.35, cosine[seen]) * sample_bilinear(self._inside, pixels)
@@ -63,7 +67,7 @@ class GeneratedViews:
 
     def __init__(self, caster: RayCaster, mesh: Mesh, views: Views):
         self._caster, self._views = caster, views
-        self._best = _best_views(mesh, caster, views)
+        self._best, self._is_whole = _best_views(mesh, caster, views)
         blur = (views.images.shape[1] // 64 * 2 + 1,) * 2
         self._inside = [_smoothstep(0.5, 1, cv2.blur(cv2.erode(mask, np.ones((3, 3))), blur)) for mask in views.masks]
 
@@ -78,7 +82,9 @@ class GeneratedViews:
         order = np.argsort(chosen, kind="stable")
         order = order[np.searchsorted(chosen[order], 0) :]
         index, view = order // self._best.shape[1], chosen[order]
-        visible = _is_visible(self._caster, points.position[index], cameras, view)
+        visible = self._is_whole[points.face].ravel()[order]
+        unsure = np.flatnonzero(~visible)
+        visible[unsure] = _is_visible(self._caster, points.position[index[unsure]], cameras[view[unsure]])
         index, view = index[visible], view[visible]
         for k in np.unique(view):
             rows = index[view == k]
@@ -92,28 +98,37 @@ class GeneratedViews:
         return total / np.maximum(weights, 1e-12)[:, None], strength
 
 
-def _best_views(mesh: Mesh, caster: RayCaster, views: Views) -> np.ndarray:
-    """The generated views (not index 0) that show each face best: (F, up to VIEWS_PER_FACE) indices, -1 for none."""
+def _best_views(mesh: Mesh, caster: RayCaster, views: Views) -> tuple[np.ndarray, np.ndarray]:
+    """The generated views (not index 0) that show each face best: (F, up to VIEWS_PER_FACE) indices, -1 for none; and
+    whether they show all of it, of the same shape."""
     corners = mesh.vertices[mesh.faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
-    centers = corners.mean(1)
     cameras = views.camera_to_world[:, :3, 3]
-    score = np.stack([_cosines(centers, normals, camera_center) for camera_center in cameras], -1)
+    score = np.stack([_cosines(corners.mean(1), normals, camera_center) for camera_center in cameras], -1)
     score[:, 0] = 0
     face, view = np.nonzero(score > 0.1)
-    # visibility is tested at the center and near each corner
-    samples = np.concatenate([centers[:, None], 0.9 * corners + 0.1 * centers[:, None]], 1)
-    visibility = np.stack([_is_visible(caster, samples[face, k], cameras, view) for k in range(4)]).mean(0)
-    quality = np.zeros_like(score)
-    quality[face, view] = score[face, view] ** 2 * visibility
+    quality, visible = np.zeros_like(score), np.zeros_like(score)
+    visible[face, view] = _visible_share(mesh, caster, face, cameras[view])
+    quality[face, view] = score[face, view] ** 2 * visible[face, view]
     best = np.argsort(-quality, axis=1)[:, :VIEWS_PER_FACE]
-    return np.where(np.take_along_axis(quality, best, 1) > 0, best, -1)
+    is_whole = np.take_along_axis(visible, best, 1) == 1
+    return np.where(np.take_along_axis(quality, best, 1) > 0, best, -1), is_whole
 
 
-def _is_visible(caster: RayCaster, points: np.ndarray, cameras: np.ndarray, view: np.ndarray) -> np.ndarray:
-    """Whether points (P, 3) are unoccluded from the camera centers (N, 3) with index ``view`` (P,): (P,) bool."""
-    origins = cameras[view]
+def _visible_share(mesh: Mesh, caster: RayCaster, face: np.ndarray, cameras: np.ndarray) -> np.ndarray:
+    """How many of four points, at the center and near each corner, of faces (P,) are unoccluded from camera centers
+    (P, 3) or (1, 3): (P,) shares. Where all are, no texel is tested on its own, which would take most of the time."""
+    corners = mesh.vertices[mesh.faces[face]]
+    centers = corners.mean(1)
+    near_corners = 0.9 * corners + 0.1 * centers[:, None]
+    samples = (centers, *near_corners.swapaxes(0, 1))
+    return np.stack([_is_visible(caster, points, cameras) for points in samples]).mean(0)
+
+
+def _is_visible(caster: RayCaster, points: np.ndarray, cameras: np.ndarray) -> np.ndarray:
+    """Whether points (P, 3) are unoccluded from camera centers (P, 3) or (3,): (P,) bool."""
+    origins = np.broadcast_to(cameras, points.shape)
     return caster.cast(origins, points - origins)[1] > VISIBLE
 
 
