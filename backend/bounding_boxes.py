@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
 
@@ -10,6 +12,7 @@ def bounding_boxes(triangles: np.ndarray, groups: np.ndarray) -> tuple[np.ndarra
     (F,) int."""
     shape = groups.max() + 1, triangles.shape[-1]
     low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
-    np.minimum.at(low, groups, triangles.min(1))
-    np.maximum.at(high, groups, triangles.max(1))
+    corners = triangles.swapaxes(0, 1)  # NumPy reduces an axis of three many times slower than it compares whole arrays
+    np.minimum.at(low, groups, reduce(np.minimum, corners))
+    np.maximum.at(high, groups, reduce(np.maximum, corners))
     return low, high - low
