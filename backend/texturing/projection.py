@@ -24,6 +24,8 @@ NEIGHBORHOOD = 3
 DEPTH_MAP_SIZE = 256
 VIEWS_PER_FACE = 4
 """Generated views considered for each face."""
+SMALL_FACE = 0.03
+"""Longest side (world units) of faces of which four points stand for all. Nothing that is seen is much thinner."""
 SHARPNESS = 6
 """Exponent of the cosine in a view's weight: the most frontal view dominates, the others smooth the transitions."""
 
@@ -40,7 +42,8 @@ class InputImage:
         inside = cv2.distanceTransform((self._image[..., 3] > OPAQUE).astype(np.uint8), cv2.DIST_L2, 3)
         self._inside = _smoothstep(RIM * size, 3 * RIM * size, inside)
         self._nearest = _nearest_depth(caster, pose)
-        self._is_whole = _visible_share(mesh, caster, np.arange(len(mesh.faces)), pose[None, :3, 3]) == 1
+        share = _visible_share(mesh, caster, np.arange(len(mesh.faces)), pose[None, :3, 3])
+        self._is_whole = (share == 1) & _is_small(mesh)
 
     def colors(self, points: SurfacePoints) -> tuple[np.ndarray, np.ndarray]:
         """Colors (P, 3) float32 of P points and weights (P,) float32 0..1: 1 where the image shows the point clearly, 0
@@ -112,18 +115,25 @@ def _best_views(mesh: Mesh, caster: RayCaster, views: Views) -> tuple[np.ndarray
     visible[face, view] = _visible_share(mesh, caster, face, cameras[view])
     quality[face, view] = score[face, view] ** 2 * visible[face, view]
     best = np.argsort(-quality, axis=1)[:, :VIEWS_PER_FACE]
-    is_whole = np.take_along_axis(visible, best, 1) == 1
+    is_whole = (np.take_along_axis(visible, best, 1) == 1) & _is_small(mesh)[:, None]
     return np.where(np.take_along_axis(quality, best, 1) > 0, best, -1), is_whole
 
 
 def _visible_share(mesh: Mesh, caster: RayCaster, face: np.ndarray, cameras: np.ndarray) -> np.ndarray:
     """How many of four points, at the center and near each corner, of faces (P,) are unoccluded from camera centers
-    (P, 3) or (1, 3): (P,) shares. Where all are, no texel is tested on its own, which would take most of the time."""
+    (P, 3) or (1, 3): (P,) shares. Where all are, texels of a small face are not tested one by one, which would take
+    most of the time."""
     corners = mesh.vertices[mesh.faces[face]]
     centers = corners.mean(1)
     near_corners = 0.9 * corners + 0.1 * centers[:, None]
     samples = (centers, *near_corners.swapaxes(0, 1))
     return np.stack([_is_visible(caster, points, cameras) for points in samples]).mean(0)
+
+
+def _is_small(mesh: Mesh) -> np.ndarray:
+    """Whether faces (F,) have no side longer than ``SMALL_FACE``."""
+    corners = mesh.vertices[mesh.faces]
+    return (np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2) <= SMALL_FACE).all(1)
 
 
 def _is_visible(caster: RayCaster, points: np.ndarray, cameras: np.ndarray) -> np.ndarray:

@@ -181,6 +181,32 @@ def test_baking_without_views_uses_the_field_and_reports_every_chunk(monkeypatch
     assert [fraction for fraction in fractions if fraction] == expected
 
 
+@pytest.mark.parametrize("splits", [0, 5], ids=["large faces", "small faces"])
+def test_what_a_rod_hides_does_not_get_its_color(splits):
+    wall, rod = trimesh.creation.box((0.6, 0.05, 0.6)), trimesh.creation.box((0.03, 0.03, 0.5))
+    for _ in range(splits):
+        wall = wall.subdivide()
+    rod.apply_translation((0.07, -0.15, 0))
+    both = trimesh.util.concatenate([wall, rod])
+    mesh = Mesh(both.vertices.astype(np.float32), both.faces.astype(np.int32))
+
+    def red_rod(points: np.ndarray) -> np.ndarray:
+        return np.where(points[:, 1:2] < -0.1, [1, 0, 0], [0, 1, 0]).astype(np.float32)
+
+    views = render_views(mesh, red_rod, [(90, 180), (90, 0)])
+    behind = Cutout(render_colors(mesh, red_rod, views.camera_to_world[0], 200), "alpha", (0, 0, 200))
+    textured = texturing.bake(mesh, ColoredField(constant(0, 0, 1)), views, behind, 512)
+    position, color, source, _ = texels(textured)
+    eye = views.camera_to_world[1, :3, 3]
+    at_rod = eye + (position - eye) * ((-0.15 - eye[1]) / (position[:, 1:2] - eye[1]))
+    front = np.abs(position[:, 1] + 0.025) < 1e-4
+    hidden = front & (np.abs(at_rod[:, 0] - 0.07) < 0.005) & (np.abs(at_rod[:, 2]) < 0.2)
+    assert hidden.sum() > 200
+    assert np.allclose(color[hidden], [0, 0, 1], atol=0.02) and (source[hidden] == 85).all()
+    seen = front & (np.abs(at_rod[:, 0] - 0.07) > 0.05) & (np.abs(position[:, [0, 2]]) < 0.25).all(1)
+    assert np.allclose(color[seen], [0, 1, 0], atol=0.02)
+
+
 def test_input_image_is_projected_upright_and_not_mirrored():
     mesh = ball()
     views = render_views(mesh, constant(0.5, 0.5, 0.5), [(FRONT, 0)])
