@@ -59,21 +59,14 @@ def throughput_text(measured: dict) -> str:
 def _measure(options: Options, folder: Path, pictures: int, gpus: int, workers: int, engine: str) -> dict:
     source, place = folder / "pictures", folder / "meshes"
     write_pictures(source, pictures)
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, range(gpus)))
-    try:
-        # A process of its own: this one's CUDA may have started, and then sees all GPUs.
-        process = multiprocessing.get_context("spawn").Process(
-            target=_run_batch, args=(str(source), str(place), options, engine, workers)
-        )
-        started = time.perf_counter()
-        process.start()
-        process.join()
-        seconds = time.perf_counter() - started
-    finally:
-        del os.environ["CUDA_VISIBLE_DEVICES"]
-        if visible is not None:
-            os.environ["CUDA_VISIBLE_DEVICES"] = visible
+    # A process of its own: this one's CUDA may have started, and then sees all GPUs.
+    process = multiprocessing.get_context("spawn").Process(
+        target=_run_batch, args=(str(source), str(place), options, engine, gpus, workers)
+    )
+    started = time.perf_counter()
+    process.start()
+    process.join()
+    seconds = time.perf_counter() - started
     if process.exitcode:
         raise RuntimeError("The batch ended with an error, which is above.")
     entries = [json.loads(line) for line in (place / MANIFEST).read_text(encoding="utf-8").splitlines()]
@@ -88,7 +81,8 @@ def _measure(options: Options, folder: Path, pictures: int, gpus: int, workers: 
     }
 
 
-def _run_batch(source: str, place: str, options: Options, engine: str, workers: int) -> None:
+def _run_batch(source: str, place: str, options: Options, engine: str, gpus: int, workers: int) -> None:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, range(gpus)))  # CUDA starts when it is first used
     run(source, place, options, engine=engine, workers=workers, resume=False, force=False)
 
 

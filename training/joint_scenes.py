@@ -13,7 +13,7 @@ from training.cameras import camera_matrices, sample_cameras
 from training.config import JointViewsConfig, derive_seed
 from training.images import as_input
 from training.input_augmentation import change_lens, change_tones, degrade_cutouts, reframe
-from training.lighting import light_meshes, light_procedural
+from training.lighting import relight
 from training.mesh_rasterizer import render_meshes
 from training.object_library import ObjectLibrary
 from training.procedural_scenes import normalized_scenes
@@ -99,7 +99,7 @@ class JointScenes:
         cameras[:, 0], changed = change_lens(cameras[:, 0], self._config.lens_share, self._rng)
         pictures = render_meshes(meshes, cameras, self._size)
         for view in (0, -1):
-            lit = light_meshes(pictures[:, view], meshes, cameras[:, view], self._config.lit_share, self._rng)
+            lit = relight(pictures[:, view], meshes, cameras[:, view], self._config.lit_share, self._rng)
             pictures[:, view] = lit
         pictures[:, 0] = torch.where(changed.view(-1, 1, 1, 1), reframe(pictures[:, 0]), pictures[:, 0])
         return RenderedScenes(pictures, angles, given, True)
@@ -111,7 +111,7 @@ class JointScenes:
         scene_of_view = torch.arange(len(scenes), device=self._device).repeat_interleave(cameras.shape[1])
         pictures = scenes.render(cameras.flatten(0, 1), scene_of_view, self._size).unflatten(0, cameras.shape[:2])
         for view in (0, -1):
-            lit = light_procedural(pictures[:, view], scenes, cameras[:, view], self._config.lit_share, self._rng)
+            lit = relight(pictures[:, view], scenes, cameras[:, view], self._config.lit_share, self._rng)
             pictures[:, view] = lit
         return RenderedScenes(pictures, angles, given, False)
 

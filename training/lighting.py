@@ -72,14 +72,24 @@ def sample_lighting(lights: torch.Tensor, rng: np.random.Generator) -> Lighting:
     return Lighting(*(torch.from_numpy(value.astype(np.float32)).to(lights.device) for value in values))
 
 
-def light_meshes(
-    pictures: torch.Tensor, meshes: MeshBatch, cameras: torch.Tensor, share: float, rng: np.random.Generator
+def relight(
+    pictures: torch.Tensor, scenes: MeshBatch | Scenes, cameras: torch.Tensor, share: float, rng: np.random.Generator
 ) -> torch.Tensor:
-    """Pictures (N, S, S, 4) uint8 of meshes by cameras (N, 4, 4) -> the same, ``share`` of them in other light."""
-    rows = _sample_rows(pictures, share, rng)
+    """Pictures (N, S, S, 4) uint8 of N meshes or procedural scenes by cameras (N, 4, 4), which see the latter from the
+    usual distance -> the same, ``share`` of them in other light."""
+    rows = torch.from_numpy(np.flatnonzero(rng.random(len(pictures)) < share)).to(pictures.device)
     if not len(rows):
         return pictures
-    meshes, cameras, size = meshes[rows], cameras[rows], pictures.shape[1]
+    chosen, lit = scenes[rows], pictures.clone()
+    light = _light_meshes if isinstance(chosen, MeshBatch) else _light_procedural
+    lit[rows] = light(pictures[rows], chosen, cameras[rows], rng)
+    return lit
+
+
+def _light_meshes(
+    pictures: torch.Tensor, meshes: MeshBatch, cameras: torch.Tensor, rng: np.random.Generator
+) -> torch.Tensor:
+    size = pictures.shape[1]
 
     def colors(lights: torch.Tensor) -> torch.Tensor:
         return _object_colors(render_meshes(dataclasses.replace(meshes, lights=lights), cameras[:, None], size)[:, 0])
@@ -87,19 +97,13 @@ def light_meshes(
     def depths(cameras: torch.Tensor) -> torch.Tensor:
         return render_depths(meshes.triangles, meshes.counts, cameras[:, None], size)[:, 0]
 
-    lighting, lit = sample_lighting(meshes.lights, rng), pictures.clone()
-    lit[rows] = light_pictures(pictures[rows], depths(cameras), cameras, lighting, colors, depths)
-    return lit
+    return light_pictures(pictures, depths(cameras), cameras, sample_lighting(meshes.lights, rng), colors, depths)
 
 
-def light_procedural(
-    pictures: torch.Tensor, scenes: Scenes, cameras: torch.Tensor, share: float, rng: np.random.Generator
+def _light_procedural(
+    pictures: torch.Tensor, scenes: Scenes, cameras: torch.Tensor, rng: np.random.Generator
 ) -> torch.Tensor:
-    """The same of procedural scenes, by cameras at the usual distance."""
-    rows = _sample_rows(pictures, share, rng)
-    if not len(rows):
-        return pictures
-    scenes, cameras, size = scenes[rows], cameras[rows], pictures.shape[1]
+    size = pictures.shape[1]
 
     def depths(cameras: torch.Tensor) -> torch.Tensor:
         entry = procedural_depths(scenes, cameras[:, None], size, 1.0)[:, 0, ..., 0].float()
@@ -113,12 +117,9 @@ def light_procedural(
     def shades(lights: torch.Tensor) -> torch.Tensor:
         return _spread(shade(normals, lights).view_as(seen), shown)
 
-    unlit = _object_colors(pictures[rows]) / shades(scenes.light)
-    lighting, lit = sample_lighting(scenes.light, rng), pictures.clone()
-    lit[rows] = light_pictures(
-        pictures[rows], seen, cameras, lighting, lambda lights: unlit * shades(lights), depths
-    )  # fmt: skip
-    return lit
+    unlit = _object_colors(pictures) / shades(scenes.light)
+    lighting = sample_lighting(scenes.light, rng)
+    return light_pictures(pictures, seen, cameras, lighting, lambda lights: unlit * shades(lights), depths)
 
 
 def light_pictures(
@@ -158,10 +159,6 @@ def light_pictures(
     alpha = pictures[..., 3:].float() / 255
     color = torch.minimum(total * gain[:, None, None], alpha) + 1 - alpha
     return (torch.cat([color, alpha], -1) * 255 + 0.5).byte()
-
-
-def _sample_rows(pictures: torch.Tensor, share: float, rng: np.random.Generator) -> torch.Tensor:
-    return torch.from_numpy(np.flatnonzero(rng.random(len(pictures)) < share)).to(pictures.device)
 
 
 def _object_colors(pictures: torch.Tensor) -> torch.Tensor:

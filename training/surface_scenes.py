@@ -13,7 +13,7 @@ from training.cameras import VIEWS, camera_matrices, plan_cameras, random_camera
 from training.config import SurfaceConfig, derive_seed
 from training.generated_views import ViewGenerator
 from training.input_augmentation import degrade_cutouts
-from training.lighting import light_meshes, light_procedural
+from training.lighting import relight
 from training.mesh_rasterizer import render_meshes
 from training.object_library import ObjectLibrary
 from training.procedural_scenes import normalized_scenes
@@ -119,7 +119,7 @@ class SurfaceScenes:
         angles = angles_of(elevations)
         cameras = torch.from_numpy(camera_matrices(*angles)).to(self._device)
         images = render_meshes(solids.meshes, cameras, self._size)
-        images[:, 0] = light_meshes(images[:, 0], solids.meshes, cameras[:, 0], self._config.lit_share, self._rng)
+        images[:, 0] = relight(images[:, 0], solids.meshes, cameras[:, 0], self._config.lit_share, self._rng)
         return angles, {
             "images": images,
             "cameras": cameras,
@@ -133,7 +133,7 @@ class SurfaceScenes:
         cameras = torch.from_numpy(camera_matrices(*angles)).to(self._device)
         scene_of_view = torch.arange(len(scenes), device=self._device).repeat_interleave(cameras.shape[1])
         images = scenes.render(cameras.flatten(0, 1), scene_of_view, self._size).unflatten(0, cameras.shape[:2])
-        images[:, 0] = light_procedural(images[:, 0], scenes, cameras[:, 0], self._config.lit_share, self._rng)
+        images[:, 0] = relight(images[:, 0], scenes, cameras[:, 0], self._config.lit_share, self._rng)
         return angles, {
             "images": images,
             "cameras": cameras,

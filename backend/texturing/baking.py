@@ -67,9 +67,8 @@ def bake(
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
         return _project(image, generated, SurfacePoints(face[chunk], position, normal))
 
-    colors = np.zeros((len(face), 3), np.float32)
-    confidence = np.full(len(face), FIELD, np.uint8)
-    field_share, positions = np.ones(len(face), np.float32), np.empty((len(face), 3), np.float32)
+    colors, positions = (np.empty((len(face), 3), np.float32) for _ in range(2))
+    confidence, field_share = np.empty(len(face), np.uint8), np.empty(len(face), np.float32)
     share_of_time = PROJECTION_TIME if image is not None else 0.0
     starts = range(0, len(face), CHUNK_SIZE)
     with closing(map_on_threads(project, starts)) as projected:

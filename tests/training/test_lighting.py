@@ -20,7 +20,7 @@ from training import mesh_distance, supervision
 from training.cameras import camera_matrices
 from training.input_augmentation import change_lens
 from training.joint_scenes import JointScenes
-from training.lighting import Lighting, light_meshes, light_pictures, light_procedural, sample_lighting
+from training.lighting import Lighting, light_pictures, relight, sample_lighting
 from training.mesh_rasterizer import MeshBatch, render_depths, render_meshes
 from training.object_library import ObjectLibrary
 from training.shadows import creases, foot_shade, world_points
@@ -163,9 +163,9 @@ def test_points_of_a_longer_lens_are_where_they_were(table, camera):
 
 def test_light_is_random_but_has_its_key_where_it_was_and_leaves_mean_and_mask(table, camera):
     before = render_meshes(table, camera[:, None], 16)[:, 0]
-    after = [light_meshes(before, table, camera, 1.0, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    after = [relight(before, table, camera, 1.0, np.random.default_rng(seed)) for seed in (1, 1, 2)]
     assert torch.equal(after[0], after[1]) and not torch.equal(after[0], after[2])
-    assert torch.equal(light_meshes(before, table, camera, 0.0, np.random.default_rng(1)), before)
+    assert torch.equal(relight(before, table, camera, 0.0, np.random.default_rng(1)), before)
     for picture in (after[0], after[2]):
         assert torch.equal(picture[..., 3], before[..., 3])
         assert (picture[..., :3][before[..., 3] == 0] == 255).all()
@@ -187,8 +187,8 @@ def test_procedural_scenes_are_lit_as_meshes_are(camera):
     scenes = triton_renderer.from_numpy([(rows, np.float32(IDENTITY_TRANSFORM), CANONICAL[0].numpy())], "cpu")
     pictures = scenes.render(camera, torch.zeros(1, dtype=torch.long), size)
     rendered = render_meshes(meshes, camera[:, None], size)[:, 0]
-    one = light_meshes(rendered, meshes, camera, 1.0, np.random.default_rng(0))
-    other = light_procedural(pictures, scenes, camera, 1.0, np.random.default_rng(0))
+    one = relight(rendered, meshes, camera, 1.0, np.random.default_rng(0))
+    other = relight(pictures, scenes, camera, 1.0, np.random.default_rng(0))
     covered = (one[..., 3] == 255) & (other[..., 3] == 255)
     one, other, before = (picture[covered].float() for picture in (one, other, pictures))
     assert (one - other).abs().mean() < 2 < (other - before).abs().mean()
