@@ -15,7 +15,8 @@ import triton
 import triton.language as tl
 
 from procedural.schema import ROW_LENGTH as _ROW_LENGTH
-from procedural.schema import Column, Mirror, Operation, Pattern, Primitive, Transform
+from procedural.schema import Column, Mirror, Operation, Primitive, Transform
+from procedural.triton_patterns import cosine, pattern_mix, sine
 
 # Kernels can read global numbers only as constexpr, and no attributes of enums.
 ROW_LENGTH = tl.constexpr(_ROW_LENGTH)
@@ -43,11 +44,6 @@ TORUS = tl.constexpr(int(Primitive.TORUS))
 CAPSULE = tl.constexpr(int(Primitive.CAPSULE))
 UNION = tl.constexpr(int(Operation.UNION))
 SUBTRACT = tl.constexpr(int(Operation.SUBTRACT))
-STRIPES = tl.constexpr(int(Pattern.STRIPES))
-CHECKS = tl.constexpr(int(Pattern.CHECKS))
-DOTS = tl.constexpr(int(Pattern.DOTS))
-GRADIENT = tl.constexpr(int(Pattern.GRADIENT))
-NOISE = tl.constexpr(int(Pattern.NOISE))
 MIRROR_X = tl.constexpr(int(Mirror.X))
 MIRROR_Y = tl.constexpr(int(Mirror.Y))
 MIRROR_XY = tl.constexpr(int(Mirror.XY))
@@ -58,16 +54,6 @@ SIN_YAW = tl.constexpr(int(Transform.SIN_YAW))
 
 
 @triton.jit
-def _sin(x):
-    return tl.sin(x.to(tl.float32))
-
-
-@triton.jit
-def _cos(x):
-    return tl.cos(x.to(tl.float32))
-
-
-@triton.jit
 def _arctangent(y, x):
     """Angle of (x, y) in radians, error below 2e-6 (Triton has no atan2 that also runs in its interpreter)."""
     ax, ay = tl.abs(x), tl.abs(y)
@@ -75,7 +61,7 @@ def _arctangent(y, x):
     s = ratio * ratio
     angle = ((-0.0464964749 * s + 0.15931422) * s - 0.327622764) * s * ratio + ratio
     # one Newton step on tan(angle) = ratio takes the polynomial from 1e-4 to float precision
-    sin, cos = _sin(angle), _cos(angle)
+    sin, cos = sine(angle), cosine(angle)
     angle = angle - (sin - ratio * cos) * cos
     angle = tl.where(ay > ax, 1.5707963267948966 - angle, angle)
     angle = tl.where(x < 0, 3.141592653589793 - angle, angle)
@@ -111,8 +97,8 @@ def _to_local(row, x, y, z):
         angle = _arctangent(y, x)
         angle = angle - sector * tl.floor(angle / sector + 0.5)
         radius = tl.sqrt(x * x + y * y)
-        x = radius * _cos(angle)
-        y = radius * _sin(angle)
+        x = radius * cosine(angle)
+        y = radius * sine(angle)
     x = x - tl.load(row + CENTER)
     y = y - tl.load(row + CENTER + 1)
     z = z - tl.load(row + CENTER + 2)
@@ -146,8 +132,8 @@ def _primitive_distance(row, x, y, z):
         d = _trapezoid(tl.sqrt(x * x + y * y), z, a - r, b - r, c - r) - r
     elif kind == TORUS:
         y = tl.abs(y)
-        sin = _sin(c)
-        cos = _cos(c)
+        sin = sine(c)
+        cos = cosine(c)
         reach = tl.where(cos * y > sin * x, sin * y + cos * x, tl.sqrt(x * x + y * y))
         d = tl.sqrt(tl.maximum(x * x + y * y + z * z + a * a - 2 * a * reach, 0.0)) - b
     elif kind == CAPSULE:
@@ -203,18 +189,8 @@ def scene_color(rows, count, owner, x, y, z):
         pattern = tl.load(row + PATTERN)
         wave = 6.283185307179586 * tl.load(row + FREQUENCY)
         axis = tl.load(row + AXIS)
-        mix = x * 0
-        if pattern == STRIPES:
-            along = tl.where(axis == 0, u, tl.where(axis == 1, v, w))
-            mix = tl.where(_sin(wave * along) > 0, 1.0, 0.0)
-        elif pattern == CHECKS:
-            mix = tl.where(_sin(wave * u + 0.5) * _sin(wave * v + 0.5) * _sin(wave * w + 0.5) > 0, 1.0, 0.0)
-        elif pattern == DOTS:
-            mix = tl.where(_cos(wave * u) + _cos(wave * v) + _cos(wave * w) > 1.3, 1.0, 0.0)
-        elif pattern == GRADIENT:
-            mix = tl.minimum(tl.maximum(0.5 + 0.5 * w / tl.maximum(tl.load(row + C), 1e-3), 0.0), 1.0)
-        elif pattern == NOISE:
-            mix = 0.5 + 0.5 * _sin(wave * u + 2 * _sin(wave * (0.7 * v + 0.4 * w)))
+        across = tl.where(axis == 0, u, tl.where(axis == 1, v, w))
+        mix = pattern_mix(pattern, wave, u, v, w, across, w / tl.maximum(tl.load(row + C), 1e-3))
         owned = owner == index
         r, g, b = tl.load(row + COLOR_A), tl.load(row + COLOR_A + 1), tl.load(row + COLOR_A + 2)
         red = tl.where(owned, r + mix * (tl.load(row + COLOR_B) - r), red)
