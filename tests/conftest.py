@@ -25,6 +25,7 @@ TRITON = (
     "training/test_mesh_distance.py",
     "training/test_mesh_rasterizer.py",
     "training/test_objects.py",
+    "training/test_patterns.py",
     "training/test_solid_meshes.py",
     "training/test_supervision.py",
     "training/test_surface_run.py",

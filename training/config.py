@@ -35,6 +35,8 @@ class RunConfig:
     """How often realistic objects are sampled; stylized ones: once."""
     joined_share: float
     """Share of scenes that get a second object, where the two can be joined."""
+    pattern_share: float
+    """Share of the one-colored objects of packs that get a pattern; of others fewer, the more colors the fewer."""
     lit_share: float
     """Share of inputs in other light than the views that are to be generated of them (``lighting``)."""
     degraded_share: float

@@ -31,6 +31,8 @@ class Parts:
     """(B,) int32: how many of these, the last, are those of a second object joined to a first."""
     textures: torch.Tensor
     """(B, T, T, 3) uint8."""
+    own_triangles: torch.Tensor
+    """(B, F, 3, 3) float32 in the space of each object's own, before it was stretched, bent or placed."""
 
     def corners(self) -> tuple[torch.Tensor, torch.Tensor]:
         """All corners (B, 3 F, 3), and which are those of triangles (B, 3 F)."""
@@ -68,6 +70,7 @@ def join(first: Parts, second: Parts, joined: torch.Tensor, rng: np.random.Gener
         counts,
         second_counts,
         torch.where(is_joined, squeezed, first.textures),
+        together(first.own_triangles, second.own_triangles),
     )
 
 

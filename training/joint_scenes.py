@@ -93,7 +93,10 @@ class JointScenes:
 
     def _render_objects(self) -> RenderedScenes:
         assert self._library is not None
-        meshes, elevation = self._library.sample(self._config.scenes_per_chunk, self._rng, self._config.joined_share)
+        config = self._config
+        meshes, elevation = self._library.sample(
+            config.scenes_per_chunk, self._rng, config.joined_share, config.pattern_share
+        )
         angles = sample_cameras(elevation, self._config.plan_share, self._rng)
         cameras, given = self._cameras(angles)
         cameras[:, 0], changed = change_lens(cameras[:, 0], self._config.lens_share, self._rng)

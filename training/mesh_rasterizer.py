@@ -3,7 +3,9 @@
 One program renders one tile of one view: it goes through the mesh's triangles in blocks, skips blocks and triangles
 whose bounding boxes miss the tile, and keeps the nearest hit of every sample. With at most a few thousand triangles per
 mesh this takes less time than building and walking a hierarchy would. Shading is that of the procedural scenes
-(``procedural.triton_renderer``): one directional light, a sky, an ambient share.
+(``procedural.triton_renderer``): one directional light, a sky, an ambient share. Objects without a pattern and tiles
+without an object skip what patterns take, but every program keeps 48 registers a thread instead of 32 (compiled for an
+H100; the time is not measured).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import triton
 import triton.language as tl
 
 from backend.camera import FOCAL
+from training.pattern_shading import LENGTH, pattern_color
 
 TILE = 8
 """Side of a program's tile in pixels."""
@@ -45,6 +48,10 @@ class MeshBatch:
     """(B, 4) float32: unit vector toward the light, and the share of ambient light."""
     color_transforms: torch.Tensor
     """(B, 3, 4) float32: matrix and offset applied to texture colors in 0..1."""
+    own_triangles: torch.Tensor
+    """(B, F, 3, 3) float32 corner positions in the objects' own spaces, in which their patterns are."""
+    patterns: torch.Tensor
+    """(B, 2, LENGTH) float32 of the first and the second object, see ``training.patterns``."""
 
     def __getitem__(self, rows: slice | torch.Tensor) -> MeshBatch:
         return MeshBatch(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
@@ -122,7 +129,8 @@ def _interpolate(corner, step: tl.constexpr, a, b, c, hit):
 
 @triton.jit
 def _shade_kernel(
-    triangles, boxes, counts, scenes, normals, uvs, textures, lights, transforms, out, stride,
+    triangles, boxes, counts, second_counts, scenes, normals, uvs, textures, lights, transforms, own_triangles,
+    patterns, out, stride,
     SIZE: tl.constexpr, SUB: tl.constexpr, TILE: tl.constexpr, TEXTURE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     view = tl.program_id(1).to(tl.int64)
@@ -133,10 +141,10 @@ def _shade_kernel(
     px = ((left + pixel % TILE) * SUB + sample % SUB).to(tl.float32) + 0.5
     py = ((top + pixel // TILE) * SUB + sample // SUB).to(tl.float32) + 0.5
     scene = tl.load(scenes + view).to(tl.int64)
+    count = tl.load(counts + scene)
     triangles += view * stride * 9
     owner, nearest = _nearest_triangle(
-        triangles, boxes + view * stride * 4, tl.load(counts + scene), stride, left * SUB, top * SUB, TILE * SUB,
-        px, py, BLOCK,
+        triangles, boxes + view * stride * 4, count, stride, left * SUB, top * SUB, TILE * SUB, px, py, BLOCK,
     )  # fmt: skip
     hit = owner >= 0
     face = tl.where(hit, owner, 0)
@@ -152,6 +160,18 @@ def _shade_kernel(
     red = tl.load(texel, mask=hit, other=0).to(tl.float32) / 255
     green = tl.load(texel + 1, mask=hit, other=0).to(tl.float32) / 255
     blue = tl.load(texel + 2, mask=hit, other=0).to(tl.float32) / 255
+    for which in range(2):
+        pattern = patterns + (scene * 2 + which) * LENGTH
+        if tl.load(pattern) > 0:
+            owned = hit & ((face >= count - tl.load(second_counts + scene)) == (which == 1))
+            if tl.max(owned.to(tl.int32), axis=0) > 0:
+                own = own_triangles + (scene * stride + face) * 9
+                x = _interpolate(own, 3, a, b, c, owned)
+                y = _interpolate(own + 1, 3, a, b, c, owned)
+                z = _interpolate(own + 2, 3, a, b, c, owned)
+                new_r, new_g, new_b = pattern_color(pattern, x, y, z, red, green, blue)
+                red, green = tl.where(owned, new_r, red), tl.where(owned, new_g, green)
+                blue = tl.where(owned, new_b, blue)
 
     normal = normals + (scene * stride + face) * 9
     nx = _interpolate(normal, 3, a, b, c, hit)
@@ -200,9 +220,10 @@ def render_meshes(meshes: MeshBatch, cameras: torch.Tensor, size: int) -> torch.
     triangles, boxes = _project(meshes.triangles, cameras, size * SUBSAMPLES)
     out = torch.empty(batch, views, size, size, 4, dtype=torch.uint8, device=cameras.device)
     _shade_kernel[((size // TILE) ** 2, batch * views)](
-        triangles, boxes, meshes.counts, _scene_of_view(cameras), meshes.normals.contiguous(),
+        triangles, boxes, meshes.counts, meshes.second_counts, _scene_of_view(cameras), meshes.normals.contiguous(),
         meshes.uvs.contiguous(), meshes.textures.contiguous(), meshes.lights.contiguous(),
-        meshes.color_transforms.contiguous(), out, meshes.triangles.shape[1],
+        meshes.color_transforms.contiguous(), meshes.own_triangles.contiguous(), meshes.patterns.contiguous(), out,
+        meshes.triangles.shape[1],
         SIZE=size, SUB=SUBSAMPLES, TILE=TILE, TEXTURE=meshes.textures.shape[1], BLOCK=BLOCK,
     )  # fmt: skip
     return out

@@ -19,6 +19,7 @@ from procedural.sampling import sample_pose_and_light
 from training.deformation import deform, sample_deformations
 from training.joined_objects import Parts, join
 from training.mesh_rasterizer import MeshBatch
+from training.patterns import LENGTH, SURFACE_COLORS, flatness, sample_patterns, surface_colors
 
 TEXTURE_SIZE = 128
 CLEAN_DISTANCE = 0.95
@@ -38,12 +39,17 @@ class ObjectLibrary:
         self._normals = torch.zeros(*shape, 3, dtype=torch.half)
         self._uvs = torch.zeros(*shape, 2, dtype=torch.half)
         self._textures = torch.zeros(len(objects), TEXTURE_SIZE, TEXTURE_SIZE, 3, dtype=torch.uint8)
+        self._surface_colors = np.zeros((len(objects), SURFACE_COLORS, 3), np.float32)
+        rng = np.random.default_rng(0)
         for number, textured in enumerate(objects):
             rows = slice(len(textured.faces))
             self._triangles[number, rows] = torch.from_numpy(textured.vertices[textured.faces]).half()
             self._normals[number, rows] = torch.from_numpy(corner_normals(textured.vertices, textured.faces)).half()
             self._uvs[number, rows] = torch.from_numpy(textured.uvs[textured.uv_faces]).half()
-            self._textures[number] = torch.tensor(resize_texture(textured.texture, TEXTURE_SIZE))
+            texture = resize_texture(textured.texture, TEXTURE_SIZE)
+            self._textures[number] = torch.tensor(texture)
+            self._surface_colors[number] = surface_colors(textured, texture, rng)
+        self._flatness = np.array([flatness(colors) for colors in self._surface_colors])
         self.device = torch.device(device)
         for name in ("_triangles", "_normals", "_uvs", "_textures"):
             setattr(self, name, getattr(self, name).to(device))
@@ -79,15 +85,26 @@ class ObjectLibrary:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def sample(self, count: int, rng: np.random.Generator, joined_share: float = 0.0) -> tuple[MeshBatch, np.ndarray]:
+    def sample(
+        self, count: int, rng: np.random.Generator, joined_share: float = 0.0, pattern_share: float = 0.0
+    ) -> tuple[MeshBatch, np.ndarray]:
         """Random objects, each turned, mirrored, stretched, bent, recolored and lit at random, a share of them with a
         second one, as seen by their input camera: the meshes, and the elevations (count,) of the input cameras in
-        degrees."""
-        parts = self._changed(rng.choice(len(self), count, p=self.probabilities), rng)
+        degrees. ``pattern_share`` of the objects of one color get a pattern; of others fewer, the more colors the
+        fewer."""
+        first = second = rng.choice(len(self), count, p=self.probabilities)
+        parts = self._changed(first, rng)
         if joined_share:
-            second = self._changed(rng.choice(len(self), count, p=self.probabilities), rng)
-            parts = join(parts, second, torch.from_numpy(rng.random(count) < joined_share).to(self.device), rng)
-        return self._pose(parts, rng, sample_color_transforms(count, rng))
+            second = rng.choice(len(self), count, p=self.probabilities)
+            others = self._changed(second, rng)
+            parts = join(parts, others, torch.from_numpy(rng.random(count) < joined_share).to(self.device), rng)
+        meshes, elevations = self._pose(parts, rng, sample_color_transforms(count, rng))
+        if pattern_share:
+            index = np.stack([first, second], 1).ravel()
+            patterns = sample_patterns(self._surface_colors[index], pattern_share * self._flatness[index], rng)
+            patterns = torch.from_numpy(patterns).to(self.device).unflatten(0, (count, 2))
+            meshes = dataclasses.replace(meshes, patterns=patterns)
+        return meshes, elevations
 
     def scenes(
         self, index: np.ndarray, rng: np.random.Generator, stretch: np.ndarray | None = None
@@ -112,13 +129,15 @@ class ObjectLibrary:
         rows = torch.from_numpy(index).to(self.device)
         counts = torch.from_numpy(self.counts[index]).to(self.device)
         factors = torch.from_numpy(stretch.astype(np.float32)).to(self.device)[:, None, None]
+        own_triangles = self._triangles[rows, :most].float()
         return Parts(
-            self._triangles[rows, :most].float() * factors,
+            own_triangles * factors,
             self._normals[rows, :most].float() / factors,
             self._uvs[rows, :most].float(),
             counts,
             torch.zeros_like(counts),
             self._textures[rows],
+            own_triangles,
         )
 
     def _pose(
@@ -143,6 +162,8 @@ class ObjectLibrary:
             parts.textures,
             torch.from_numpy(np.stack([pose[2] for pose in poses])).to(self.device),
             torch.from_numpy(color_transforms.astype(np.float32)).to(self.device),
+            parts.own_triangles,
+            triangles.new_zeros(len(triangles), 2, LENGTH),
         )
         return meshes, elevation
 

@@ -16,6 +16,7 @@ from procedural.shading import shade
 from procedural.triton_depth import BEYOND, ENTRY_OFFSET
 from training.mesh_distance import nearest_distances, winding_numbers
 from training.mesh_rasterizer import MeshBatch, render_depths
+from training.pattern_shading import pattern_colors
 
 INSIDE_WINDING = 0.5
 """Least absolute winding number inside (a mirrored mesh winds the other way)."""
@@ -117,6 +118,8 @@ class SolidMeshes:
         u, v = _interpolate(meshes.uvs, face, weights).unbind(-1)
         texel = ((1 - v) * size).long().clamp(0, size - 1) * size + (u * size).long().clamp(0, size - 1)
         albedo = meshes.textures.flatten(1, 2).gather(1, texel[..., None].expand(-1, -1, 3)).float() / 255
+        is_second = face >= (meshes.counts - meshes.second_counts)[:, None]
+        albedo = pattern_colors(meshes.patterns, is_second, _interpolate(meshes.own_triangles, face, weights), albedo)
         albedo = torch.einsum("bij,bnj->bni", meshes.color_transforms[..., :3], albedo)
         albedo = (albedo + meshes.color_transforms[:, None, :, 3]).clamp_min(0)
         normals = torch.nn.functional.normalize(_interpolate(meshes.normals, face, weights), dim=-1)

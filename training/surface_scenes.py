@@ -108,7 +108,10 @@ class SurfaceScenes:
 
     def _make_objects(self, angles_of: AnglesOf) -> tuple[Angles, dict[str, torch.Tensor]]:
         assert self._library is not None
-        meshes, elevations = self._library.sample(self._config.scenes_per_chunk, self._rng, self._config.joined_share)
+        config = self._config
+        meshes, elevations = self._library.sample(
+            config.scenes_per_chunk, self._rng, config.joined_share, config.pattern_share
+        )
         solids = SolidMeshes(meshes)
         if not solids.is_solid.any():
             return self._make_objects(angles_of)

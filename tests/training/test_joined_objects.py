@@ -18,7 +18,7 @@ def boxes(count: int, color: int, faces: int, padded: int) -> Parts:
     textures = torch.full((count, 8, 8, 3), color, dtype=torch.uint8)
     normals = torch.full_like(triangles, color)
     counts = torch.full((count,), faces, dtype=torch.int32)
-    return Parts(triangles, normals, uvs, counts, torch.zeros_like(counts), textures)
+    return Parts(triangles, normals, uvs, counts, torch.zeros_like(counts), textures, triangles + color)
 
 
 @pytest.fixture
@@ -40,6 +40,8 @@ def test_joined_object_has_the_triangles_of_both_without_gaps(pair):
     both = join(first, second, torch.ones(200, dtype=torch.bool), np.random.default_rng(0))
     assert (both.counts == 9).all()
     assert torch.equal(both.triangles[:, :5], first.triangles[:, :5])
+    assert torch.equal(both.own_triangles[:, :5], first.own_triangles[:, :5])
+    assert torch.equal(both.own_triangles[:, 5:9], second.own_triangles[:, :4])  # however it was placed
     sides = torch.linalg.norm(both.triangles[:, 5:9, 0] - both.triangles[:, 5:9, 1], dim=-1)
     own = torch.linalg.norm(second.triangles[:, :4, 0] - second.triangles[:, :4, 1], dim=-1)
     ratio = sides / own

@@ -23,6 +23,7 @@ from training.joint_scenes import JointScenes
 from training.lighting import Lighting, light_pictures, relight, sample_lighting
 from training.mesh_rasterizer import MeshBatch, render_depths, render_meshes
 from training.object_library import ObjectLibrary
+from training.patterns import LENGTH
 from training.shadows import creases, foot_shade, world_points
 from training.surface_scenes import SurfaceScenes
 
@@ -45,6 +46,8 @@ def batch(triangles: np.ndarray, color: tuple[int, int, int]) -> MeshBatch:
         torch.tensor(color, dtype=torch.uint8).expand(1, 4, 4, 3),
         CANONICAL,
         torch.eye(3, 4)[None],
+        torch.tensor(triangles[None], dtype=torch.float32),
+        torch.zeros(1, 2, LENGTH),
     )
 
 

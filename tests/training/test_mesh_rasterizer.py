@@ -7,12 +7,16 @@ import pytest
 import torch
 
 from backend.camera import camera_to_world
+from tests.helpers.patterns import pattern_of_kind, patterned
 from tests.helpers.ray_casting import intersect, rays
 from training.mesh_rasterizer import MeshBatch, render_depths, render_meshes
+from training.patterns import LENGTH, Kind
 
 SIZE = 8
 COUNTS = 70, 5
 """More triangles than are tested together, and fewer."""
+SECOND_COUNTS = 30, 0
+"""Those of the first mesh's second object."""
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +28,20 @@ def meshes() -> MeshBatch:
         mesh[:count] = torch.from_numpy(corners).float()
     flat = torch.cross(triangles[:, :, 1] - triangles[:, :, 0], triangles[:, :, 2] - triangles[:, :, 0], dim=-1)
     flat = torch.nn.functional.normalize(flat, dim=-1)[:, :, None]
+    # Smooth ones: at the edge of a stripe, rounding decides.
+    patterns = torch.zeros(2, 2, LENGTH)
+    patterns[0] = torch.from_numpy(np.stack([pattern_of_kind(kind) for kind in (Kind.WAVES, Kind.MARBLE)]))
     return MeshBatch(
         triangles,
         flat + 0.3 * torch.from_numpy(rng.normal(size=triangles.shape)).float(),
         torch.from_numpy(rng.random((2, max(COUNTS), 3, 2))).float(),
         torch.tensor(COUNTS, dtype=torch.int32),
-        torch.zeros(2, dtype=torch.int32),
+        torch.tensor(SECOND_COUNTS, dtype=torch.int32),
         torch.from_numpy(rng.integers(0, 255, (2, 8, 8, 3))).to(torch.uint8),
         torch.tensor([[0.6, -0.64, 0.48, 0.6], [-0.6, -0.64, 0.48, 0.8]]),
         torch.eye(3, 4) + 0.1 * torch.from_numpy(rng.normal(size=(2, 3, 4))).float(),
+        torch.from_numpy(rng.uniform(-0.5, 0.5, triangles.shape)).float(),
+        patterns,
     )
 
 
@@ -53,6 +62,10 @@ def plain_image(meshes: MeshBatch, number: int, camera: np.ndarray) -> np.ndarra
     normal *= np.where((front * directions).sum(-1, keepdims=True) < 0, 1, -1)
     texels = np.clip((np.stack([1 - uv[..., 1], uv[..., 0]], -1) * 8).astype(int), 0, 7)
     color = meshes.textures[number].numpy()[texels[..., 0], texels[..., 1]] / 255
+    own = (meshes.own_triangles[number].numpy()[nearest] * weights[..., None]).sum(-2)
+    is_second = (nearest >= COUNTS[number] - SECOND_COUNTS[number])[..., None]
+    first, second = (patterned(row, own, color) for row in meshes.patterns[number].numpy())
+    color = np.where(is_second, second, first)
     transform = meshes.color_transforms[number].numpy()
     color = np.maximum(color @ transform[:, :3].T + transform[:, 3], 0)
     *toward, ambient = meshes.lights[number].numpy()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -13,8 +15,10 @@ from procedural.families.materials import solid
 from procedural.families.primitives import box, to_rows
 from procedural.schema import IDENTITY_TRANSFORM
 from procedural.triton_depth import BEYOND
+from tests.helpers.patterns import pattern_of_kind, patterned
 from training import mesh_distance
 from training.mesh_rasterizer import MeshBatch
+from training.patterns import LENGTH, Kind
 from training.solid_meshes import SolidMeshes
 
 SIDES = (0.6, 0.5, 0.4)
@@ -58,7 +62,7 @@ def batch(*meshes: trimesh.Trimesh, second: trimesh.Trimesh | None = None) -> Me
         torch.tensor([len(mesh.faces) for mesh in meshes], dtype=torch.int32),
         torch.tensor([0] * (count - 1) + [joined], dtype=torch.int32),
         torch.full((count, 4, 4, 3), 128, dtype=torch.uint8), torch.tensor([[0.0, 0, 1, 0.5]]).expand(count, -1),
-        torch.eye(3, 4).expand(count, -1, -1),
+        torch.eye(3, 4).expand(count, -1, -1), 2 * triangles, torch.zeros(count, 2, LENGTH),
     )  # fmt: skip
 
 
@@ -114,6 +118,18 @@ def test_surface_of_joined_objects_has_nothing_that_is_hidden_in_either():
     points, _ = solids.sample_surface(500)
     assert (solids.distance(points).abs() < 1e-4).float().mean() > 0.99
     assert (points[1, :, 2] > 0.2 + 1e-4).float().mean() > 0.2 and points[0, :, 2].max() < 0.2 + 1e-4
+
+
+def test_surface_of_joined_objects_has_their_patterns():
+    torch.manual_seed(0)
+    lid = trimesh.creation.box((0.3, 0.3, 0.3), trimesh.transformations.translation_matrix((0, 0, 0.35)))
+    meshes = batch(trimesh.creation.box(SIDES), second=lid)
+    rows = np.stack([pattern_of_kind(kind) for kind in (Kind.WAVES, Kind.MARBLE)])
+    meshes = dataclasses.replace(meshes, patterns=torch.from_numpy(rows)[None], lights=torch.tensor([[0.0, 0, 1, 1]]))
+    points, colors = (values[0].numpy() for values in SolidMeshes(meshes).sample_surface(500))
+    gray = np.full_like(points, 128 / 255)
+    box, above = (patterned(row, 2 * points.astype(float), gray) for row in rows)
+    np.testing.assert_allclose(colors, np.where(points[:, 2:] > 0.2 + 1e-4, above, box), atol=2e-3)
 
 
 def test_a_sheet_encloses_nothing():
