@@ -25,6 +25,8 @@ class RunConfig:
     warmup_steps: int
     scenes_per_step: int
     """Batch size over all GPUs."""
+    optimizer: str
+    """"adamw", or "muon": Muon for the weights of layers, AdamW for the rest (``optimizer``)."""
     learning_rate: float
     adam_betas: tuple[float, float]
     weight_decay: float

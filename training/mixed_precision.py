@@ -10,6 +10,7 @@ from torch import nn
 
 from training.distributed import ProcessGroup, mean_over_ranks
 from training.group_norm import fuse
+from training.optimizer import Optimizer
 
 MAX_GRADIENT_NORM = 1.0
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -35,7 +36,7 @@ class MasterWeights:
         self._masters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self._copies = [parameter for parameter in self.compute.parameters() if parameter.requires_grad]
 
-    def step(self, optimizer: torch.optim.Optimizer) -> None:
+    def step(self, optimizer: Optimizer) -> None:
         """One optimizer step with the copy's gradients, averaged over all processes and clipped to norm 1."""
         # Cross-attention to a single token does not depend on its queries and keys: those have no gradient.
         gradients = [torch.zeros_like(copied) if copied.grad is None else copied.grad for copied in self._copies]

@@ -12,6 +12,7 @@ from torch import nn
 from training.checkpoint import Checkpoint, save_checkpoint
 from training.config import RunConfig
 from training.mixed_precision import lr_factor
+from training.optimizer import build_optimizer
 
 Stored = Callable[[nn.Module], dict[str, torch.Tensor]]
 """The tensors of a module that a checkpoint holds."""
@@ -27,9 +28,7 @@ class RunState:
         self._config, self._stored = config, stored
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._averages = [parameter for parameter in self.averaged.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            self._parameters, config.learning_rate, config.adam_betas, weight_decay=config.weight_decay, fused=True
-        )
+        self.optimizer = build_optimizer(self._parameters, config)
         self.step = self._warm_since = 0
         self.resumed = "no"
         if checkpoint:
@@ -54,7 +53,8 @@ class RunState:
         """Give the optimizer the schedule's learning rate for the next step, and return it."""
         config = self._config
         rate = config.learning_rate * lr_factor(self.step, config.steps, config.warmup_steps, self._warm_since)
-        self.optimizer.param_groups[0]["lr"] = rate
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
         return rate
 
     @torch.no_grad()
