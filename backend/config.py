@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from .options import QUALITY_PRESETS, REFERENCE_PRESET, Options
 
+JOINT_NUM_INFERENCE_STEPS = 4
+"""Scheduler steps of a model that samples all views together: more of them make nothing better."""
 ROUGHNESS = 0.8
 """Of the material, 0..1; the image does not tell it."""
 
@@ -58,6 +60,8 @@ class ReconstructionConfig:
     """Scale of the classifier-free guidance; 1 turns it off."""
     joint_num_inference_steps: int
     """Scheduler steps of a model that samples all views together, which needs fewer."""
+    joint_num_samples: int
+    """How often such a model samples them, from the image and from its mirror image each time."""
     joint_guidance_scale: float | None
     """The same for such a model; None: what its weights were trained for."""
     num_views: int
@@ -96,7 +100,8 @@ def resolve_options(options: Options, device: str) -> ReconstructionConfig:
         limit_input_size=reference,
         num_inference_steps=preset.num_inference_steps,
         guidance_scale=preset.guidance_scale,
-        joint_num_inference_steps=preset.joint_num_inference_steps,
+        joint_num_inference_steps=JOINT_NUM_INFERENCE_STEPS,
+        joint_num_samples=preset.joint_num_samples,
         joint_guidance_scale=None,
         num_views=preset.num_views,
         scheduler=Scheduler.DDIM if reference else Scheduler.DPM_SOLVER,

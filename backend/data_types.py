@@ -108,9 +108,9 @@ class SampledViews:
     """The input image, the given views and generated ones around the object."""
     elevation: Elevation
     """Of the input camera, as it was used for them."""
-    mirrored: Views | None = None
-    """The input image, the given views, and views generated from their mirror images, mirrored back: another opinion on
-    the same object. None from a model that has none."""
+    others: tuple[Views, ...] = ()
+    """The input image, the given views, and other views generated of the same object: other opinions on it, for the
+    surface alone. From a model that has them; half of the sets are generated from mirror images and mirrored back."""
     ran_out_of_memory: bool = False
     """Whether fewer views than usual were sampled at once, because the GPU's memory did not suffice for them."""
 
@@ -166,7 +166,7 @@ class ViewModel(Protocol):
     ) -> SampledViews:
         """Earlier ``views`` of ``cutout`` with ``changes``. Of those that are kept only the ones are sampled anew whose
         cameras move relative to the input's when its elevation, ``earlier_elevation`` degrees before, changes. The
-        result has no mirrored views. Otherwise as ``sample_views``.
+        result has no other sets of views. Otherwise as ``sample_views``.
         """
         ...
 
@@ -206,12 +206,12 @@ class SurfaceModel(Protocol):
         """The only number of generated views that the network accepts; None: any."""
         ...
 
-    def reconstruct(self, views: Views, silhouette_constraint: bool = True, mirrored: Views | None = None) -> Field:
+    def reconstruct(self, views: Views, silhouette_constraint: bool = True, others: Sequence[Views] = ()) -> Field:
         """The field of the object in ``views``, of which the first is the input image.
 
         silhouette_constraint: correct the field where it contradicts the input image's silhouette, if the network's
-        fields support that. mirrored: other views of the same object (``SampledViews``), with which a network that
-        takes any number of views reconstructs it once more; the field is the mean of both. Raises UserError
+        fields support that. others: other views of the same object (``SampledViews``), of each of which a network that
+        takes any number of views makes a reconstruction of its own; the field is the mean of all. Raises UserError
         ``too_few_views`` where required views are missing.
         """
         ...

@@ -20,8 +20,8 @@ class QualityPreset:
     """Scheduler steps of a stage-1 view; a stage-2 view takes two thirds of them."""
     guidance_scale: float
     """Scale of the classifier-free guidance."""
-    joint_num_inference_steps: int
-    """Scheduler steps of a model that samples all views together."""
+    joint_num_samples: int
+    """How often a model that samples all views together does so, from the image and from its mirror image each time."""
     num_views: int
     """Views that are sampled on their own: 8 (stage 1 only) or 40 (with every view's four neighbors)."""
     resolution: int
@@ -29,12 +29,12 @@ class QualityPreset:
 
 
 QUALITY_PRESETS = {
-    "fast": QualityPreset(12, 3.0, joint_num_inference_steps=4, num_views=8, resolution=128),
-    "standard": QualityPreset(25, 3.0, joint_num_inference_steps=8, num_views=40, resolution=192),
-    "high": QualityPreset(50, 3.0, joint_num_inference_steps=12, num_views=40, resolution=256),
+    "fast": QualityPreset(12, 3.0, joint_num_samples=1, num_views=8, resolution=128),
+    "standard": QualityPreset(25, 3.0, joint_num_samples=2, num_views=40, resolution=192),
+    "high": QualityPreset(50, 3.0, joint_num_samples=3, num_views=40, resolution=256),
 }
 """20 to 25 steps of DPM-Solver++ look like 50 of DDIM."""
-REFERENCE_PRESET = QualityPreset(75, 3.0, joint_num_inference_steps=12, num_views=40, resolution=255)
+REFERENCE_PRESET = QualityPreset(75, 3.0, joint_num_samples=1, num_views=40, resolution=255)
 """One-2-3-45 as released: its 75 and 50 steps of DDIM (76 and 49 in effect), 32 neighbors, 256^3 grid points."""
 
 

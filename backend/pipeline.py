@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -234,7 +234,7 @@ class Pipeline:
             sampled = networks.views.sample_views(cutout, given_views, estimate, config, tracker.update, on_views)
         views = sampled.views
         field, textured, measurements = _reconstruct_views(
-            networks, views, cutout, config, tracker, write_preview, sampled.mirrored
+            networks, views, cutout, config, tracker, write_preview, sampled.others
         )
         report = {
             "version": VERSION,
@@ -308,17 +308,17 @@ def _reconstruct_views(
     config: ReconstructionConfig,
     tracker: ProgressTracker,
     write_preview: Callable[[Views], Path | None],
-    mirrored: Views | None = None,
+    others: Sequence[Views] = (),
 ) -> tuple[Field, TexturedMesh, dict]:
     """All that follows the views: the field, the textured mesh, and what was measured on it. Raises UserError."""
-    if not all(np.isfinite(those.images).all() for those in (views, mirrored) if those is not None):
+    if not all(np.isfinite(those.images).all() for those in (views, *others)):
         raise UserError(
             ErrorCode.BROKEN_VIEWS, "The view model generated NaN or infinite values: install its weights again."
         )
     preview = write_preview(views)
     with tracker.stage("surface", "Reconstructing the surface"):
         tracker.update(0.0, preview)
-        field = networks.surface.reconstruct(views, config.silhouette_constraint, mirrored)
+        field = networks.surface.reconstruct(views, config.silhouette_constraint, others)
     return field, *_extract_and_texture(field, views, cutout, config, tracker)
 
 

@@ -9,6 +9,7 @@ what is aggregated is whether a voxel lies in front of or behind the predicted d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -181,10 +182,10 @@ class SurfaceNetwork(nn.Module):
 
     @torch.inference_mode()
     def reconstruct(
-        self, views: Views, silhouette_constraint: bool = True, mirrored: Views | None = None
+        self, views: Views, silhouette_constraint: bool = True, others: Sequence[Views] = ()
     ) -> VolumeField:
         """The field of the object in ``views`` (see ``SurfaceModel``), resized to ``image_size``."""
-        volumes = [self._volume(those) for those in (views, mirrored) if those is not None]
+        volumes = [self._volume(those) for those in (views, *others)]
         field = VolumeField(torch.stack(volumes), self.decoder, self.half_side)
         if silhouette_constraint:
             field.silhouette_constraint = SilhouetteConstraint.from_mask(

@@ -48,8 +48,8 @@ class JointViewModel:
     ) -> SampledViews:
         """See ``ViewModel``. The plan of views depends on the elevation, which is predicted from the input image.
 
-        The plan is sampled from the mirror images too: what the model invents differs there, its errors with it
-        (docs/adr/041-mirrored-views.md).
+        The plan is sampled from the mirror images too, and all that as often as ``config`` says: what the model invents
+        differs each time, its errors with it (docs/adr/041-mirrored-views.md).
         """
         if config.quantize_views:
             raise UserError(
@@ -63,7 +63,7 @@ class JointViewModel:
         elevation = estimate_elevation(lambda: self.model.predict_elevation(image), _no_neighbors)
         clean = input_view(cutout, size, elevation.degrees)
         plan = camera.joint_plan(elevation.degrees)
-        passes = 3 if given else 2
+        passes = 2 * config.joint_num_samples + bool(given)
 
         def on_step_end_of(number: int) -> OnProgress:
             return lambda done: callback_on_step_end((number + done) / passes)
@@ -81,13 +81,19 @@ class JointViewModel:
             )
             aligned = [align(view, cutout, size, elevation.degrees, generated) for view in given]
             clean = join_views([clean, given_views(given, aligned, size)])
-        planned = _not_near(plan, _angles(clean))
-        show = _after(clean.images, on_views)
-        sampled = self._sample(clean, planned, config, on_step_end_of(passes - 2), on_denoised=show)
-        reflected = mirror_views(clean)
-        planned = _not_near(plan, _angles(reflected))
-        mirrored = mirror_views(self._sample(reflected, planned, config, on_step_end_of(passes - 1)))
-        return SampledViews(join_views([clean, sampled]), elevation, join_views([clean, mirrored]))
+        show, reflected, sets = _after(clean.images, on_views), mirror_views(clean), []
+        for sample in range(config.joint_num_samples):
+            for images in (clean, reflected):
+                sampled = self._sample(
+                    images,
+                    _not_near(plan, _angles(images)),
+                    config,
+                    on_step_end_of(bool(given) + len(sets)),
+                    on_denoised=None if sets else show,
+                    sample=sample,
+                )
+                sets.append(join_views([clean, mirror_views(sampled) if images is reflected else sampled]))
+        return SampledViews(sets[0], elevation, tuple(sets[1:]))
 
     def resample_views(
         self,
@@ -138,15 +144,16 @@ class JointViewModel:
         callback_on_step_end: OnProgress,
         seeds: Mapping[str, int] = MappingProxyType({}),
         on_denoised: Callable[[torch.Tensor], None] | None = None,
+        sample: int = 0,
     ) -> Views:
         """The planned views, which see the ``clean`` ones, the input first; ``seeds``: those that differ from the
-        job's, by name."""
+        job's, by name. Each number of a ``sample`` has noise of its own."""
         cameras = [*_angles(clean), *(entry[1:] for entry in planned)]
         sampled = sample_jointly(
             self.model,
             (torch.from_numpy(clean.images).to(self.model.device).permute(0, 3, 1, 2) * 2 - 1).contiguous()[None],
             torch.tensor(cameras, dtype=torch.float32, device=self.model.device)[None],
-            torch.stack([self._noise(seeds.get(name, config.seed), name) for name, *_ in planned])[None].to(
+            torch.stack([self._noise(seeds.get(name, config.seed), name, sample) for name, *_ in planned])[None].to(
                 self.model.device
             ),
             config.joint_num_inference_steps,
@@ -163,9 +170,10 @@ class JointViewModel:
             tuple(name for name, *_ in planned),
         )
 
-    def _noise(self, seed: int, name: str) -> torch.Tensor:
+    def _noise(self, seed: int, name: str, sample: int) -> torch.Tensor:
         """A view's own, from the CPU: neither the device nor the other views change it."""
-        generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
+        text = f"{seed} {name}" if sample == 0 else f"{seed} {name} {sample}"
+        generator = torch.Generator().manual_seed(zlib.crc32(text.encode()))
         latent_size = self.model.latent_size
         return torch.randn(self.model.latent_channels, latent_size, latent_size, generator=generator)
 

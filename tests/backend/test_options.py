@@ -99,7 +99,7 @@ def test_auto_quality_follows_the_device(quality, device, expected):
 def test_reference_mode_is_a_bare_flag_and_replaces_the_quality():
     assert not _parsed().reference_mode and _parsed("--reference-mode").reference_mode
     config = resolve_options(_parsed("--reference-mode", "--quality", "fast", "--seed", "7"), "cpu")
-    assert _preset(config) == (75, 3.0, 12, 40, 255) and config.seed == 7
+    assert _preset(config) == (75, 3.0, 1, 40, 255) and config.seed == 7
 
 
 def test_reference_mode_decides_everything_that_the_reference_does_differently():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -31,12 +33,12 @@ class One2345Model:
         self.network = network
 
     def reconstruct(
-        self, views: Views, silhouette_constraint: bool = True, mirrored: Views | None = None
+        self, views: Views, silhouette_constraint: bool = True, others: Sequence[Views] = ()
     ) -> One2345Field:
         """The field of the object in ``views`` (see ``SurfaceModel``), made from the 32 neighbors of its stage-1 views;
         the input image gives the reference camera only.
 
-        silhouette_constraint, mirrored: ignored, the reference has neither. Raises UserError ``too_few_views``.
+        silhouette_constraint, others: ignored, the reference has neither. Raises UserError ``too_few_views``.
         """
         pixels, cameras = select_source_views(views)
         images = torch.from_numpy(pixels).to(next(self.network.parameters()).device).permute(0, 3, 1, 2)

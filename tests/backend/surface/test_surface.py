@@ -203,12 +203,13 @@ def test_field_round_trips_through_its_file(field, tmp_path):
     np.testing.assert_allclose(loaded.color(points), field.color(points), atol=2e-3)
 
 
-def test_a_second_opinion_is_averaged_and_saved(network, views, field, tmp_path):
-    other = replace(views, images=np.ascontiguousarray(views.images[:, ::-1]))
-    both = network.reconstruct(views, False, other)
+@pytest.mark.parametrize("number", [1, 3])
+def test_other_opinions_are_averaged_and_saved(network, views, field, tmp_path, number):
+    others = [replace(views, images=np.roll(views.images[:, ::-1], 4 * shift, 2)) for shift in range(number)]
+    both = network.reconstruct(views, False, others)
     points = np.random.default_rng(3).uniform(-0.6, 0.6, (5000, 3)).astype(np.float32)
-    alone = [network.reconstruct(each, False) for each in (views, other)]
-    assert np.abs(alone[0].distance(points) - alone[1].distance(points)).max() > 1e-3
+    alone = [network.reconstruct(each, False) for each in (views, *others)]
+    assert np.abs(alone[0].distance(points) - alone[-1].distance(points)).max() > 1e-3
     np.testing.assert_allclose(both.distance(points), np.mean([f.distance(points) for f in alone], 0), atol=1e-6)
     np.testing.assert_allclose(both.color(points), np.mean([f.color(points) for f in alone], 0), atol=1e-6)
     path = tmp_path / "field.safetensors"

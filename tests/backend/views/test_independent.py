@@ -155,7 +155,7 @@ def test_elevation_decides_the_second_ring_and_costs_nothing_when_given(model, c
 
     view_model = IndependentViewModel(model)
     sampled = view_model.sample_views(cutout, (), estimate, _config())
-    assert sampled.elevation.degrees == -20 and sampled.mirrored is None
+    assert sampled.elevation.degrees == -20 and sampled.others == ()
     assert sampled.views.names == ("input", "0", "1", "2", "3", "8", "9", "10", "11")
     assert asked == [(None, (4, 64, 64, 3))], "these weights have no elevation head"
 

@@ -169,7 +169,7 @@ def test_elevation_is_predicted_or_asked_for(model):
 def test_the_mirror_image_gives_the_views_another_chance(model):
     """What is generated from it and mirrored back is what would be generated if it were the input image."""
     mirror_image = replace(cutout(), image=np.ascontiguousarray(cutout().image[:, ::-1]))
-    views, mirrored = (part(sample(model)) for part in (lambda it: it.views, lambda it: it.mirrored))
+    views, mirrored = (part(sample(model)) for part in (lambda it: it.views, lambda it: it.others[0]))
     of_mirror_image = JointViewModel(model, 2.0).sample_views(
         mirror_image, (), lambda predict, near: ELEVATION, config()
     )
@@ -183,15 +183,33 @@ def test_the_mirror_image_gives_the_views_another_chance(model):
     assert np.abs(mirrored.images[second_ring] - views.images[second_ring]).max() > 0.01
 
 
+@pytest.mark.parametrize("sides", [(), ("left",)])
+def test_more_samples_are_other_opinions_and_leave_the_first_as_it_is(model, sides):
+    done: list[float] = []
+    arguments = (cutout(), [given(side) for side in sides], lambda predict, near: ELEVATION)
+    once = JointViewModel(model, 2.0).sample_views(*arguments, replace(config(), joint_num_samples=1))
+    twice = JointViewModel(model, 2.0).sample_views(*arguments, replace(config(), joint_num_samples=2), done.append)
+    (mirrored,), (same, other, other_mirrored) = once.others, twice.others
+    for views, expected in ((twice.views, once.views), (same, mirrored)):
+        np.testing.assert_array_equal(views.images, expected.images)
+    generated = slice(1 + len(sides), None)
+    for views, first in ((other, once.views), (other_mirrored, mirrored)):
+        assert views.names == first.names
+        np.testing.assert_array_equal(views.camera_to_world, first.camera_to_world)
+        assert np.abs(views.images[generated] - first.images[generated]).mean() > 0.01
+    steps = 2 * (4 + len(sides))
+    np.testing.assert_allclose(done, np.arange(1, steps + 1) / steps)
+
+
 @pytest.mark.parametrize("sides, planned", [(["left"], ("above", "2", "3")), (["back", "45"], ("above", "1", "3"))])
 def test_given_views_belong_to_the_mirror_image_too(model, sides, planned):
     """The view from the left takes the place of the one from the right there, which is mirrored back."""
     sampled = sample(model, *map(given, sides))
     count = 1 + len(sides)
-    assert sampled.mirrored.names == ("input", *sides, *planned, "4", "5", "6", "7")
-    np.testing.assert_array_equal(sampled.mirrored.images[:count], sampled.views.images[:count])
+    assert sampled.others[0].names == ("input", *sides, *planned, "4", "5", "6", "7")
+    np.testing.assert_array_equal(sampled.others[0].images[:count], sampled.views.images[:count])
     np.testing.assert_allclose(
-        sampled.mirrored.camera_to_world[:count], sampled.views.camera_to_world[:count], atol=1e-6
+        sampled.others[0].camera_to_world[:count], sampled.views.camera_to_world[:count], atol=1e-6
     )
 
 
