@@ -70,7 +70,7 @@ class Options:
         "auto",
         str,
         "Quality",
-        "Number of views, sampler steps and grid size; auto is fast on a CPU and standard on a GPU",
+        "How many views are sampled and how often, sampler steps, grid size; auto is fast on a CPU, standard on a GPU",
         choices=("auto", *QUALITY_PRESETS),
     )
     cutout: str = _option(
