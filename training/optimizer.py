@@ -25,9 +25,7 @@ class MuonWithAdamW:
             self._matrices, config.learning_rate, config.weight_decay, adjust_lr_fn="match_rms_adamw"
         )
         vectors = [parameter for parameter in parameters if parameter.dim() <= 1]
-        self._adamw = torch.optim.AdamW(
-            vectors, config.learning_rate, config.adam_betas, weight_decay=0.0, fused=True
-        )  # fmt: skip
+        self._adamw = torch.optim.AdamW(vectors, config.learning_rate, config.adam_betas, weight_decay=0.0, fused=True)
 
     @property
     def param_groups(self) -> list[dict]:
