@@ -70,7 +70,7 @@ FAMILIES: dict[str, Family] = {
     "composite": composite.composite,
 }
 """Families that the starter weights are trained on."""
-COMPOSITE_PROBABILITY = 0.12
+COMPOSITE_PROBABILITY = 0.25
 
 HELD_OUT_FAMILIES: dict[str, Family] = {
     "teapot": held_out.teapot,

@@ -29,7 +29,9 @@ from training.evaluation_groups import Group, object_group, procedural_groups
 from training.field_metrics import predict_fields, score_field
 from training.generated_views import load_view_model
 from training.images import as_input
+from training.input_augmentation import reframe
 from training.joint_sampling import generate_joint_views
+from training.joint_scenes import LARGEST_REFRAMING
 from training.object_library import ObjectLibrary
 
 RING = slice(2, 9)
@@ -68,6 +70,22 @@ def with_back_given(model: Zero123, group: Group, steps: int, guidance: float) -
     return views[:, np.argsort(order)]
 
 
+def with_back_cut_out(model: Zero123, group: Group, steps: int, guidance: float) -> torch.Tensor:
+    """Views generated, all, from the input and the true view from behind as its cutout shows it, in the order of
+    ``plan_cameras``."""
+    cut_out = reframe(group.images[:, BACK], LARGEST_REFRAMING)
+    pictures = torch.cat([group.images[:, :1], cut_out[:, None], group.images[:, 1:]], 1)[..., :3]
+    angles = torch.cat([group.angles[:, :1], group.angles[:, BACK : BACK + 1], group.angles[:, 1:]], 1)
+    views = generate_joint_views(model, pictures, angles, steps, guidance, 2)
+    return torch.cat([views[:, :1], views[:, 2:]], 1)
+
+
+def overlap_of_backs(group: Group, views: torch.Tensor) -> float:
+    """Mean IoU of the masks of the views (N, 9, S, S, 4) from behind with the true ones."""
+    made, true = (images[:, BACK, ..., 3] > 127 for images in (views, group.images))
+    return ((made & true).sum((1, 2)) / (made | true).sum((1, 2)).clamp_min(1)).mean().item()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("views", type=Path)
@@ -99,6 +117,9 @@ def main() -> None:
             steps, guidance = SETTINGS[0]
             two = with_back_given(model, group, steps, guidance)
             record("generated, back given", group, two, steps=steps, guidance=guidance)
+            made.append(with_back_cut_out(model, group, steps, guidance))
+            backs = {"back_iou": overlap_of_backs(group, made[-1]), "alone": overlap_of_backs(group, made[0])}
+            record("generated, back given as cut out", group, made[-1], steps=steps, guidance=guidance, **backs)
             for number in range(0, len(group.images), max(1, len(group.images) // 10)):
                 sheet += [torch.cat(list(views[number, :, ..., :3]), 1) for views in (group.images, made[0], two)]
             (args.out / "scores.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")

@@ -34,14 +34,14 @@ def change_lens(cameras: torch.Tensor, share: float, rng: np.random.Generator) -
     return cameras, torch.from_numpy(changed).to(cameras.device)
 
 
-def reframe(pictures: torch.Tensor) -> torch.Tensor:
+def reframe(pictures: torch.Tensor, largest_change: float = 0.25) -> torch.Tensor:
     """Pictures (N, S, S, 4) uint8, color on white and coverage -> the same, centered and filling the frame as a cutout
-    does. Where that would take more than a quarter of zoom, they stay as they are."""
+    does. Where what is then seen is this much (a share) smaller or larger than before, they stay as they are."""
     covered = pictures[..., 3] > 127
     low_x, high_x = _extent(covered.any(1))
     low_y, high_y = _extent(covered.any(2))
     scale = torch.maximum(high_x - low_x, high_y - low_y) / FRAME_FILL
-    keep = ((scale - 1).abs() > 0.25) | ~covered.any((1, 2))
+    keep = ((scale - 1).abs() > largest_change) | ~covered.any((1, 2))
     scale = torch.where(keep, 1.0, scale)
     x, y = (torch.where(keep, 0.0, low + high - 1) for low, high in ((low_x, high_x), (low_y, high_y)))
     zero = torch.zeros_like(scale)

@@ -65,11 +65,13 @@ class JointObjective:
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The loss of a batch of ``JointScenes``, and detached values to report: each scene's ``error`` (B,) and
         ``elevation_error`` (B,) in degrees."""
-        latents, angles = batch["latents"].float(), batch["angles"]
-        count, views = latents.shape[:2]
-        device = latents.device
+        count, views = batch["latents"].shape[:2]
+        device = batch["latents"].device
         conditioned = (torch.rand(count, device=device) >= self._config.condition_dropout).float()
-        clean = self._sample_clean(batch["given"], views)
+        extra = torch.multinomial(self._clean_probabilities, count, replacement=True)
+        batch = _beside_its_view(batch, batch["framed"] & (extra > 0))
+        latents, angles = batch["latents"].float(), batch["angles"]
+        clean = _sample_clean(batch["given"], extra, views)
         t = shifted_timesteps(torch.rand(count, device=device), self._config.timestep_shift, len(self._alphas))
         alpha = self._alphas[t].view(-1, 1, 1, 1, 1)
         scaled, noise = latents * self._scaling_factor, torch.randn_like(latents)
@@ -109,13 +111,29 @@ class JointObjective:
         share = 1 - 1 / self._config.learned_guidance_scale
         return velocity + share * conditioned.view(-1, 1, 1, 1, 1) * (predicted - unconditional)
 
-    def _sample_clean(self, given: torch.Tensor, views: int) -> torch.Tensor:
-        """Which views (B, views) are given clean: the input, and a random number of others, first ``given`` (B,)."""
-        extra = torch.multinomial(self._clean_probabilities, len(given), replacement=True)
-        order = torch.rand(len(given), views, device=given.device)
-        order[torch.arange(len(given), device=given.device), given] = -1
-        order[:, 0] = -2
-        return order.argsort(1).argsort(1) <= extra[:, None]
+
+def _beside_its_view(batch: dict[str, torch.Tensor], which: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The batch with the given view of some scenes (B,) in another view's place, at its own camera.
+
+    What its camera really sees is then generated beside it, which tells where the object lies in a picture that was
+    framed by its cutout (``backend.views.joint``).
+    """
+    given, (count, views) = batch["given"], batch["latents"].shape[:2]
+    scenes = torch.arange(count, device=given.device)
+    others = 1 + (given - 1 + torch.randint(1, views - 1, (count,), device=given.device)) % (views - 1)
+    place = torch.where(which, others, given)
+    latents, angles = batch["latents"].clone(), batch["angles"].clone()
+    latents[scenes, place] = torch.where(which.view(-1, 1, 1, 1), batch["given_latents"], latents[scenes, place])
+    angles[scenes, place] = angles[scenes, given]
+    return batch | {"latents": latents, "angles": angles, "given": place}
+
+
+def _sample_clean(given: torch.Tensor, extra: torch.Tensor, views: int) -> torch.Tensor:
+    """Which views (B, views) are given clean: the input and ``extra`` (B,) others, first ``given`` (B,)."""
+    order = torch.rand(len(given), views, device=given.device)
+    order[torch.arange(len(given), device=given.device), given] = -1
+    order[:, 0] = -2
+    return order.argsort(1).argsort(1) <= extra[:, None]
 
 
 def shifted_timesteps(u: torch.Tensor, shift: float, count: int = 1000) -> torch.Tensor:

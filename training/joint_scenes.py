@@ -21,6 +21,8 @@ from training.scene_buffer import SceneBuffer
 
 Angles = tuple[np.ndarray, np.ndarray]
 """Elevations and azimuths (B, V) in degrees."""
+LARGEST_REFRAMING = 0.6
+"""A given view is reframed where it would be up to this share smaller or larger."""
 Encode = Callable[[torch.Tensor], torch.Tensor]
 """Pictures (B, 3, S, S) in -1..1 -> latents (B, c, h, w)."""
 
@@ -34,6 +36,8 @@ class RenderedScenes(NamedTuple):
     """Of the V cameras."""
     given: torch.Tensor
     """(N,) which of the other views is the given one, 1 to V - 1."""
+    framed: torch.Tensor
+    """(N,) bool, whether it fills its frame as a cutout does."""
     is_object: bool
     """Whether the scenes show objects of packs."""
 
@@ -63,7 +67,8 @@ class JointScenes:
     def next_chunk(self, encode: Encode) -> dict[str, torch.Tensor]:
         """Random scenes: ``picture`` (N, S, S, 3) uint8 of the input, ``latents`` (N, V, c, h, w) float16, ``angles``
         (N, V, 2) elevation and azimuth in degrees, ``is_object`` (N,) bool; ``given`` (N,) one of the other views,
-        ``given_latents`` (N, c, h, w) float16 what it looks like to somebody who gives it."""
+        ``given_latents`` (N, c, h, w) float16 what it looks like to somebody who gives it, ``framed`` (N,) bool whether
+        it fills its frame as a cutout does."""
         scenes = self.render_chunk()
         pictures = scenes.pictures[..., :3].clone()
         for view in (0, -1):
@@ -78,11 +83,14 @@ class JointScenes:
             "is_object": torch.full((len(pictures),), scenes.is_object, device=self._device),
             "given": scenes.given,
             "given_latents": latents[:, -1],
+            "framed": scenes.framed,
         }
 
     def render_chunk(self) -> RenderedScenes:
         """Random scenes."""
         scenes = self._render_objects() if self._use_objects() else self._render_procedural()
+        framed = reframe(scenes.pictures[:, -1], LARGEST_REFRAMING)
+        scenes.pictures[:, -1] = torch.where(scenes.framed.view(-1, 1, 1, 1), framed, scenes.pictures[:, -1])
         return scenes._replace(pictures=change_tones(scenes.pictures, self._config.tone_share, self._rng))
 
     def _use_objects(self) -> bool:
@@ -105,7 +113,7 @@ class JointScenes:
             lit = relight(pictures[:, view], meshes, cameras[:, view], self._config.lit_share, self._rng)
             pictures[:, view] = lit
         pictures[:, 0] = torch.where(changed.view(-1, 1, 1, 1), reframe(pictures[:, 0]), pictures[:, 0])
-        return RenderedScenes(pictures, angles, given, True)
+        return RenderedScenes(pictures, angles, given, self._sample_framed(len(given)), True)
 
     def _render_procedural(self) -> RenderedScenes:
         scenes, elevation = next(self._procedural)
@@ -116,7 +124,10 @@ class JointScenes:
         for view in (0, -1):
             lit = relight(pictures[:, view], scenes, cameras[:, view], self._config.lit_share, self._rng)
             pictures[:, view] = lit
-        return RenderedScenes(pictures, angles, given, False)
+        return RenderedScenes(pictures, angles, given, self._sample_framed(len(given)), False)
+
+    def _sample_framed(self, count: int) -> torch.Tensor:
+        return torch.from_numpy(self._rng.random(count) < self._config.framed_share).to(self._device)
 
     def _cameras(self, angles: Angles) -> tuple[torch.Tensor, torch.Tensor]:
         """Cameras (N, V + 1, 4, 4), the last that of the given view, and which that is (N,)."""

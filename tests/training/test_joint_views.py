@@ -42,6 +42,7 @@ def batch(count: int) -> dict[str, torch.Tensor]:
         "is_object": torch.zeros(count, dtype=torch.bool),
         "given": torch.arange(count) + 1,
         "given_latents": torch.randn(count, 4, 4, 4).half(),
+        "framed": torch.zeros(count, dtype=torch.bool),
     }
 
 
@@ -98,6 +99,35 @@ def test_given_views_are_clean_at_timestep_zero_and_take_no_loss(model, config):
     assert clean[index, scenes["given"]].all()
     torch.testing.assert_close(noisy[clean], shown[clean])
     assert report["error"].max() < 100
+
+
+def test_a_view_framed_by_its_cutout_is_given_beside_its_camera_s_own_view(model, config):
+    config = dataclasses.replace(config, extra_clean_views=(0.5, 0.5), condition_dropout=0.0)
+    scenes, calls = batch(8), []
+    scenes["framed"][::2] = True
+
+    class Denoiser(nn.Module):
+        def forward(self, pixels, noisy, timesteps, condition, poses, conditioned):
+            calls.append((noisy, timesteps, poses))
+            return torch.zeros_like(noisy), torch.zeros(len(noisy), 2)
+
+    torch.manual_seed(0)
+    JointObjective(model, config, torch.device("cpu"))(Denoiser(), scenes, torch.float32)
+    noisy, timesteps, poses = calls[0]
+    unchanged, seen = relative_poses(scenes["angles"]), 0
+    for scene, given in enumerate(scenes["given"].tolist()):
+        clean = (timesteps[scene] == 0).nonzero().flatten().tolist()
+        if len(clean) == 1 or not scenes["framed"][scene]:
+            assert set(clean) <= {0, given}
+            torch.testing.assert_close(poses[scene], unchanged[scene])
+            continue
+        seen += 1
+        _, place = clean
+        assert place != given
+        torch.testing.assert_close(poses[scene, place], unchanged[scene, given])
+        torch.testing.assert_close(poses[scene, given], unchanged[scene, given])
+        torch.testing.assert_close(noisy[scene, place], scenes["given_latents"][scene].float())
+    assert 0 < seen < 4
 
 
 def test_without_condition_nothing_given_is_visible(model, config):
