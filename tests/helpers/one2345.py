@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from backend.surface.one2345.color import gather_point_features
+from backend.surface.one2345.features import fuse
 from backend.surface.one2345.field import DISTANCE_BLOCK, One2345Field
 from backend.surface.one2345.network import One2345
 from backend.surface.one2345.sparse import down_mask
@@ -96,7 +97,7 @@ def _register_hooks(network: One2345, tensors: dict[str, torch.Tensor]) -> list:
         tensors["feat.level2.view0.s2"] = maps[2][0, :, ::2, ::2]
 
     def fused(_, inputs, __):
-        tensors["feat.fused.view0.s8"] = inputs[0][0, :, ::8, ::8]
+        tensors.setdefault("feat.fused.view0.s8", inputs[0][0, :, ::8, ::8])  # of the first group of views
 
     def compressed(_, __, maps):
         tensors["feat.compressed.view0.s4"] = maps[0, :, ::4, ::4]
@@ -196,13 +197,13 @@ def compute_in_evaluation_mode(field: One2345Field) -> dict[str, torch.Tensor]:
     """Tensors of the mode that inference never uses: shows that both kinds of statistics are implemented."""
     network, device = field.network, str(field.volume.device)
     network.eval()
-    maps = network.features(source_images(device))
-    volume, _ = network.volume(source_images(device), field.sources.projections)
+    pyramid = network.features(source_images(device))
+    volume, _ = network.volume(pyramid, field.sources.projections)
     points = torch.from_numpy(expected("sdf.points")).to(device)
     distance = network.sdf_network_lod0.distance(volume, points)
     network.train()
     return {
-        "evalmode.feat.fused.view0.s8": maps[0, :, ::8, ::8],
+        "evalmode.feat.fused.view0.s8": fuse(pyramid)[0, :, ::8, ::8],
         "evalmode.volume.cond.s6": volume[:, ::6, ::6, ::6],
         "evalmode.sdf.values": distance,
     }

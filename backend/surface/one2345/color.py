@@ -8,10 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .features import Pyramid, sample_fused
 from .volume import sample
 
 FEATURES = 3 + 56
-"""Channels of a view's feature: its color and its fused feature map."""
+"""Channels of a view's feature: its color and what its fused feature map would have there."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class SourceViews:
 
     images: torch.Tensor
     """(N, 3, S, S) in 0..1."""
-    maps: torch.Tensor
-    """(N, 56, S, S): fused feature maps."""
+    pyramid: Pyramid
+    """Their features."""
     volume: torch.Tensor
     """(16, R, R, R)."""
     mask: torch.Tensor
@@ -52,9 +53,7 @@ def gather_point_features(sources: SourceViews, points: torch.Tensor, target: to
     projected = points @ sources.projections[:, :3, :3].mT + sources.projections[:, None, :3, 3]
     plane = projected[..., :2] / projected[..., 2:].clamp_min(1e-3) * (2 / (sources.images.shape[-1] - 1)) - 1
     plane = torch.where(plane.abs() <= 1, plane, torch.full_like(plane, 2.0))  # outside, where samples are zero
-    features = [
-        F.grid_sample(array, plane[:, None], align_corners=True)[:, :, 0] for array in (sources.images, sources.maps)
-    ]
+    colors = F.grid_sample(sources.images, plane[:, None], align_corners=True)[:, :, 0]
     towards = sources.camera_centers[:, None] - points
     towards = towards / (towards.norm(dim=-1, keepdim=True) + 1e-6)
     difference = target - towards
@@ -62,7 +61,7 @@ def gather_point_features(sources: SourceViews, points: torch.Tensor, target: to
     cosine = (target * towards).sum(-1, keepdim=True)
     return PointFeatures(
         sample(sources.volume, points),
-        torch.cat(features, 1).mT,
+        torch.cat([colors, sample_fused(sources.pyramid, plane)], 1).mT,
         torch.cat([difference, cosine], -1),
         inside & (plane.abs() < 1).all(-1),
     )

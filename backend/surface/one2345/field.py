@@ -10,6 +10,7 @@ import torch
 
 from ...errors import ErrorCode, UserError
 from .color import SourceViews, gather_point_features
+from .features import Pyramid
 from .network import One2345
 from .poses import NormalizedFrame, normalize
 
@@ -34,20 +35,22 @@ class One2345Field:
         cameras: np.ndarray,
         volume: torch.Tensor,
         mask: torch.Tensor,
+        pyramid: Pyramid | None = None,
     ):
         """``images`` (32, 3, 256, 256) in 0..1; ``cameras`` (33, 4, 4): the reference view's and theirs, OpenGL axes;
-        ``volume`` (16, R, R, R) and the mask (R, R, R) bool of voxels that at least two views see."""
+        ``volume`` (16, R, R, R) and the mask (R, R, R) bool of voxels that at least two views see; ``pyramid``: the
+        images' features, which are computed for the first color where they are left out."""
         self.network, self.images, self.cameras, self.volume, self.mask = network, images, cameras, volume, mask
         self.frame: NormalizedFrame = normalize(cameras)
-        self._maps: torch.Tensor | None = None
-        """The images' fused features (32, 56, 256, 256), 450 MB, from the first color on."""
+        self._pyramid = pyramid
 
     @classmethod
     @torch.no_grad()
     def from_images(cls, network: One2345, images: torch.Tensor, cameras: np.ndarray) -> One2345Field:
         """The field of an object in its source images and their cameras (see ``__init__``)."""
         projections = torch.from_numpy(normalize(cameras).projections).to(images.device)
-        return cls(network, images, cameras, *network.volume(images, projections))
+        pyramid = network.features(images)
+        return cls(network, images, cameras, *network.volume(pyramid, projections), pyramid)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         distances = _in_blocks(self.distances, self._normalized(points), DISTANCE_BLOCK, 1)
@@ -71,18 +74,18 @@ class One2345Field:
     @property
     def sources(self) -> SourceViews:
         """What colors are blended from."""
-        if self._maps is None:
+        if self._pyramid is None:
             with torch.no_grad():
-                self._maps = self.network.features(self.images)
+                self._pyramid = self.network.features(self.images)
         projections = torch.from_numpy(self.frame.projections).to(self.volume.device)
         camera_centers = torch.from_numpy(self.frame.camera_to_world[:, :3, 3]).to(self.volume.device)
-        return SourceViews(self.images, self._maps, self.volume, self.mask, projections, camera_centers)
+        return SourceViews(self.images, self._pyramid, self.volume, self.mask, projections, camera_centers)
 
     def grid_to_world(self, points: np.ndarray) -> np.ndarray:
         return self.frame.to_world(points)
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Images in 8 bits, the volume in 16; the feature maps are 60 times as large and can be recomputed."""
+        """Images in 8 bits, the volume in 16; the features are 20 times as large and can be recomputed."""
         return {
             "one2345.images": (self.images * 255).round().to(torch.uint8).cpu(),
             "one2345.cameras": torch.from_numpy(self.cameras),

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from .color import ColorNetwork
-from .features import FeatureNetwork, fuse
+from .features import FeatureNetwork, Pyramid, fuse
 from .sdf import SdfNetwork
 from .volume import aggregate_views
 
@@ -42,19 +42,20 @@ class One2345(nn.Module):
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
         return network
 
-    def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (N, 3, 256, 256) in 0..1 -> fused feature maps (N, 56, 256, 256). All views of an object must come
-        together: they are normalized together."""
+    def features(self, images: torch.Tensor) -> Pyramid:
+        """Images (N, 3, 256, 256) in 0..1 -> their features. All views of an object must come together: they are
+        normalized together."""
         with _without_tf32():
-            return fuse(*self.pyramid_feature_network(images))
+            return self.pyramid_feature_network(images)
 
-    def volume(self, images: torch.Tensor, projections: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images (N, 3, 256, 256) in 0..1 and projections (N, 4, 4) -> volume (16, R, R, R) and the mask (R, R, R) bool
-        of voxels that at least two views see."""
+    def volume(self, pyramid: Pyramid, projections: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The features of N views and projections (N, 4, 4) -> volume (16, R, R, R) and the mask (R, R, R) bool of
+        voxels that at least two views see."""
         compression = self.sdf_network_lod0.compress_layer
         with _without_tf32():
-            # In two steps: one call would hold the fused maps, half of all the memory, until its end.
-            compressed = compression.bn(compression.conv(self.features(images)))
+            # In two steps: fused maps of all views would be the largest tensor of all, but are normalized together.
+            compressed = torch.cat([compression.conv(fuse(views)) for views in pyramid.groups()])
+            compressed = compression.bn(compressed)
             aggregated, mask = aggregate_views(compressed, projections)
             del compressed
             return self.sdf_network_lod0.sparse_costreg_net(aggregated, mask)[0], mask

@@ -78,9 +78,10 @@ class Block(nn.Module):
         return self._normalize(self._convolution.up(x, mask.shape), mask)
 
     def _normalize(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        normalized = torch.zeros_like(x)
-        normalized[0, :, mask] = F.relu(self.net[1](x[0, :, mask].T)).T
-        return normalized
+        """In ``x`` itself, the convolution's own result: at full size each further array takes 54 MB."""
+        rows = x[0, :, mask].T.contiguous()
+        x[0, :, mask] = F.relu(self.net[1](rows), inplace=True).T
+        return x.masked_fill_(~mask, 0)
 
 
 class SparseUNet(nn.Module):

@@ -28,9 +28,14 @@ def aggregate_views(maps: torch.Tensor, projections: torch.Tensor) -> tuple[torc
 
     The sums include the mirrored samples of voxels behind a camera; the number of views does not count them.
     """
-    blocks = voxel_centers(maps.device).split(BLOCK_SIZE)
-    aggregated, mask = zip(*(_aggregate_block(maps, projections, block) for block in blocks), strict=True)
-    return torch.cat(aggregated, 1).view(1, -1, *[RESOLUTION] * 3), torch.cat(mask).view([RESOLUTION] * 3)
+    centers = voxel_centers(maps.device)
+    # Filled block by block: to join the blocks at the end would take the memory of all of them twice.
+    aggregated = maps.new_empty(2 * maps.shape[1], len(centers))
+    mask = torch.empty(len(centers), dtype=torch.bool, device=maps.device)
+    for start in range(0, len(centers), BLOCK_SIZE):
+        block = slice(start, start + BLOCK_SIZE)
+        aggregated[:, block], mask[block] = _aggregate_block(maps, projections, centers[block])
+    return aggregated.view(1, -1, *[RESOLUTION] * 3), mask.view([RESOLUTION] * 3)
 
 
 def _aggregate_block(
