@@ -105,6 +105,8 @@ class IndependentViewModel:
 
 def _with_given(views: Views, given: Views) -> Views:
     """The input, the given views, the generated ones."""
+    if not given.names:
+        return views  # without the time and memory of a copy
     return join_views([select_views(views, views.names[:1]), given, select_views(views, views.names[1:])])
 
 

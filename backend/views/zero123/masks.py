@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ...threads import map_on_threads
+
 BACKGROUND_DISTANCE, OBJECT_DISTANCE = 6 / 255, 26 / 255
 """Distance from white up to which a pixel is background, and from which on it is wholly object."""
 MIN_COMPONENT_SHARE = 0.001
@@ -13,7 +15,7 @@ MIN_COMPONENT_SHARE = 0.001
 
 def masks_from_white_background(images: np.ndarray) -> np.ndarray:
     """Images (N, H, W, 3) 0..1 on white -> masks (N, H, W) float32, 1 on the object, soft at its edge."""
-    return np.stack([_mask(image) for image in images])
+    return np.stack(list(map_on_threads(_mask, images)))
 
 
 def masks_of_decoded(images: np.ndarray) -> np.ndarray:
@@ -24,14 +26,15 @@ def masks_of_decoded(images: np.ndarray) -> np.ndarray:
 
 def _mask(image: np.ndarray) -> np.ndarray:
     """Image (H, W, 3) -> mask (H, W) float32."""
-    distance = 1 - image.min(axis=-1)
+    # NumPy takes twenty times as long for the smallest of three along an axis.
+    distance = 1 - np.minimum(np.minimum(image[..., 0], image[..., 1]), image[..., 2])
     ramp = (distance - BACKGROUND_DISTANCE) / (OBJECT_DISTANCE - BACKGROUND_DISTANCE)
     mask = np.clip(ramp, 0, 1).astype(np.float32)
     white = (mask == 0).astype(np.uint8)
     min_area = MIN_COMPONENT_SHARE * white.size
 
     _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - white, connectivity=8)
-    mask[(stats[labels, cv2.CC_STAT_AREA] < min_area) & (white == 0)] = 0
+    mask[(stats[:, cv2.CC_STAT_AREA] < min_area)[labels] & (white == 0)] = 0
 
     # White that the object encloses is either a white area of its surface or a hole. A hole is exactly as white as the
     # background outside, a surface is slightly shaded. In doubt it is surface: a hole lost in one view does less harm
@@ -46,10 +49,10 @@ def _mask(image: np.ndarray) -> np.ndarray:
     limit = distance[outside].mean() + 0.5 / 255 if outside.any() else 0.0
     enclosed = ~touches_border & ((stats[:, cv2.CC_STAT_AREA] < min_area) | (means > limit))
     enclosed[0] = False
-    mask[enclosed[labels]] = 1
+    filled = enclosed[labels]
+    mask[filled] = 1
 
     # The edge of a filled area was soft on the assumption that background lay beyond it.
-    for label in np.flatnonzero(enclosed):
-        edge = cv2.dilate((labels == label).astype(np.uint8), np.ones((3, 3), np.uint8), iterations=2)
-        mask[(edge > 0) & ~outside] = 1
+    edge = cv2.dilate(filled.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=2)
+    mask[(edge > 0) & ~outside] = 1
     return mask

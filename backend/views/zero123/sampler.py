@@ -7,6 +7,7 @@ generator per view on the CPU, so neither the device nor the batch that a view f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -91,19 +92,17 @@ def sample(
         def on_step_end(fraction: float) -> None:
             callback_on_step_end((batch.start + fraction * len(condition)) / len(poses))
 
-        noise = _noise(generator[batch], shape)
+        noise = _noise(generator[batch], shape, device)
         return denoise(model, scheduler, next(noise), condition, tokens, guidance_scale, eta, noise, on_step_end)
 
     with model.on_device(model.unet):
         batches.fit(model.unet_bytes_per_image * (1 if guidance_scale == 1 else 2), device)
         latents = torch.cat(batches.run(len(poses), denoise_batch, model.free_cached_memory))
     with model.on_device(*model.decoders):
-        decoded = image_batches.run(
-            len(poses), lambda batch: model.decode(latents[batch])[:, :3].cpu(), model.free_cached_memory
-        )
+        decode_batch = partial(_decode, model, latents)
+        decoded = image_batches.run(len(poses), decode_batch, model.free_cached_memory)
     batches.ran_out_of_memory |= image_batches.ran_out_of_memory
-    images = ((torch.cat(decoded) + 1) / 2).clamp(0, 1)
-    return images.permute(0, 2, 3, 1).contiguous().numpy()
+    return torch.cat(decoded).cpu().numpy()
 
 
 def denoise(
@@ -121,23 +120,33 @@ def denoise(
 
     ``condition`` (B, c, h, w) and ``tokens`` (B, 1, cross) as ``Zero123`` makes them; ``eta`` for DDIM, which takes one
     tensor from ``noise`` per step where eta is above 0, None otherwise. The unconditional branch sees a zero latent and
-    a zero token: zero after the projection, so without its bias.
+    a zero token: zero after the projection, so without its bias. All tensors are on the model's device. While a GPU
+    computes a step, the next one is prepared.
     """
-    latents = latents.to(condition.device)
     guided = guidance_scale != 1
     if guided:
         condition = torch.cat([torch.zeros_like(condition), condition])
         tokens = torch.cat([torch.zeros_like(tokens), tokens])
     steps = scheduler.timesteps.tolist()
+    timesteps = scheduler.timesteps.to(latents)  # all at once: to copy one waits for the step before it
+    earlier = None
     for step, t in enumerate(steps, 1):
-        prediction = model.denoise(latents.repeat(2, 1, 1, 1) if guided else latents, t, condition, tokens)
+        noisy = latents.repeat(2, 1, 1, 1) if guided else latents
+        prediction = model.denoise(noisy, timesteps[step - 1], condition, tokens)
         if guided:
             unconditional, conditional = prediction.chunk(2)
             prediction = unconditional + guidance_scale * (conditional - unconditional)
         extra = {}
         if eta is not None:
-            extra = {"eta": eta, "variance_noise": next(noise).to(latents) if eta > 0 else None}
+            extra = {"eta": eta, "variance_noise": next(noise) if eta > 0 else None}
         latents = scheduler.step(prediction, t, latents, return_dict=False, **extra)[0]
+        if latents.is_cuda:
+            # Not more than one step ahead of the GPU: what is reported is nearly true, and a job can be cancelled.
+            event = torch.cuda.Event()
+            event.record()
+            if earlier is not None:
+                earlier.synchronize()
+            earlier = event
         on_step_end(step / len(steps))
     return latents
 
@@ -151,7 +160,18 @@ def _encode(model: Zero123, sources: np.ndarray, batches: Batches) -> tuple[torc
     return torch.cat([latent for latent, _ in encoded]), torch.cat([embedding for _, embedding in encoded])
 
 
-def _noise(generators: Sequence[torch.Generator], shape: tuple[int, ...]) -> Iterator[torch.Tensor]:
-    """Standard normal noise (views, *shape) on the CPU, without end."""
+def _decode(model: Zero123, latents: torch.Tensor, batch: slice) -> torch.Tensor:
+    """Those of the scaled latents (N, c, h, w) that are in ``batch`` -> images (B, H, W, 3) float32 0..1."""
+    images = ((model.decode(latents[batch])[:, :3] + 1) / 2).clamp(0, 1)
+    return images.permute(0, 2, 3, 1).contiguous()
+
+
+def _noise(
+    generators: Sequence[torch.Generator], shape: tuple[int, ...], device: torch.device
+) -> Iterator[torch.Tensor]:
+    """Standard normal noise (views, *shape) on ``device``, without end."""
+    is_cuda = device.type == "cuda"
     while True:
-        yield torch.stack([torch.randn(shape, generator=generator) for generator in generators])
+        noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
+        # Only from pinned memory is it copied without waiting for what the GPU is doing.
+        yield (noise.pin_memory() if is_cuda else noise).to(device, non_blocking=is_cuda)

@@ -41,6 +41,23 @@ def test_mask_includes_enclosed_white_surfaces(white):
     assert mask[RADIUS < 38].min() == 1
 
 
+def test_mask_includes_all_of_several_enclosed_surfaces():
+    """Their edges too: there, a color between white and the object's is no hint at background."""
+    spots = np.zeros((SIZE, SIZE))
+    for row, column, radius in ((50, 64, 8), (75, 55, 6), (75, 75, 3)):
+        spots = np.maximum(spots, np.clip(radius - np.hypot(ROWS - row, COLUMNS - column), 0, 1))
+    color = spots[..., None] * 0.985 + (1 - spots[..., None]) * np.array([0.2, 0.5, 0.3])
+    (mask,) = masks_from_white_background(on_white(color, np.clip(40 - RADIUS, 0, 1)))
+    assert mask[RADIUS < 38].min() == 1
+
+
+def test_masks_of_many_images_are_those_of_each():
+    images = np.concatenate([on_white(np.array([0.2, 0.5, 0.3]), np.clip(r - RADIUS, 0, 1), 2) for r in range(5, 60)])
+    masks = masks_from_white_background(images)
+    assert (np.diff(masks.sum((1, 2))) > 0).all()
+    np.testing.assert_array_equal(masks, np.concatenate([masks_from_white_background(image[None]) for image in images]))
+
+
 def test_mask_leaves_holes_open():
     alpha = np.clip(40 - RADIUS, 0, 1) * np.clip(RADIUS - 15, 0, 1)
     (mask,) = masks_from_white_background(on_white(np.array([0.2, 0.5, 0.3]), alpha))

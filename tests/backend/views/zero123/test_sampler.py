@@ -105,6 +105,25 @@ def test_every_step_is_reported_and_may_cancel(model, sources):
         sample(model, sources, POSES[:2], 3, 3.0, generators(1, 2), callback_on_step_end=cancel)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("eta", [None, 1.0])
+def test_no_step_waits_for_the_gpu(original, sources, eta):
+    """PyTorch raises where it would wait, once the UNet's call is replayed."""
+    model = Zero123.load(original, "cuda", torch.float16)
+    fractions = []
+
+    def on_step_end(fraction: float) -> None:
+        fractions.append(fraction)
+        torch.cuda.set_sync_debug_mode("error" if 0.4 < fraction < 0.9 else "default")
+
+    arguments = {"source_of": [0, 1, 1, 0], "eta": eta, "callback_on_step_end": on_step_end}
+    try:
+        sample(model, sources, POSES, 10, 3.0, generators(1, 2, 3, 4), **arguments)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len(fractions) >= 9 and fractions[-1] == 1
+
+
 @pytest.mark.parametrize("network", ["encode_condition", "denoise", "decode"])
 @pytest.mark.parametrize(("fits", "expected"), [(2, [4, 2, 2]), (1, [4, 2, 1, 1, 1, 1]), (0, None)])
 def test_out_of_memory_halves_the_batch_and_changes_no_view(model, sources, monkeypatch, network, fits, expected):
