@@ -71,8 +71,8 @@ def interpolate(volume: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     fraction = index - low
     flat = volume.flatten(1).T
     values = points.new_zeros(())
-    for corner in range(8):
-        step = torch.tensor([corner >> 2, corner >> 1 & 1, corner & 1], device=points.device)
+    corner = torch.arange(8, device=points.device)  # made there: a GPU would be waited for to copy it
+    for step in torch.stack([corner >> 2, corner >> 1 & 1, corner & 1], 1):
         x, y, z = (low.long() + step).clamp(0, side - 1).unbind(1)
         weight = torch.where(step.bool(), fraction, 1 - fraction).prod(1, keepdim=True)
         values = values + weight * flat[(x * side + y) * side + z]
