@@ -74,8 +74,8 @@ def sample(
     batches = batches or Batches(BATCH_SIZE)
     image_batches = Batches(DECODE_BATCH_SIZE)
     device = model.device
-    source_index = torch.arange(len(sources)) if source_of is None else torch.as_tensor(source_of)
-    poses = torch.as_tensor(relative_poses, dtype=torch.float32)
+    source_index = torch.as_tensor(range(len(sources)) if source_of is None else source_of, device=device)
+    poses = torch.as_tensor(relative_poses, dtype=torch.float32, device=device)
     shape = (model.latent_channels, model.latent_size, model.latent_size)
     make_scheduler = fast_scheduler if eta is None else reference_scheduler
     states = [each.get_state() for each in generator]
@@ -85,8 +85,8 @@ def sample(
     def denoise_batch(batch: slice) -> torch.Tensor:
         for each, state in zip(generator[batch], states[batch], strict=True):
             each.set_state(state)  # an earlier try may have drawn some noise
-        condition = conditions[source_index[batch].to(device)]
-        tokens = model.tokens(embeddings[source_index[batch].to(device)], poses[batch].to(device))
+        condition = conditions[source_index[batch]]
+        tokens = model.tokens(embeddings[source_index[batch]], poses[batch])
         scheduler = make_scheduler(model.schedule, num_inference_steps)  # a fresh one: it stores earlier predictions
 
         def on_step_end(fraction: float) -> None:
