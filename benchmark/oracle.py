@@ -42,7 +42,7 @@ def true_views(truth: GroundTruth, cutout: Cutout, size: int, plan: Sequence[Pla
     names, elevations, azimuths = zip(("input", truth.shape.elevation, 0.0), *plan, strict=True)
     poses = camera.camera_to_world(90.0 - np.array(elevations), np.array(azimuths))
     rendered = truth.render(poses[1:], size)
-    inputs = canvas.composite_on_white(cutout, size), canvas.resize_alpha(cutout, size)
+    inputs = canvas.resize_on_white(cutout, size)
     images = np.stack([inputs[0], *map(composite_on_white, rendered)]).astype(np.float32)
     return Views(images, np.stack([inputs[1], *rendered[..., 3]]), poses, names)
 

@@ -22,7 +22,7 @@ from torch import nn
 from transformers.models.clip import CLIPTextConfig, CLIPTextModelWithProjection, CLIPVisionConfig, CLIPVisionModel
 
 from backend.io.image import load_image
-from backend.preprocessing.canvas import composite_on_white
+from backend.preprocessing.canvas import resize_on_white
 from backend.preprocessing.foreground import cut_out
 from backend.views.zero123.conditioning import clip_pixel_values
 
@@ -81,7 +81,7 @@ def image_to_mesh(
         "scheduler": _scheduler(),
         "shap_e_renderer": _renderer(size, device, dtype),
     }
-    pixels = torch.from_numpy(composite_on_white(cut_out(load_image(image)), IMAGE_SIZE)).permute(2, 0, 1)[None]
+    pixels = torch.from_numpy(resize_on_white(cut_out(load_image(image)), IMAGE_SIZE)[0]).permute(2, 0, 1)[None]
     pixels = clip_pixel_values(pixels.to(device) * 2 - 1, IMAGE_SIZE)
     return partial(_run, ShapEImg2ImgPipeline(**components), pixels, steps, guidance_scale=3.0)
 

@@ -49,20 +49,17 @@ def shrink_to_reference_size(image: np.ndarray) -> np.ndarray:
     return np.asarray(reduced, np.float32) / 255
 
 
-def composite_on_white(cutout: Cutout, size: int) -> np.ndarray:
-    """The network's input: the cutout as (size, size, 3) float32 on white, a whole number of 255ths in each channel.
+def resize_on_white(cutout: Cutout, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The network's input: the cutout as (size, size, 3) float32 on white, a whole number of 255ths in each channel,
+    and the alpha that belongs to it, (size, size) float32 0..1.
 
     Lanczos on premultiplied 8-bit colors, composited in double precision and truncated, all as the reference does.
     """
-    rgba = np.asarray(_resize(cutout.image, size), np.float64) / 255
+    resized = np.asarray(_resize(cutout.image, size))
+    rgba = resized.astype(np.float64) / 255
     color, alpha = rgba[..., :3], rgba[..., 3:]
     on_white = np.floor((color * alpha + (1 - alpha)) * 255)
-    return (on_white / 255).astype(np.float32)
-
-
-def resize_alpha(cutout: Cutout, size: int) -> np.ndarray:
-    """The alpha that belongs to ``composite_on_white``: (size, size) float32 0..1."""
-    return np.asarray(_resize(cutout.image, size), np.float32)[..., 3] / 255
+    return (on_white / 255).astype(np.float32), resized[..., 3].astype(np.float32) / 255
 
 
 def _resize(rgba: np.ndarray, size: int) -> Image.Image:
@@ -74,4 +71,6 @@ def _resize(rgba: np.ndarray, size: int) -> Image.Image:
 
 
 def _to_pillow(rgba: np.ndarray) -> Image.Image:
-    return Image.fromarray((rgba * 255 + 0.5).astype(np.uint8))
+    scaled = rgba * 255
+    scaled += 0.5  # in place: a canvas of a photograph has 17 million numbers
+    return Image.fromarray(scaled.astype(np.uint8))

@@ -8,14 +8,15 @@ import numpy as np
 
 from .. import camera
 from ..data_types import Cutout, Views
-from ..preprocessing.canvas import composite_on_white, resize_alpha
+from ..preprocessing.canvas import resize_on_white
 
 
 def input_view(cutout: Cutout, size: int, elevation: float) -> Views:
     """The input image alone, ``size`` pixels a side, from its own camera; ``elevation`` in degrees."""
+    image, mask = resize_on_white(cutout, size)
     return Views(
-        composite_on_white(cutout, size)[None],
-        resize_alpha(cutout, size)[None],
+        image[None],
+        mask[None],
         camera.camera_to_world(90 - np.array([elevation]), 0.0),
         ("input",),
     )

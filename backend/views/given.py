@@ -12,7 +12,7 @@ import numpy as np
 from .. import camera
 from ..data_types import VISIBLE, Cutout, GivenView, ViewChanges, Views
 from ..errors import ErrorCode, UserError
-from ..preprocessing.canvas import composite_on_white, resize_alpha
+from ..preprocessing.canvas import resize_on_white
 from .combine import move_views, select_views
 from .registration import register_silhouette, warp
 
@@ -110,14 +110,14 @@ def align(view: GivenView, cutout: Cutout, size: int, elevation: float, generate
     Elsewhere its center is the image's, and it is as high as the input, seen from above as wide.
     """
     degrees, azimuth = view_angles(view, elevation)
-    image, mask = composite_on_white(view.cutout, size), resize_alpha(view.cutout, size)
+    image, mask = resize_on_white(view.cutout, size)
     pose = camera.camera_to_world(90 - degrees, azimuth)
     cosines = generated.camera_to_world[:, :3, 2] @ pose[:3, 2]
     nearest = int(cosines.argmax()) if len(cosines) else -1
     if nearest >= 0 and cosines[nearest] > math.cos(math.radians(NEAR)) and (generated.masks[nearest] >= VISIBLE).any():
         transform = register_silhouette(mask, generated.masks[nearest])
     else:
-        own, reference = _extent(mask), _extent(resize_alpha(cutout, size))
+        own, reference = _extent(mask), _extent(resize_on_white(cutout, size)[1])
         axis = 0 if abs(degrees - elevation) > STEEP else 1
         scale = float(np.clip((reference[axis] / max(own[axis], 1)), 0.25, 4.0))
         scale = min(scale, 0.98 * size / max(own))

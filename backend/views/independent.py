@@ -17,7 +17,7 @@ from .. import camera
 from ..config import ReconstructionConfig, Scheduler
 from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, OnViews, SampledViews, ViewChanges, Views
 from ..errors import ErrorCode, UserError
-from ..preprocessing.canvas import composite_on_white, resize_alpha
+from ..preprocessing.canvas import resize_on_white
 from ..progress import OnProgress, ignore_progress
 from .combine import join_views, select_views
 from .given import align, change_given_views, given_views
@@ -132,8 +132,8 @@ class ViewSampler:
         self._on_views = on_views
         self._polar = 90 - (config.elevation or 0.0)
         """Of the input camera, in degrees; matters for a model with ``uses_source_elevation``, which needs it given."""
-        self._mask = resize_alpha(cutout, model.image_size)
-        self._images = {"input": composite_on_white(cutout, model.image_size)}
+        image, self._mask = resize_on_white(cutout, model.image_size)
+        self._images = {"input": image}
         self._camera_offsets = {"input": (0.0, 0.0)}
         self._batches = Batches(BATCH_SIZE // 2 if model.low_memory else BATCH_SIZE)
         self._steps_done = 0

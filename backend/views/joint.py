@@ -14,7 +14,6 @@ from .. import camera
 from ..config import ReconstructionConfig
 from ..data_types import Cutout, Elevation, ElevationEstimator, GivenView, OnViews, SampledViews, ViewChanges, Views
 from ..errors import ErrorCode, UserError
-from ..preprocessing.canvas import composite_on_white
 from ..progress import OnProgress, ignore_progress
 from .combine import input_view, join_views, mirror_views, move_views, select_views
 from .given import NEAR, align, change_given_views, given_views, view_angles
@@ -59,9 +58,9 @@ class JointViewModel:
             )
         _check_count(len(given))
         size = self.model.image_size
-        image = composite_on_white(cutout, size)
-        elevation = estimate_elevation(lambda: self.model.predict_elevation(image), _no_neighbors)
-        clean = input_view(cutout, size, elevation.degrees)
+        level = input_view(cutout, size, 0.0)
+        elevation = estimate_elevation(lambda: self.model.predict_elevation(level.images[0]), _no_neighbors)
+        clean = move_views(level, [(elevation.degrees, 0.0)])
         plan = camera.joint_plan(elevation.degrees)
         passes = 2 * config.joint_num_samples + bool(given)
 

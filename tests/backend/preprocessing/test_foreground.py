@@ -148,7 +148,7 @@ def test_composite_matches_the_reference(case):
     expected = np.asarray(Image.open(DATA / f"preprocess_{case}_rgb256_out.png"), np.float32)
     cutout = foreground.cut_out(rgba)
     assert cutout.method == "alpha"
-    made = canvas.composite_on_white(cutout, 256)
+    made, _ = canvas.resize_on_white(cutout, 256)
     assert made.dtype == np.float32
     assert np.abs(made * 255 - expected).max() <= 1.001
 
@@ -158,11 +158,11 @@ def test_composite_does_not_bleed_hidden_colors():
     image[..., 1] = 1  # green where it is transparent
     image[64:192, 64:192] = (1, 0, 0, 1)
     cutout = Cutout(image, "alpha", (0, 0, 256))
-    small = canvas.composite_on_white(cutout, 60)
+    small, alpha = canvas.resize_on_white(cutout, 60)
     assert small[..., 1].max() <= 1
     np.testing.assert_allclose(small[..., 0], 1, atol=2 / 255)
     np.testing.assert_allclose(small[..., 1], small[..., 2], atol=1.5 / 255)
-    np.testing.assert_allclose(1 - small[..., 1], canvas.resize_alpha(cutout, 60), atol=2 / 255)
+    np.testing.assert_allclose(1 - small[..., 1], alpha, atol=2 / 255)
 
 
 def one_color():
