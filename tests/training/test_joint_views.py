@@ -17,6 +17,8 @@ from tests.helpers.training_runs import CONFIG, SCHEDULE, joint_model, short_run
 from training.cameras import ABOVE_ELEVATION, VIEWS, plan_cameras, random_cameras
 from training.checkpoint import SHARD_BYTES, load_checkpoint, save_checkpoint
 from training.config import JointViewsConfig, derive_seed, load_config
+from training.evaluate_joint_views import BACK, overlap_of_backs, with_back_cut_out, with_back_given
+from training.evaluation_groups import Group
 from training.joint_diffusion import JointDenoiser, JointObjective, relative_poses, shifted_timesteps
 from training.joint_sampling import generate_joint_views
 from training.mixed_precision import lr_factor
@@ -238,3 +240,18 @@ def test_given_views_come_back_unchanged_and_the_others_are_generated(model):
     assert torch.equal(generate_joint_views(model, blank, angles, 2, 2.0, clean=3), views)
     pictures[:, 2] = 255 - pictures[:, 2]
     assert not torch.equal(generate_joint_views(model, pictures, angles, 2, 2.0, clean=3)[:, 3:], views[:, 3:])
+
+
+def test_a_back_as_its_cutout_shows_it_is_no_view_of_the_plan(model):
+    """Its own place in the plan is generated; a back in its place is returned as it is."""
+    pictures = torch.full((2, VIEWS, 16, 16, 4), 255, dtype=torch.uint8)
+    pictures[..., 3] = 0
+    pictures[:, :, 5:11, 3:9] = torch.tensor([200, 20, 20, 255], dtype=torch.uint8)  # smaller than a cutout, off center
+    angles = torch.from_numpy(np.stack(plan_cameras(np.array([5.0, 30.0])), -1)).float()
+    group = Group("squares", pictures, angles, [])
+    cut_out, placed = (make(model.eval(), group, 2, 1.0) for make in (with_back_cut_out, with_back_given))
+    assert cut_out.shape == placed.shape == pictures.shape
+    assert torch.equal(cut_out[:, 0, ..., :3], pictures[:, 0, ..., :3])
+    assert torch.equal(placed[:, BACK, ..., :3], pictures[:, BACK, ..., :3])
+    assert not torch.equal(cut_out[:, BACK, ..., :3], pictures[:, BACK, ..., :3])
+    assert overlap_of_backs(group, pictures) == 1.0 > overlap_of_backs(group, cut_out)
