@@ -15,7 +15,7 @@ from ..progress import OnProgress, ignore_progress
 from ..rendering.raycasting import RayCaster
 from ..threads import map_on_threads
 from . import projection, rasterization
-from .surface_points import SurfacePoints
+from .surface_points import SurfacePoints, face_centers
 from .unwrapping import unwrap
 
 INPUT_IMAGE, GENERATED, FIELD = 255, 170, 85
@@ -53,6 +53,8 @@ def bake(
     if views is not None and cutout is not None:
         density = size * _uv_scale(mesh, uvs)
         image = projection.InputImage(caster, mesh, cutout.image, views.camera_to_world[0], density)
+        if generated is not None:
+            generated.match(image, face_centers(mesh))
     triangles = uvs.astype(np.float64) * size
     face, column, row = rasterization.covered_samples(triangles)
 

@@ -26,6 +26,12 @@ VIEWS_PER_FACE = 4
 """Generated views considered for each face."""
 SMALL_FACE = 0.03
 """Longest side (world units) of faces of which four points stand for all. Nothing that is seen is much thinner."""
+CLEAR = 0.8
+"""Weight of both sources from which on their colors of a point are compared."""
+FEWEST_COMPARED = 100
+"""With fewer points that both show, generated colors stay as they are."""
+LARGEST_DIFFERENCE = 0.2
+"""A larger one is no matter of light."""
 SHARPNESS = 6
 """Exponent of the cosine in a view's weight: the most frontal view dominates, the others smooth the transitions."""
 
@@ -70,6 +76,7 @@ class GeneratedViews:
 
     def __init__(self, caster: RayCaster, mesh: Mesh, views: Views):
         self._caster, self._views = caster, views
+        self._offsets = np.zeros((len(views.names), 3), np.float32)
         self._best, self._is_whole = _best_views(mesh, caster, views)
         blur = (views.images.shape[1] // 64 * 2 + 1,) * 2
         self._inside = [_smoothstep(0.5, 1, cv2.blur(cv2.erode(mask, np.ones((3, 3))), blur)) for mask in views.masks]
@@ -95,10 +102,26 @@ class GeneratedViews:
             pixels, _ = camera.project(points.position[rows], poses[k], size)
             inside = sample_bilinear(self._inside[k], pixels)
             weight = np.maximum(cosine, 0) ** SHARPNESS * inside
-            total[rows] += weight[:, None] * sample_bilinear(self._views.images[k], pixels)
+            colors = sample_bilinear(self._views.images[k], pixels) + self._offsets[k]
+            total[rows] += weight[:, None] * colors.clip(0, 1)
             weights[rows] += weight
             strength[rows] = np.maximum(strength[rows], _smoothstep(0.1, 0.3, cosine) * inside)
         return total / np.maximum(weights, 1e-12)[:, None], strength
+
+    def match(self, image: InputImage, points: SurfacePoints) -> None:
+        """From now on, add to the colors of what was generated the mean difference between the image's and these at
+        those of the points that both show clearly.
+
+        A view model makes all views in one light, which is not exactly the input image's: where they meet, one would
+        see a seam. Given views stay as they are.
+        """
+        (expected, weight), (colors, strength) = image.colors(points), self.colors(points)
+        compared = (weight > CLEAR) & (strength > CLEAR)
+        if compared.sum() < FEWEST_COMPARED:
+            return
+        difference = (expected[compared] - colors[compared]).mean(0)
+        if np.abs(difference).max() <= LARGEST_DIFFERENCE:
+            self._offsets[np.isin(self._views.names, list(camera.GENERATED_VIEWS))] += difference
 
 
 def _best_views(mesh: Mesh, caster: RayCaster, views: Views) -> tuple[np.ndarray, np.ndarray]:

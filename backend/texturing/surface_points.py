@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..data_types import Mesh
+
 
 @dataclass(frozen=True)
 class SurfacePoints:
@@ -24,3 +26,11 @@ class SurfacePoints:
     def __getitem__(self, index: np.ndarray) -> SurfacePoints:
         """The points at an index or mask array."""
         return SurfacePoints(self.face[index], self.position[index], self.normal[index])
+
+
+def face_centers(mesh: Mesh) -> SurfacePoints:
+    """The centers of all faces, with the faces' normals."""
+    corners = mesh.vertices[mesh.faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    return SurfacePoints(np.arange(len(mesh.faces)), corners.mean(1), normals)

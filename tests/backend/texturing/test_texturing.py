@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -167,6 +169,25 @@ def test_baking_prefers_the_input_image_then_views_then_the_field():
     assert (source[in_image > 0.5] == 255).all()
     assert (source[(in_image < 0.1) & (in_view > 0.5)] == 170).all()
     assert (source[(in_image < 0) & (in_view < 0)] == 85).all()
+
+
+@pytest.mark.parametrize("shift", [(0.1, 0.05, -0.1), (0.3, 0.0, 0.0)], ids=["another light", "another paint"])
+def test_generated_views_are_brought_to_the_light_of_the_input_image(shift):
+    mesh, true = ball(), constant(0.5, 0.4, 0.3)
+    angles = [(FRONT, azimuth) for azimuth in (0, 45, 90, 180, 270, 315)]
+    views = render_views(mesh, lambda points: true(points) + np.float32(shift), angles)
+    names = list(views.names)
+    names[3] = "back"  # a picture that somebody gave
+    cutout = Cutout(render_colors(mesh, true, views.camera_to_world[0], 512), "alpha", (0, 0, 512))
+    textured = texturing.bake(mesh, ColoredField(true), replace(views, names=tuple(names)), cutout, 512)
+    position, color, *_ = texels(textured)
+    towards = views.camera_to_world[:, :3, 2] @ (position / 0.4).T
+    assert np.allclose(color[towards[0] > 0.8], [0.5, 0.4, 0.3], atol=0.02)
+    generated = (towards[2] > 0.8) & (towards[0] < 0.1)
+    expected = np.array([0.5, 0.4, 0.3]) + (0 if max(shift) < 0.2 else np.array(shift))
+    assert generated.sum() > 1000 and np.allclose(color[generated], expected, atol=0.02)
+    given = towards[3] > 0.95
+    assert given.sum() > 1000 and np.allclose(color[given], np.array([0.5, 0.4, 0.3]) + shift, atol=0.02)
 
 
 def test_baking_without_views_uses_the_field_and_reports_every_chunk(monkeypatch):
