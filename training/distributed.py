@@ -39,6 +39,11 @@ def init_distributed(group: ProcessGroup) -> None:
         dist.init_process_group("nccl" if group.device.type == "cuda" else "gloo")
 
 
+def worker_count(group: ProcessGroup) -> int:
+    """Processes that may work for this one: its share of the processor's cores, less two."""
+    return max(1, (os.cpu_count() or 2) // group.world_size - 2)
+
+
 def all_ranks_true(condition: bool, group: ProcessGroup) -> bool:
     """Whether ``condition`` holds in every process: all must stop at the same step."""
     if group.world_size == 1:

@@ -8,8 +8,6 @@ writes its checkpoint and can be resumed, on any number of GPUs.
 
 from __future__ import annotations
 
-import argparse
-import os
 import time
 from pathlib import Path
 
@@ -20,15 +18,15 @@ from torch import nn
 from backend.views.zero123.conditioning import ELEVATION_UNIT
 from training.checkpoint import Checkpoint, has_checkpoint, load_checkpoint
 from training.config import ElevationConfig, derive_seed, load_config
-from training.distributed import ProcessGroup, init_distributed, mean_over_ranks, process_group
+from training.distributed import ProcessGroup, init_distributed, mean_over_ranks, process_group, worker_count
 from training.elevation_network import SHAPE, ElevationNetwork, laplace_loss
 from training.elevation_scenes import ElevationScenes
 from training.images import as_input
 from training.mixed_precision import MasterWeights
 from training.object_library import ObjectLibrary
-from training.run_clock import RunClock
+from training.run_clock import RunClock, deadline_after
+from training.run_command import end_run, run_parser
 from training.run_log import RunLog
-from training.run_plot import plot_log
 from training.run_state import RunState
 from training.scene_buffer import SceneBuffer
 
@@ -36,16 +34,8 @@ LOG_EVERY = 100
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", type=Path, help="TOML file with the fields of training.config.ElevationConfig")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
-    parser.add_argument(
-        "--objects", type=Path, nargs="*", default=[], help="object packs; none: only procedural scenes"
-    )
-    parser.add_argument("--minutes", type=float, help="stop after this long, all included, and write the checkpoint")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change the configuration")
-    args = parser.parse_args()
-    deadline = time.monotonic() + 60 * args.minutes if args.minutes else float("inf")
+    args = run_parser(__doc__, ElevationConfig).parse_args()
+    deadline = deadline_after(args.minutes)
     group = process_group()
     config = load_config(ElevationConfig, args.config, args.set)
     checkpoint = load_checkpoint(args.out) if has_checkpoint(args.out) else None
@@ -53,14 +43,12 @@ def main() -> None:
     if args.objects:
         library = ObjectLibrary.from_packs(args.objects, group.device, realistic_weight=config.realistic_weight)
     step = checkpoint.step if checkpoint else 0
-    workers = max(1, (os.cpu_count() or 2) // group.world_size - 2)
-    scenes = ElevationScenes(config, library, SHAPE["image_size"], step, group.rank, workers, group.device)
-    first = scenes.next_chunk()  # starts the workers, before NCCL has threads
+    scenes = ElevationScenes(config, library, SHAPE["image_size"], step, group.rank, worker_count(group), group.device)
     init_distributed(group)
     torch.manual_seed(derive_seed(config.run, 0, 0, "weights"))
     network = ElevationNetwork(**SHAPE).to(group.device)
     torch.manual_seed(derive_seed(config.run, step, group.rank, "training"))
-    train(network, config, checkpoint, scenes, first, group, RunLog(args.out, group.is_main), args.out, deadline)
+    train(network, config, checkpoint, scenes, group, RunLog(args.out, group.is_main), args.out, deadline)
     if group.world_size > 1:
         dist.destroy_process_group()
 
@@ -70,20 +58,17 @@ def train(
     config: ElevationConfig,
     checkpoint: Checkpoint | None,
     scenes: ElevationScenes,
-    first: dict[str, torch.Tensor],
     group: ProcessGroup,
     log: RunLog,
     out: Path,
     deadline: float,
 ) -> None:
-    """Train until ``config.steps`` or ``deadline`` (of ``time.monotonic``), going on from ``checkpoint``; ``first`` is
-    a chunk of ``scenes``."""
+    """Train until ``config.steps`` or ``deadline`` (of ``time.monotonic``), going on from ``checkpoint``."""
     batch_size, chunk = config.scenes_per_step // group.world_size, config.scenes_per_chunk
     state = RunState(network, config, checkpoint, nn.Module.state_dict)
     weights = MasterWeights(network, group)
     buffer = SceneBuffer(max(1, config.buffer_scenes // group.world_size // chunk) * chunk)
-    buffer.insert(first)
-    while len(buffer) < config.initial_scenes // group.world_size:
+    while len(buffer) < max(1, config.initial_scenes // group.world_size):
         buffer.insert(scenes.next_chunk())
     insert_every = max(1, round(chunk * config.scene_reuse / batch_size))
     log.write(event="start", step=state.step, gpus=group.world_size, scenes=len(buffer), resumed=state.resumed)
@@ -113,10 +98,7 @@ def train(
             )  # fmt: skip
         if clock.is_over(state.step):
             break
-    if group.is_main:
-        state.save(out)
-        log.write(event="end", step=state.step, minutes=(time.monotonic() - begin) / 60)
-        plot_log(out)
+    end_run(state, group, log, out, begin)
 
 
 if __name__ == "__main__":

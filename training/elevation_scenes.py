@@ -9,12 +9,11 @@ from procedural.sampling import sample_elevation
 from procedural.triton_renderer import Scenes
 from training.cameras import camera_matrices
 from training.config import ElevationConfig, derive_seed
-from training.input_augmentation import change_lens, change_tones, degrade_cutouts, reframe
-from training.joint_scenes import LARGEST_REFRAMING
+from training.input_augmentation import LARGEST_REFRAMING, change_lens, change_tones, degrade_cutouts, reframe
 from training.lighting import relight
-from training.mesh_rasterizer import MeshBatch, render_meshes
+from training.mesh_rasterizer import MeshBatch
 from training.object_library import ObjectLibrary
-from training.procedural_scenes import normalized_scenes
+from training.random_scenes import RandomScenes, render_scenes
 
 
 class ElevationScenes:
@@ -31,16 +30,17 @@ class ElevationScenes:
         device: torch.device,
     ):
         """Other scenes for every ``step`` at which a run (re)starts, and every process. ``library`` None makes all of
-        them procedural; ``size``: side of the pictures in pixels; ``workers``: processes that make procedural ones."""
+        them procedural; ``size``: side of the pictures in pixels; ``workers``: processes that make procedural ones,
+        forked now."""
         seed = derive_seed(config.run, step, rank, "scenes")
-        self._procedural = normalized_scenes(seed, workers, device, config.scenes_per_chunk, config.joined_share)
-        self._config, self._library, self._size, self._device = config, library, size, device
+        self._scenes = RandomScenes(config, library, seed, workers, device)
+        self._config, self._size, self._device = config, size, device
         self._rng = np.random.default_rng(seed)
 
     def next_chunk(self) -> dict[str, torch.Tensor]:
         """Random scenes: ``picture`` (N, V, S, S, 3) uint8 on white, ``elevation`` (N, V) in degrees."""
         config, rng = self._config, self._rng
-        scenes, elevation = self._sample_scenes()
+        scenes, elevation = self._scenes.sample(rng)
         shape = len(elevation), config.views_per_scene
         elevations = np.array([[sample_elevation(rng) for _ in range(shape[1])] for _ in elevation])
         azimuths = rng.uniform(0, 360, shape)
@@ -53,14 +53,6 @@ class ElevationScenes:
         degrees = torch.from_numpy(elevations.astype(np.float32)).to(self._device)
         return {"picture": pictures[..., :3].contiguous(), "elevation": degrees}
 
-    def _sample_scenes(self) -> tuple[MeshBatch | Scenes, np.ndarray]:
-        """Random scenes (N) and the elevations (N,) of the cameras that they are framed for."""
-        config = self._config
-        if self._library and self._rng.random() < config.object_share:
-            return self._library.sample(config.scenes_per_chunk, self._rng, config.joined_share, config.pattern_share)
-        scenes, elevation = next(self._procedural)
-        return scenes, elevation.cpu().numpy()
-
     def _photograph(self, scenes: MeshBatch | Scenes, cameras: torch.Tensor) -> torch.Tensor:
         """Scenes (N) by cameras (N, V, 4, 4), each framed by its cutout: (N, V, S, S, 4) uint8, color on white and
         coverage."""
@@ -68,10 +60,7 @@ class ElevationScenes:
         if isinstance(scenes, MeshBatch):
             for view in range(cameras.shape[1]):
                 cameras[:, view] = change_lens(cameras[:, view], config.lens_share, rng)[0]
-            pictures = render_meshes(scenes, cameras, self._size)
-        else:
-            owner = torch.arange(len(scenes), device=self._device).repeat_interleave(cameras.shape[1])
-            pictures = scenes.render(cameras.flatten(0, 1), owner, self._size).unflatten(0, cameras.shape[:2])
+        pictures = render_scenes(scenes, cameras, self._size)
         for view in range(cameras.shape[1]):
             pictures[:, view] = relight(pictures[:, view], scenes, cameras[:, view], config.lit_share, rng)
         return reframe(pictures.flatten(0, 1), LARGEST_REFRAMING).unflatten(0, cameras.shape[:2])

@@ -29,9 +29,8 @@ from training.evaluation_groups import Group, object_group, procedural_groups
 from training.field_metrics import predict_fields, score_field
 from training.generated_views import load_view_model
 from training.images import as_input
-from training.input_augmentation import reframe
+from training.input_augmentation import LARGEST_REFRAMING, reframe
 from training.joint_sampling import generate_joint_views
-from training.joint_scenes import LARGEST_REFRAMING
 from training.object_library import ObjectLibrary
 
 RING = slice(2, 9)

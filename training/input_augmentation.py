@@ -14,6 +14,10 @@ import torch.nn.functional as F
 from procedural.normalization import FRAME_FILL
 from training.jpeg import compress
 
+LARGEST_LENS_CHANGE = 0.25
+"""By which share another lens changes how large an object is seen; farther off, a picture is not reframed."""
+LARGEST_REFRAMING = 0.6
+"""The same of a camera elsewhere around the object, which is as far away as the input's."""
 LUMA = (0.299, 0.587, 0.114)
 LARGEST_BLUR = 2.0
 """Standard deviation in pixels of 128-pixel pictures."""
@@ -34,7 +38,7 @@ def change_lens(cameras: torch.Tensor, share: float, rng: np.random.Generator) -
     return cameras, torch.from_numpy(changed).to(cameras.device)
 
 
-def reframe(pictures: torch.Tensor, largest_change: float = 0.25) -> torch.Tensor:
+def reframe(pictures: torch.Tensor, largest_change: float = LARGEST_LENS_CHANGE) -> torch.Tensor:
     """Pictures (N, S, S, 4) uint8, color on white and coverage -> the same, centered and filling the frame as a cutout
     does. Where what is then seen is this much (a share) smaller or larger than before, they stay as they are."""
     covered = pictures[..., 3] > 127

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,17 +11,22 @@ import torch
 from training.cameras import camera_matrices, sample_cameras
 from training.config import JointViewsConfig, derive_seed
 from training.images import as_input
-from training.input_augmentation import change_lens, change_tones, degrade_cutouts, reframe
+from training.input_augmentation import (
+    LARGEST_LENS_CHANGE,
+    LARGEST_REFRAMING,
+    change_lens,
+    change_tones,
+    degrade_cutouts,
+    reframe,
+)
 from training.lighting import relight
-from training.mesh_rasterizer import render_meshes
+from training.mesh_rasterizer import MeshBatch
 from training.object_library import ObjectLibrary
-from training.procedural_scenes import normalized_scenes
+from training.random_scenes import RandomScenes, render_scenes
 from training.scene_buffer import SceneBuffer
 
 Angles = tuple[np.ndarray, np.ndarray]
 """Elevations and azimuths (B, V) in degrees."""
-LARGEST_REFRAMING = 0.6
-"""A given view is reframed where it would be up to this share smaller or larger."""
 Encode = Callable[[torch.Tensor], torch.Tensor]
 """Pictures (B, 3, S, S) in -1..1 -> latents (B, c, h, w)."""
 
@@ -56,13 +60,9 @@ class JointScenes:
     ):
         """``library`` None makes all scenes procedural; ``size``: side of the pictures in pixels; ``workers``:
         processes that make procedural scenes, forked now."""
-        self._procedural = iter(())
-        if library is None or config.object_share < 1:
-            stream = normalized_scenes(seed, workers, device, config.scenes_per_chunk, config.joined_share)
-            self._procedural = itertools.chain([next(stream)], stream)  # the first starts the workers
-        self._config, self._library, self._size, self._device = config, library, size, device
+        self._scenes = RandomScenes(config, library, seed, workers, device)
+        self._config, self._size, self._device = config, size, device
         self._rng = np.random.default_rng(seed)
-        self._made = 0
 
     def next_chunk(self, encode: Encode) -> dict[str, torch.Tensor]:
         """Random scenes: ``picture`` (N, S, S, 3) uint8 of the input, ``latents`` (N, V, c, h, w) float16, ``angles``
@@ -88,46 +88,23 @@ class JointScenes:
 
     def render_chunk(self) -> RenderedScenes:
         """Random scenes."""
-        scenes = self._render_objects() if self._use_objects() else self._render_procedural()
-        framed = reframe(scenes.pictures[:, -1], LARGEST_REFRAMING)
-        scenes.pictures[:, -1] = torch.where(scenes.framed.view(-1, 1, 1, 1), framed, scenes.pictures[:, -1])
-        return scenes._replace(pictures=change_tones(scenes.pictures, self._config.tone_share, self._rng))
-
-    def _use_objects(self) -> bool:
-        """Whether the next chunk shows objects: evenly in time, ``object_share`` of all."""
-        share = self._config.object_share if self._library else 0.0
-        self._made += 1
-        return int(self._made * share) > int((self._made - 1) * share)
-
-    def _render_objects(self) -> RenderedScenes:
-        assert self._library is not None
-        config = self._config
-        meshes, elevation = self._library.sample(
-            config.scenes_per_chunk, self._rng, config.joined_share, config.pattern_share
-        )
-        angles = sample_cameras(elevation, self._config.plan_share, self._rng)
+        config, rng = self._config, self._rng
+        scenes, elevation = self._scenes.sample(rng)
+        is_object = isinstance(scenes, MeshBatch)
+        angles = sample_cameras(elevation, config.plan_share, rng)
         cameras, given = self._cameras(angles)
-        cameras[:, 0], changed = change_lens(cameras[:, 0], self._config.lens_share, self._rng)
-        pictures = render_meshes(meshes, cameras, self._size)
+        changed = None
+        if is_object:
+            cameras[:, 0], changed = change_lens(cameras[:, 0], config.lens_share, rng)
+        pictures = render_scenes(scenes, cameras, self._size)
         for view in (0, -1):
-            lit = relight(pictures[:, view], meshes, cameras[:, view], self._config.lit_share, self._rng)
-            pictures[:, view] = lit
-        pictures[:, 0] = torch.where(changed.view(-1, 1, 1, 1), reframe(pictures[:, 0]), pictures[:, 0])
-        return RenderedScenes(pictures, angles, given, self._sample_framed(len(given)), True)
-
-    def _render_procedural(self) -> RenderedScenes:
-        scenes, elevation = next(self._procedural)
-        angles = sample_cameras(elevation.cpu().numpy(), self._config.plan_share, self._rng)
-        cameras, given = self._cameras(angles)
-        scene_of_view = torch.arange(len(scenes), device=self._device).repeat_interleave(cameras.shape[1])
-        pictures = scenes.render(cameras.flatten(0, 1), scene_of_view, self._size).unflatten(0, cameras.shape[:2])
-        for view in (0, -1):
-            lit = relight(pictures[:, view], scenes, cameras[:, view], self._config.lit_share, self._rng)
-            pictures[:, view] = lit
-        return RenderedScenes(pictures, angles, given, self._sample_framed(len(given)), False)
-
-    def _sample_framed(self, count: int) -> torch.Tensor:
-        return torch.from_numpy(self._rng.random(count) < self._config.framed_share).to(self._device)
+            pictures[:, view] = relight(pictures[:, view], scenes, cameras[:, view], config.lit_share, rng)
+        framed = torch.from_numpy(rng.random(len(given)) < config.framed_share).to(self._device)
+        if changed is not None:
+            pictures[:, 0] = _reframe_some(pictures[:, 0], changed, LARGEST_LENS_CHANGE)
+        pictures[:, -1] = _reframe_some(pictures[:, -1], framed, LARGEST_REFRAMING)
+        pictures = change_tones(pictures, config.tone_share, rng)
+        return RenderedScenes(pictures, angles, given, framed, is_object)
 
     def _cameras(self, angles: Angles) -> tuple[torch.Tensor, torch.Tensor]:
         """Cameras (N, V + 1, 4, 4), the last that of the given view, and which that is (N,)."""
@@ -136,6 +113,11 @@ class JointScenes:
         matrices = camera_matrices(*angles)
         matrices = np.concatenate([matrices, matrices[np.arange(count), given][:, None]], 1)
         return torch.from_numpy(matrices).to(self._device), torch.from_numpy(given).to(self._device)
+
+
+def _reframe_some(pictures: torch.Tensor, which: torch.Tensor, largest_change: float) -> torch.Tensor:
+    """Pictures (N, S, S, 4) of which those (N,) bool are reframed."""
+    return torch.where(which.view(-1, 1, 1, 1), reframe(pictures, largest_change), pictures)
 
 
 def scenes_for_run(

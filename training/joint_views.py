@@ -8,9 +8,7 @@ writes its checkpoint and can be resumed, on any number of GPUs.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import os
 import time
 from pathlib import Path
 
@@ -22,16 +20,16 @@ from backend.views.zero123.model import Zero123
 from training.cameras import VIEWS
 from training.checkpoint import Checkpoint, has_checkpoint, load_checkpoint
 from training.config import JointViewsConfig, derive_seed, load_config
-from training.distributed import ProcessGroup, init_distributed, mean_over_ranks, process_group
+from training.distributed import ProcessGroup, init_distributed, mean_over_ranks, process_group, worker_count
 from training.group_norm import fuse
 from training.joint_diffusion import JointDenoiser, JointObjective
 from training.joint_model import initial_model
 from training.joint_scenes import Encode, JointScenes, fill, scenes_for_run
 from training.mixed_precision import MasterWeights
 from training.object_library import ObjectLibrary
-from training.run_clock import RunClock
+from training.run_clock import RunClock, deadline_after
+from training.run_command import end_run, run_parser
 from training.run_log import RunLog
-from training.run_plot import plot_log
 from training.run_state import RunState
 from training.scene_buffer import SceneBuffer
 from training.vae_model import load_vae
@@ -40,17 +38,10 @@ LOG_EVERY = 100
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", type=Path, help="TOML file with the fields of training.config.JointViewsConfig")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
-    parser.add_argument(
-        "--objects", type=Path, nargs="*", default=[], help="object packs; none: only procedural scenes"
-    )
+    parser = run_parser(__doc__, JointViewsConfig)
     parser.add_argument("--vae", type=Path, help="folder of training.vae; none: the VAE of the initial weights")
-    parser.add_argument("--minutes", type=float, help="stop after this long, all included, and write the checkpoint")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change the configuration")
     args = parser.parse_args()
-    deadline = time.monotonic() + 60 * args.minutes if args.minutes else float("inf")
+    deadline = deadline_after(args.minutes)
     group = process_group()
     config = load_config(JointViewsConfig, args.config, args.set)
     checkpoint = load_checkpoint(args.out) if has_checkpoint(args.out) else None
@@ -63,8 +54,7 @@ def main() -> None:
     if args.objects:
         library = ObjectLibrary.from_packs(args.objects, group.device, realistic_weight=config.realistic_weight)
     step = checkpoint.step if checkpoint else 0
-    workers = max(1, (os.cpu_count() or 2) // group.world_size - 2)
-    scenes = scenes_for_run(config, library, model.image_size, step, group.rank, workers, group.device)
+    scenes = scenes_for_run(config, library, model.image_size, step, group.rank, worker_count(group), group.device)
     init_distributed(group)
     torch.manual_seed(derive_seed(config.run, step, group.rank, "training"))
     log = RunLog(args.out, group.is_main)
@@ -127,10 +117,7 @@ def train(
             )  # fmt: skip
         if clock.is_over(state.step):
             break
-    if group.is_main:
-        state.save(out)
-        log.write(event="end", step=state.step, minutes=(time.monotonic() - begin) / 60)
-        plot_log(out)
+    end_run(state, group, log, out, begin)
 
 
 def trained_tensors(denoiser: nn.Module) -> dict[str, torch.Tensor]:

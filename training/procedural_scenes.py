@@ -16,6 +16,7 @@ from procedural.joining import can_be_added, join
 from procedural.normalization import bounding_radius, normalize_scene
 from procedural.schema import IDENTITY_TRANSFORM, Column, Operation, pad_rows
 from procedural.triton_renderer import Scenes
+from training.config import RunConfig
 
 CHUNK = 64
 
@@ -55,6 +56,17 @@ def _sample_scenes(start: int, count: int, joined_share: float) -> tuple[np.ndar
     radius = np.array([bounding_radius(scene) for scene, *_ in sampled], np.float32)
     yaw, elevation = (np.array([scene[i] for scene in sampled], np.float32) for i in (1, 2))
     return rows, counts, radius, yaw, elevation, np.stack([scene[3] for scene in sampled])
+
+
+def started_scenes(
+    config: RunConfig, has_objects: bool, seed: int, workers: int, device: torch.device
+) -> Iterator[tuple[Scenes, torch.Tensor]]:
+    """The procedural scenes of a run, as ``normalized_scenes``, whose workers are forked now; none where all of its
+    scenes show objects."""
+    if has_objects and config.object_share >= 1:
+        return iter(())
+    stream = normalized_scenes(seed, workers, device, config.scenes_per_chunk, config.joined_share)
+    return itertools.chain([next(stream)], stream)  # the first starts the workers
 
 
 def normalized_scenes(

@@ -11,6 +11,12 @@ CHECK_CLOCK_EVERY = 20
 CHECKPOINT_EVERY_SECONDS = 120
 
 
+def deadline_after(minutes: float | None, spare_seconds: float = 0.0) -> float:
+    """The time (of ``time.monotonic``) at which a run of ``minutes`` from now has to stop, with ``spare_seconds`` left;
+    None: never."""
+    return time.monotonic() + 60 * minutes - spare_seconds if minutes else float("inf")
+
+
 class RunClock:
     """Watches a deadline (of ``time.monotonic``) and has the main process save now and then."""
 

@@ -10,8 +10,6 @@ of GPUs.
 
 from __future__ import annotations
 
-import argparse
-import os
 import time
 from pathlib import Path
 
@@ -22,13 +20,13 @@ from torch import nn
 from training.back_projection import FusedSurfaceNetwork
 from training.checkpoint import Checkpoint, has_checkpoint, load_checkpoint
 from training.config import SurfaceConfig, derive_seed, load_config
-from training.distributed import ProcessGroup, init_distributed, process_group
+from training.distributed import ProcessGroup, init_distributed, process_group, worker_count
 from training.generated_views import ViewGenerator, load_view_model
 from training.mixed_precision import MasterWeights
 from training.object_library import ObjectLibrary
-from training.run_clock import RunClock
+from training.run_clock import RunClock, deadline_after
+from training.run_command import end_run, run_parser
 from training.run_log import RunLog
-from training.run_plot import plot_log
 from training.run_state import RunState
 from training.surface_buffers import SurfaceBuffers
 from training.surface_errors import ErrorMeans
@@ -42,18 +40,11 @@ SPARE_SECONDS = 40
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", type=Path, help="TOML file with the fields of training.config.SurfaceConfig")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
-    parser.add_argument(
-        "--objects", type=Path, nargs="*", default=[], help="object packs; none: only procedural scenes"
-    )
+    parser = run_parser(__doc__, SurfaceConfig)
     parser.add_argument("--views", help='joint view model: checkpoint, folder or "starter"; none: only true views')
     parser.add_argument("--vae", type=Path, help="folder of training.vae whose VAE the view model gets")
-    parser.add_argument("--minutes", type=float, help="stop after this long, all included, and write the checkpoint")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change the configuration")
     args = parser.parse_args()
-    deadline = time.monotonic() + 60 * args.minutes - SPARE_SECONDS if args.minutes else float("inf")
+    deadline = deadline_after(args.minutes, SPARE_SECONDS)
     group = process_group()
     config = load_config(SurfaceConfig, args.config, args.set)
     checkpoint = load_checkpoint(args.out) if has_checkpoint(args.out) else None
@@ -68,7 +59,7 @@ def main() -> None:
         generator = ViewGenerator(model, config.generation_steps, config.guidance_scale)
     network = initial_network(config)
     step = checkpoint.step if checkpoint else 0
-    workers = max(1, (os.cpu_count() or 2) // group.world_size - 2)
+    workers = worker_count(group)
     scenes = scenes_for_run(
         config, library, generator, network.image_size, network.half_side, step, group.rank, workers, group.device
     )
@@ -128,10 +119,7 @@ def train(
             log.write(step=state.step, **means.take(), learning_rate=learning_rate, scenes_per_second=rate)
         if clock.is_over(state.step):
             break
-    if group.is_main:
-        state.save(out)
-        log.write(event="end", step=state.step, minutes=(time.monotonic() - begin) / 60)
-        plot_log(out)
+    end_run(state, group, log, out, begin)
 
 
 if __name__ == "__main__":

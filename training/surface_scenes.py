@@ -16,7 +16,7 @@ from training.input_augmentation import degrade_cutouts
 from training.lighting import relight
 from training.mesh_rasterizer import render_meshes
 from training.object_library import ObjectLibrary
-from training.procedural_scenes import normalized_scenes
+from training.procedural_scenes import started_scenes
 from training.solid_meshes import SolidMeshes
 from training.supervision import mesh_supervision, procedural_supervision
 
@@ -45,10 +45,7 @@ class SurfaceScenes:
         """``library`` None makes all scenes procedural, ``generator`` None all views true. ``size``: side of the images
         in pixels; ``half_side``: half the side of the volume; ``workers``: processes that make procedural scenes,
         forked now."""
-        self._procedural = iter(())
-        if library is None or config.object_share < 1:
-            stream = normalized_scenes(seed, workers, device, config.scenes_per_chunk, config.joined_share)
-            self._procedural = itertools.chain([next(stream)], stream)  # the first starts the workers
+        self._procedural = started_scenes(config, library is not None, seed, workers, device)
         self._config, self._library, self._generator, self._device = config, library, generator, device
         self._size, self._half_side = size, half_side
         self._rng = np.random.default_rng(seed)

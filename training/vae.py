@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,7 @@ from diffusers import AutoencoderKL
 from backend.paths import STARTER_WEIGHTS
 from backend.views.zero123.model import Zero123
 from training.config import JointViewsConfig, VaeConfig, derive_seed, load_config
-from training.distributed import ProcessGroup, init_distributed, mean_over_ranks, process_group
+from training.distributed import ProcessGroup, init_distributed, mean_over_ranks, process_group, worker_count
 from training.images import as_input
 from training.joint_scenes import scenes_for_run
 from training.mixed_precision import MasterWeights, lr_factor
@@ -52,8 +51,7 @@ def main() -> None:
     scene_config = dataclasses.replace(scene_config, run=config.run)
     model = build() if config.initial_weights == "untrained" else Zero123.load(STARTER_WEIGHTS / "view")
     library = ObjectLibrary.from_packs(args.objects, group.device) if args.objects else None
-    workers = max(1, (os.cpu_count() or 2) // group.world_size - 2)
-    scenes = scenes_for_run(scene_config, library, model.image_size, 0, group.rank, workers, group.device)
+    scenes = scenes_for_run(scene_config, library, model.image_size, 0, group.rank, worker_count(group), group.device)
     init_distributed(group)
     torch.manual_seed(derive_seed(config.run, 0, group.rank, "training"))
     vae = with_mask(model.vae).to(group.device)

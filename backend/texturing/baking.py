@@ -15,7 +15,7 @@ from ..progress import OnProgress, ignore_progress
 from ..rendering.raycasting import RayCaster
 from ..threads import map_on_threads
 from . import projection, rasterization
-from .surface_points import SurfacePoints, face_centers
+from .surface_points import SurfacePoints
 from .unwrapping import unwrap
 
 INPUT_IMAGE, GENERATED, FIELD = 255, 170, 85
@@ -54,7 +54,7 @@ def bake(
         density = size * _uv_scale(mesh, uvs)
         image = projection.InputImage(caster, mesh, cutout.image, views.camera_to_world[0], density)
         if generated is not None:
-            generated.match(image, face_centers(mesh))
+            generated.match(image)
     triangles = uvs.astype(np.float64) * size
     face, column, row = rasterization.covered_samples(triangles)
 

@@ -9,7 +9,7 @@ from .. import camera
 from ..data_types import Mesh, Views
 from ..rendering.raycasting import RayCaster
 from ..rendering.sampling import sample_bilinear
-from .surface_points import SurfacePoints
+from .surface_points import SurfacePoints, face_centers
 
 VISIBLE = 0.99
 """A point is visible if a ray to it travels at least this fraction of the way without a hit."""
@@ -77,7 +77,8 @@ class GeneratedViews:
     def __init__(self, caster: RayCaster, mesh: Mesh, views: Views):
         self._caster, self._views = caster, views
         self._offsets = np.zeros((len(views.names), 3), np.float32)
-        self._best, self._is_whole = _best_views(mesh, caster, views)
+        self._centers = face_centers(mesh)
+        self._best, self._is_whole = _best_views(mesh, self._centers, caster, views)
         blur = (views.images.shape[1] // 64 * 2 + 1,) * 2
         self._inside = [_smoothstep(0.5, 1, cv2.blur(cv2.erode(mask, np.ones((3, 3))), blur)) for mask in views.masks]
 
@@ -108,14 +109,14 @@ class GeneratedViews:
             strength[rows] = np.maximum(strength[rows], _smoothstep(0.1, 0.3, cosine) * inside)
         return total / np.maximum(weights, 1e-12)[:, None], strength
 
-    def match(self, image: InputImage, points: SurfacePoints) -> None:
+    def match(self, image: InputImage) -> None:
         """From now on, add to the colors of what was generated the mean difference between the image's and these at
-        those of the points that both show clearly.
+        those of the faces' centers that both show clearly.
 
         A view model makes all views in one light, which is not exactly the input image's: where they meet, one would
         see a seam. Given views stay as they are.
         """
-        (expected, weight), (colors, strength) = image.colors(points), self.colors(points)
+        (expected, weight), (colors, strength) = image.colors(self._centers), self.colors(self._centers)
         compared = (weight > CLEAR) & (strength > CLEAR)
         if compared.sum() < FEWEST_COMPARED:
             return
@@ -124,14 +125,11 @@ class GeneratedViews:
             self._offsets[np.isin(self._views.names, list(camera.GENERATED_VIEWS))] += difference
 
 
-def _best_views(mesh: Mesh, caster: RayCaster, views: Views) -> tuple[np.ndarray, np.ndarray]:
+def _best_views(mesh: Mesh, centers: SurfacePoints, caster: RayCaster, views: Views) -> tuple[np.ndarray, np.ndarray]:
     """The generated views (not index 0) that show each face best: (F, up to VIEWS_PER_FACE) indices, -1 for none; and
     whether they show all of it, of the same shape."""
-    corners = mesh.vertices[mesh.faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
     cameras = views.camera_to_world[:, :3, 3]
-    score = np.stack([_cosines(corners.mean(1), normals, camera_center) for camera_center in cameras], -1)
+    score = np.stack([_cosines(centers.position, centers.normal, camera_center) for camera_center in cameras], -1)
     score[:, 0] = 0
     face, view = np.nonzero(score > 0.1)
     quality, visible = np.zeros_like(score), np.zeros_like(score)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,11 @@ CUBE_FACES = np.array(
      [1, 5, 7], [1, 7, 3]], np.int32,
 )  # fmt: skip
 SCHEDULE = {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
+
+
+def log_rows(folder: Path) -> list[dict]:
+    """The rows of a run's log."""
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
 def short_run() -> JointViewsConfig:

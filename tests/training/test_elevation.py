@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.training_runs import cube
+from tests.helpers.training_runs import cube, log_rows
 from training.checkpoint import has_checkpoint, load_checkpoint
 from training.config import ElevationConfig, load_config
 from training.distributed import process_group
@@ -72,14 +71,14 @@ def test_a_run_is_stopped_resumed_and_learns(tmp_path, config, monkeypatch):
         checkpoint = load_checkpoint(tmp_path) if has_checkpoint(tmp_path) else None
         scenes = make_scenes(config, checkpoint.step if checkpoint else 0)
         log = RunLog(tmp_path, True)
-        train(network, config, checkpoint, scenes, scenes.next_chunk(), group, log, tmp_path, deadline)
+        train(network, config, checkpoint, scenes, group, log, tmp_path, deadline)
 
     run(time.monotonic())  # already over: stops when the clock is first read
     assert load_checkpoint(tmp_path).step == 2
     run(float("inf"))
     checkpoint = load_checkpoint(tmp_path)
     assert checkpoint.step == config.steps and checkpoint.config == config
-    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    rows = log_rows(tmp_path)
     assert [row["resumed"] for row in rows if row.get("event") == "start"] == ["no", "optimizer"]
     assert all(np.isfinite(row["elevation_error"]) for row in rows if "loss" in row)
     assert not torch.equal(checkpoint.averaged["head.weight"], first["head.weight"])

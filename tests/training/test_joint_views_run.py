@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 import time
 from xml.etree import ElementTree
 
 import numpy as np
 import torch
 
-from tests.helpers.training_runs import cube, joint_model, short_run
+from tests.helpers.training_runs import cube, joint_model, log_rows, short_run
 from training.checkpoint import has_checkpoint, load_checkpoint
 from training.distributed import process_group
 from training.joint_scenes import scenes_for_run
@@ -44,7 +43,7 @@ def test_a_run_is_stopped_resumed_and_learns(tmp_path, monkeypatch):
     run(float("inf"))
     checkpoint = load_checkpoint(tmp_path)
     assert checkpoint.step == config.steps and checkpoint.config == config
-    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    rows = log_rows(tmp_path)
     assert [row["resumed"] for row in rows if row.get("event") == "start"] == ["no", "optimizer"]
     assert [row["step"] for row in rows if "error" in row] == [2, 4, 6]
     assert all(np.isfinite(row["error"]) for row in rows if "error" in row)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 import time
 from multiprocessing.pool import ThreadPool
 
@@ -14,7 +13,7 @@ import torch
 
 from backend.camera import camera_to_world
 from backend.surface.network import SurfaceNetwork
-from tests.helpers.training_runs import cube, joint_model, short_surface_run
+from tests.helpers.training_runs import cube, joint_model, log_rows, short_surface_run
 from training import back_projection, field_metrics, mesh_distance, supervision
 from training.back_projection import FusedSurfaceNetwork
 from training.cameras import VIEWS, plan_cameras
@@ -70,7 +69,7 @@ def test_a_run_is_stopped_resumed_and_learns(tmp_path, monkeypatch):
     run(float("inf"))
     checkpoint = load_checkpoint(tmp_path)
     assert checkpoint.step == config.steps and checkpoint.config == config
-    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    rows = log_rows(tmp_path)
     assert [row["resumed"] for row in rows if row.get("event") == "start"] == ["no", "optimizer"]
     means = [row for row in rows if "loss" in row]
     assert [row["step"] for row in means] == [2, 4]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.helpers.training_runs import joint_model
+from tests.helpers.training_runs import joint_model, log_rows
 from training.config import VaeConfig, load_config
 from training.distributed import process_group
 from training.run_log import RunLog
@@ -46,7 +45,7 @@ def test_a_short_run_learns_masks(tmp_path, name):
     vae = with_mask(joint_model().vae)
     first = {key: tensor.clone() for key, tensor in vae.state_dict().items()}
     train(vae, config, squares, RunLog(tmp_path, True), process_group())
-    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    rows = log_rows(tmp_path)
     assert rows[-1]["step"] == 60 and rows[-1]["wrong_mask"] < 0.25
     changed = {key.split(".")[0] for key, tensor in vae.state_dict().items() if not torch.equal(first[key], tensor)}
     assert {"decoder", "post_quant_conv"} <= changed
