@@ -92,15 +92,10 @@ def sample_family(rng: np.random.Generator) -> str:
     return "composite" if rng.random() < COMPOSITE_PROBABILITY else str(rng.choice(names))
 
 
-def sample_elevation(rng: np.random.Generator) -> float:
-    """How high the camera of an input image is, in degrees."""
-    return -8 + 53 * rng.beta(1.6, 2.0)
-
-
 def sample_pose_and_light(rng: np.random.Generator) -> tuple[float, float, np.ndarray]:
     """How a scene is photographed: yaw in radians (most images show the front), elevation in degrees, light (4,)."""
     yaw = rng.uniform(-np.pi, np.pi) if rng.random() < 0.4 else rng.normal(0, 0.6)
-    elevation = sample_elevation(rng)
+    elevation = -8 + 53 * rng.beta(1.6, 2.0)
     light_azimuth, light_elevation = rng.uniform(-2.2, 2.2), np.radians(rng.uniform(15, 80))
     direction = [
         np.sin(light_azimuth) * np.cos(light_elevation),

@@ -43,6 +43,8 @@ class RunConfig:
     """Share of inputs in other light than the views that are to be generated of them (``lighting``)."""
     degraded_share: float
     """Share of inputs that look cut out of a photograph badly."""
+    plan_share: float
+    """Share of scenes seen from the fixed plan of cameras; the rest are seen from random ones."""
     scene_reuse: float
     """Average number of times that a scene is sampled before a new one replaces it."""
     scenes_per_chunk: int
@@ -58,8 +60,6 @@ class JointViewsConfig(RunConfig):
     """A run of ``training.joint_views``; the values of record are in ``config/joint_views.toml``. A scene is the input
     and all its views; the initial weights may be "untrained" too."""
 
-    plan_share: float
-    """Share of scenes seen from the fixed plan of cameras; the rest are seen from random ones."""
     transformer_layers: int
     """Transformer blocks in each of the UNet's transformers; those that the initial weights lack start as identity."""
     elevation_loss_weight: float
@@ -84,8 +84,6 @@ class SurfaceConfig(RunConfig):
     """A run of ``training.surface``; the values of record are in ``config/surface.toml``. Its objects of packs are
     solid; the initial weights may be a checkpoint too."""
 
-    plan_share: float
-    """Share of scenes seen from the fixed plan of cameras; the rest are seen from random ones."""
     gradient_loss_weight: float
     """Of the error of the distances' slopes, beside the errors of the distances."""
     elevation_noise_deg: float
@@ -98,19 +96,6 @@ class SurfaceConfig(RunConfig):
     """Numbers of true views shown in a few of the steps, instead of ``cameras.VIEWS``."""
     many_views_share: float
     """Share of those steps."""
-
-
-@dataclass(frozen=True)
-class ElevationConfig(RunConfig):
-    """A run of ``training.elevation``; the values of record are in ``config/elevation.toml``. Scenes are seen in
-    several inputs; the initial weights may be "untrained" only."""
-
-    views_per_scene: int
-    """Inputs of a scene, from all around it."""
-    tone_share: float
-    """Share of scenes with changed tones (``input_augmentation``)."""
-    lens_share: float
-    """Share of inputs of objects of packs that were taken with another lens."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +125,8 @@ class VaeConfig:
     """How often a picture is sampled before a new one replaces it, on average."""
 
 
-_CONFIG_TYPES = JointViewsConfig, SurfaceConfig, ElevationConfig
-_Config = TypeVar("_Config", JointViewsConfig, SurfaceConfig, ElevationConfig, VaeConfig)
+_CONFIG_TYPES = JointViewsConfig, SurfaceConfig
+_Config = TypeVar("_Config", JointViewsConfig, SurfaceConfig, VaeConfig)
 
 
 def load_config(config_type: type[_Config], path: str | Path, overrides: Sequence[str] = ()) -> _Config:

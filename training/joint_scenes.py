@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from procedural.triton_renderer import Scenes
 from training.cameras import camera_matrices, sample_cameras
 from training.config import JointViewsConfig, derive_seed
 from training.images import as_input
@@ -20,9 +21,9 @@ from training.input_augmentation import (
     reframe,
 )
 from training.lighting import relight
-from training.mesh_rasterizer import MeshBatch
+from training.mesh_rasterizer import MeshBatch, render_meshes
 from training.object_library import ObjectLibrary
-from training.random_scenes import RandomScenes, render_scenes
+from training.procedural_scenes import started_scenes
 from training.scene_buffer import SceneBuffer
 
 Angles = tuple[np.ndarray, np.ndarray]
@@ -60,9 +61,10 @@ class JointScenes:
     ):
         """``library`` None makes all scenes procedural; ``size``: side of the pictures in pixels; ``workers``:
         processes that make procedural scenes, forked now."""
-        self._scenes = RandomScenes(config, library, seed, workers, device)
-        self._config, self._size, self._device = config, size, device
+        self._procedural = started_scenes(config, library is not None, seed, workers, device)
+        self._config, self._library, self._size, self._device = config, library, size, device
         self._rng = np.random.default_rng(seed)
+        self._made = 0
 
     def next_chunk(self, encode: Encode) -> dict[str, torch.Tensor]:
         """Random scenes: ``picture`` (N, S, S, 3) uint8 of the input, ``latents`` (N, V, c, h, w) float16, ``angles``
@@ -89,14 +91,14 @@ class JointScenes:
     def render_chunk(self) -> RenderedScenes:
         """Random scenes."""
         config, rng = self._config, self._rng
-        scenes, elevation = self._scenes.sample(rng)
+        scenes, elevation = self._sample_scenes()
         is_object = isinstance(scenes, MeshBatch)
         angles = sample_cameras(elevation, config.plan_share, rng)
         cameras, given = self._cameras(angles)
         changed = None
         if is_object:
             cameras[:, 0], changed = change_lens(cameras[:, 0], config.lens_share, rng)
-        pictures = render_scenes(scenes, cameras, self._size)
+        pictures = _render(scenes, cameras, self._size)
         for view in (0, -1):
             pictures[:, view] = relight(pictures[:, view], scenes, cameras[:, view], config.lit_share, rng)
         framed = torch.from_numpy(rng.random(len(given)) < config.framed_share).to(self._device)
@@ -106,6 +108,16 @@ class JointScenes:
         pictures = change_tones(pictures, config.tone_share, rng)
         return RenderedScenes(pictures, angles, given, framed, is_object)
 
+    def _sample_scenes(self) -> tuple[MeshBatch | Scenes, np.ndarray]:
+        """Scenes (N) and the elevations (N,) in degrees of the input cameras that they are framed for. Objects come
+        evenly in time, ``object_share`` of all."""
+        config = self._config
+        self._made += 1
+        if self._library and int(self._made * config.object_share) > int((self._made - 1) * config.object_share):
+            return self._library.sample(config.scenes_per_chunk, self._rng, config.joined_share, config.pattern_share)
+        scenes, elevation = next(self._procedural)
+        return scenes, elevation.cpu().numpy()
+
     def _cameras(self, angles: Angles) -> tuple[torch.Tensor, torch.Tensor]:
         """Cameras (N, V + 1, 4, 4), the last that of the given view, and which that is (N,)."""
         count, views = angles[0].shape
@@ -113,6 +125,14 @@ class JointScenes:
         matrices = camera_matrices(*angles)
         matrices = np.concatenate([matrices, matrices[np.arange(count), given][:, None]], 1)
         return torch.from_numpy(matrices).to(self._device), torch.from_numpy(given).to(self._device)
+
+
+def _render(scenes: MeshBatch | Scenes, cameras: torch.Tensor, size: int) -> torch.Tensor:
+    """Scenes (N) seen by cameras (N, V, 4, 4): (N, V, size, size, 4) uint8, color on white and coverage."""
+    if isinstance(scenes, MeshBatch):
+        return render_meshes(scenes, cameras, size)
+    scene_of_view = torch.arange(len(scenes), device=cameras.device).repeat_interleave(cameras.shape[1])
+    return scenes.render(cameras.flatten(0, 1), scene_of_view, size).unflatten(0, cameras.shape[:2])
 
 
 def _reframe_some(pictures: torch.Tensor, which: torch.Tensor, largest_change: float) -> torch.Tensor:
