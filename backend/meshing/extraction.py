@@ -88,11 +88,9 @@ def extract(
 
 def _crop(values: np.ndarray, margin: int) -> tuple[np.ndarray, np.ndarray]:
     """The part of a grid (X, Y, Z) of distances with the object and a margin in grid cells, and its first point."""
-    ends = []
-    for axes in ((1, 2), (0, 2), (0, 1)):
-        inside = np.flatnonzero((values < 0).any(axes))
-        ends.append((max(inside[0] - margin, 0), inside[-1] + margin + 1))
-    return values[tuple(slice(*each) for each in ends)], np.array([low for low, _ in ends])
+    low, high = grid_sampling.extent(values < 0)
+    low = np.maximum(low - margin, 0)
+    return values[tuple(slice(*bounds) for bounds in zip(low, high + margin, strict=True))], low
 
 
 def isosurface(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

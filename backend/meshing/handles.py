@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 from scipy import ndimage
 
+from .grid_sampling import extent
+
 MAX_WIDTH = 0.1
 """World units: the widest hole that is filled where handles are to be closed. A mug's is wider."""
 PINHOLE = 0.02
@@ -23,54 +25,61 @@ def close_handles(values: np.ndarray, cell: float, max_width: float) -> np.ndarr
     such as the gap between two legs, stays.
     """
     values = values.copy()
-    points = np.argwhere(values < 0)
+    low, high = extent(values < 0)
     reach = int(max_width / cell) + 2
-    low = np.maximum(points.min(0) - reach, 1)  # the outermost layer stays positive, or the surface would be open
-    high = np.minimum(points.max(0) + reach + 1, np.subtract(values.shape, 1))
+    low = np.maximum(low - reach, 1)  # the outermost layer stays positive, or the surface would be open
+    high = np.minimum(high + reach, np.subtract(values.shape, 1))
     inner = values[tuple(slice(*bounds) for bounds in zip(low, high, strict=True))]
     if not has_handles(inner < 0):
         return values
     for radius in np.arange(_STEP, max_width / 2 / cell + _STEP, _STEP):
         inside, reach = inner < 0, int(np.ceil(radius)) + 1
-        outside = distances_up_to(inside, reach) > radius
-        depth = distances_up_to(outside, reach) - radius  # positive inside the closing
+        outside = squared_distances_up_to(inside, reach) > radius**2
+        squared_depth = squared_distances_up_to(outside, reach)
         labels = np.empty(inner.shape, np.int32)
-        ndimage.label((depth > 0) & ~inside, output=labels)
-        fills = euler_changes(inside, labels)[labels] > 0
-        inner[fills] = np.minimum(inner[fills], (-cell * depth[fills]).astype(values.dtype))
+        ndimage.label((squared_depth > radius**2) & ~inside, output=labels)
+        fills = np.flatnonzero((euler_changes(inside, labels) > 0)[labels])
+        depth = np.sqrt(squared_depth.flat[fills]) - radius  # inside the closing
+        inner.flat[fills] = np.minimum(inner.flat[fills], -cell * depth)
     return values
 
 
-def distances_up_to(points: np.ndarray, reach: int) -> np.ndarray:
-    """The distance (X, Y, Z) float32 in grid cells from each grid point to the nearest of ``points`` (X, Y, Z) bool;
-    more than ``reach`` where that is farther away."""
-    squared = np.where(points, 0, (reach + 1) ** 2).astype(np.int16)
+def squared_distances_up_to(points: np.ndarray, reach: int) -> np.ndarray:
+    """The square of the distance (X, Y, Z) int in grid cells from each grid point to the nearest of ``points``
+    (X, Y, Z) bool; more than that of ``reach`` where that is farther away."""
+    beyond = (reach + 1) ** 2
+    squared = np.full(points.shape, beyond, np.min_scalar_type(beyond + reach**2))
+    squared[points] = 0
     for axis in range(3):  # the least over one axis after the other (Felzenszwalb and Huttenlocher 2012), in a window
         lines = np.moveaxis(squared, axis, 0)
         least = lines.copy()
         for step in range(1, reach + 1):
-            np.minimum(least[step:], lines[:-step] + step**2, out=least[step:])
-            np.minimum(least[:-step], lines[step:] + step**2, out=least[:-step])
+            farther = lines + squared.dtype.type(step**2)
+            np.minimum(least[step:], farther[:-step], out=least[step:])
+            np.minimum(least[:-step], farther[step:], out=least[:-step])
         squared = np.moveaxis(least, 0, axis)
-    return np.sqrt(squared, dtype=np.float32)
+    return squared
 
 
 def euler_changes(inside: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """By how much the Euler characteristic of a set of grid points (X, Y, Z) bool rises when one piece is added to it:
     for each label of ``labels`` (X, Y, Z) int32, 0 for none, (labels + 1,) int."""
     changes = np.zeros(int(labels.max()) + 1, int)
-    for axes in itertools.product((False, True), repeat=3):  # as in euler_characteristic, but only cells of a piece
-        cells, lowest, highest = inside | (labels > 0), np.where(labels > 0, labels, len(changes)), labels
-        for axis in np.flatnonzero(axes):
-            cells, lowest, highest = (
-                np.moveaxis(combine(lines[:-1], lines[1:]), 0, axis)
-                for combine, lines in (
-                    (np.logical_and, np.moveaxis(cells, axis, 0)),
-                    (np.minimum, np.moveaxis(lowest, axis, 0)),
-                    (np.maximum, np.moveaxis(highest, axis, 0)),
-                )
-            )
-        changes += (-1) ** sum(axes) * np.bincount(highest[cells & (lowest == highest)], minlength=len(changes))
+    labels = np.pad(labels, 1)  # so that every point has all neighbors
+    filled = (np.pad(inside, 1) | (labels > 0)).ravel()
+    steps = labels.shape[1] * labels.shape[2], labels.shape[2], 1
+    labels = labels.ravel()
+    of_pieces = np.flatnonzero(labels)
+    for axes in itertools.product((0, 1), repeat=3):  # as in euler_characteristic, but only cells that pieces touch
+        corners = [np.dot(corner, steps) for corner in itertools.product(*(range(extends + 1) for extends in axes))]
+        touched = np.zeros(len(labels), bool)
+        for corner in corners:
+            touched[of_pieces - corner] = True
+        cells = np.flatnonzero(touched)
+        pieces = np.stack([labels[cells + corner] for corner in corners])
+        highest, lowest = pieces.max(0), np.where(pieces > 0, pieces, len(changes)).min(0)
+        counted = (highest == lowest) & np.logical_and.reduce([filled[cells + corner] for corner in corners])
+        changes += (-1) ** sum(axes) * np.bincount(highest[counted], minlength=len(changes))
     return changes
 
 

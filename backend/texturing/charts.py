@@ -66,9 +66,22 @@ def split_charts(charts: np.ndarray, split: np.ndarray, faces: np.ndarray) -> np
 
 def adjacent_faces(faces: np.ndarray) -> np.ndarray:
     """The pairs (3 F / 2, 2) of faces of a closed mesh (F, 3) that share an edge."""
-    ends = np.stack([faces, np.roll(faces, -1, axis=1)], -1).reshape(-1, 2).astype(np.int64)
-    order = np.argsort(ends.min(1) << 32 | ends.max(1))
-    return (order // 3).reshape(-1, 2)
+    return _opposite_sides(faces) // 3
+
+
+def chart_borders(charts: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Which sides of the faces (F, 3) of a closed mesh, side k from corner k to the next, border another one of the
+    ``charts`` (F,): (F, 3) bool."""
+    sides = _opposite_sides(faces)
+    on_border = np.zeros(faces.size, bool)
+    on_border[sides[charts[sides[:, 0] // 3] != charts[sides[:, 1] // 3]]] = True
+    return on_border.reshape(faces.shape)
+
+
+def _opposite_sides(faces: np.ndarray) -> np.ndarray:
+    """The pairs (3 F / 2, 2) of sides that are one edge of a closed mesh (F, 3); side k of face f is 3 f + k."""
+    start, end = faces.ravel().astype(np.int64), np.roll(faces, -1, axis=1).ravel().astype(np.int64)
+    return np.argsort(np.minimum(start, end) << 32 | np.maximum(start, end)).reshape(-1, 2)
 
 
 def _choose_directions(normals: np.ndarray, areas: np.ndarray, pairs: np.ndarray) -> np.ndarray:

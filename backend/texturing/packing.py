@@ -17,10 +17,11 @@ SHRINK_FACTOR = 0.96
 """Applied to the scale until the charts fit."""
 
 
-def pack(flat: np.ndarray, charts: np.ndarray) -> np.ndarray:
+def pack(flat: np.ndarray, charts: np.ndarray, borders: np.ndarray) -> np.ndarray:
     """Arrange charts without overlap, all at one scale, as large as possible.
 
-    flat: corners (F, 3, 2) of every face in its chart's plane; charts (F,) int. Returns corners (F, 3, 2) in 0..1.
+    flat: corners (F, 3, 2) of every face in its chart's plane; charts (F,) int; borders: sides of the faces that are a
+    chart's outline (F, 3) bool, side k from corner k to the next. Returns corners (F, 3, 2) in 0..1.
     """
     low, size = bounding_boxes(flat, charts)
     flat = flat - low[charts][:, None]
@@ -33,30 +34,34 @@ def pack(flat: np.ndarray, charts: np.ndarray) -> np.ndarray:
     a, b, c = (width * height).sum(), gutter * (width + height).sum(), count * gutter**2 - CELLS**2
     scale = min((np.sqrt(b * b - 4 * a * c) - b) / (2 * a), (CELLS - gutter) / height.max())
     order = np.argsort(-height, kind="stable")
-    while (offsets := _drop(*_profiles(flat * scale, charts, count), order, gutter)) is None:
+    face, side = np.nonzero(borders)
+    outlines, outlined = np.stack([flat[face, side], flat[face, (side + 1) % 3]], 1), charts[face]
+    while (offsets := _drop(*_profiles(outlines * scale, outlined, count), order, gutter)) is None:
         scale *= SHRINK_FACTOR
     return (flat * scale + offsets[charts][:, None]) / CELLS
 
 
-def _profiles(flat: np.ndarray, charts: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lowest and highest point of every chart in every column of cells, and the index of each chart's first column."""
+def _profiles(outlines: np.ndarray, charts: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lowest and highest point of every chart in every column of cells, and the index of each chart's first column.
+
+    outlines: ends (E, 2, 2) of the edges around the charts (E,).
+    """
+    swap = outlines[:, :1, :1] > outlines[:, 1:, :1]
+    left, right = np.where(swap, outlines[:, ::-1], outlines).swapaxes(0, 1)
+    first, last = (np.floor(ends[:, 0]).astype(np.int64) for ends in (left, right))
     widths = np.zeros(count, np.int64)
-    np.maximum.at(widths, charts, np.floor(flat[..., 0].max(1)).astype(np.int64) + 1)
+    np.maximum.at(widths, charts, last + 1)
     starts = np.r_[0, np.cumsum(widths)]
     low, high = np.full(starts[-1], np.inf), np.full(starts[-1], -np.inf)
-    for k in range(3):
-        first, second = flat[:, k], flat[:, (k + 1) % 3]
-        swap = first[:, :1] > second[:, :1]
-        left, right = np.where(swap, second, first), np.where(swap, first, second)
-        edge, column = expand_ranges(np.floor(left[:, 0]).astype(np.int64), np.floor(right[:, 0]).astype(np.int64) + 1)
-        left, right = left[edge], right[edge]
-        run = np.maximum(right[:, 0] - left[:, 0], 1e-9)
-        slot = starts[charts[edge]] + column
-        for border in (column, column + 1):
-            fraction = np.clip((border - left[:, 0]) / run, 0, 1)
-            y = left[:, 1] + fraction * (right[:, 1] - left[:, 1])
-            np.minimum.at(low, slot, y)
-            np.maximum.at(high, slot, y)
+    edge, column = expand_ranges(first, last + 1)
+    left, right = left[edge], right[edge]
+    run = np.maximum(right[:, 0] - left[:, 0], 1e-9)
+    slot = starts[charts[edge]] + column
+    for border in (column, column + 1):
+        fraction = np.clip((border - left[:, 0]) / run, 0, 1)
+        y = left[:, 1] + fraction * (right[:, 1] - left[:, 1])
+        np.minimum.at(low, slot, y)
+        np.maximum.at(high, slot, y)
     return np.floor(low), np.ceil(high), starts
 
 

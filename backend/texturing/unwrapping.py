@@ -30,7 +30,7 @@ def unwrap(mesh: Mesh, size: int) -> np.ndarray:
         chart = charts.split_charts(chart, overlapping, mesh.faces)
     while True:
         # checked again at the packed positions, where the texels' centers fall elsewhere on the charts
-        uvs = packing.pack(flat, chart).astype(np.float32)
+        uvs = packing.pack(flat, chart, charts.chart_borders(chart, mesh.faces)).astype(np.float32)
         overlapping = charts.overlapping_faces(uvs.astype(np.float64) * size, chart, altitude)
         if not overlapping.any():
             return uvs

@@ -180,11 +180,12 @@ def test_pinholes_are_closed_and_holes_stay():
 
 def test_distances_are_exact_within_reach():
     points = np.random.default_rng(0).random((9, 12, 15)) < 0.02
-    expected, found = ndimage.distance_transform_edt(~points), handles.distances_up_to(points, 3)
-    near = expected <= 3
-    assert near.any() and not near.all()
-    np.testing.assert_allclose(found[near], expected[near], rtol=1e-6)
-    assert (found[~near] > 3).all()
+    expected = ndimage.distance_transform_edt(~points)
+    for reach in (3, 11):  # in 8 and in 16 bits
+        found, near = handles.squared_distances_up_to(points, reach), expected <= reach
+        assert near.any() and (reach > 3 or not near.all())
+        np.testing.assert_array_equal(found[near], np.round(expected[near] ** 2))
+        assert (found[~near] > reach**2).all()
 
 
 def test_euler_changes_are_those_of_each_piece_alone():
