@@ -84,6 +84,8 @@ class SurfaceConfig(RunConfig):
     """A run of ``training.surface``; the values of record are in ``config/surface.toml``. Its objects of packs are
     solid; the initial weights may be a checkpoint too."""
 
+    resolution: int
+    """Voxels along a side of the volume; the initial weights may have been trained with others."""
     gradient_loss_weight: float
     """Of the error of the distances' slopes, beside the errors of the distances."""
     elevation_noise_deg: float

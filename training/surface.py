@@ -73,7 +73,7 @@ def main() -> None:
 
 def initial_network(config: SurfaceConfig) -> FusedSurfaceNetwork:
     """The network that a run starts from, on the CPU, trainable."""
-    network = FusedSurfaceNetwork(**CONFIG)
+    network = FusedSurfaceNetwork(**CONFIG | {"resolution": config.resolution})
     network.load_state_dict(load_network(config.initial_weights).state_dict())
     return network.train()
 

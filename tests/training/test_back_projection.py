@@ -19,7 +19,7 @@ def test_back_projection_in_one_pass_is_the_networks_own(monkeypatch):
         "features": 8,
         "depths": 4,
         "channels": [8, 16],
-        "resolution": 8,
+        "resolution": 6,
         "half_side": 0.6,
         "hidden": 8,
     }

@@ -19,14 +19,16 @@ from training.surface_model import CONFIG, load_network
 @pytest.mark.parametrize("kind", ["checkpoint", "folder", "starter"])
 def test_a_network_is_loaded_from(kind, tmp_path):
     torch.manual_seed(0)
-    network = SurfaceNetwork(**CONFIG)
+    config = short_surface_run()
+    network = SurfaceNetwork(**CONFIG | {"resolution": config.resolution})
     if kind == "checkpoint":
-        save_checkpoint(tmp_path, 3, short_surface_run(), network.state_dict())
+        save_checkpoint(tmp_path, 3, config, network.state_dict())
     elif kind == "folder":
         surface_model.save(network, tmp_path, quantize=False)
     loaded = load_network("starter" if kind == "starter" else tmp_path)
     assert not loaded.training and loaded.image_size == CONFIG["image_size"]
     if kind != "starter":
+        assert loaded.resolution == config.resolution != CONFIG["resolution"]
         for name, tensor in loaded.state_dict().items():
             torch.testing.assert_close(tensor, network.state_dict()[name], atol=1e-4, rtol=1e-3)
 
