@@ -9,13 +9,13 @@ it. So the signed distance is lowered along the former, where it is smallest, an
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
 from ..camera import FOCAL, RADIUS, project, rays
+from ..image_filters import sample_bilinear
 
 UPSAMPLING = 4
 """The silhouette is traced at this many times the mask's resolution."""
@@ -32,8 +32,6 @@ MAX_GAP = 0.15
 WINDOW = 0.08
 """Half the length (world units) of the stretch of a ray that is lowered, centered on its smallest distance. Where the
 field is almost constant, the whole ray would otherwise become a rod that points at the camera."""
-MAX_REMAP_ROWS = 32_000
-"""cv2.remap takes at most 32767 rows."""
 
 TENSOR_NAMES = {
     "camera_to_world": "outline.pose",
@@ -98,10 +96,13 @@ class SilhouetteConstraint:
 
     def apply(self, points: np.ndarray, distance: np.ndarray) -> np.ndarray:
         """The corrected distances (P,) float32 of world points (P, 3) with distances (P,)."""
-        pixel, depth = project(points, self.camera_to_world, 1)
-        from_peak = (depth - _remap(self.peak_depth, pixel)) / WINDOW
-        lowered = distance - _remap(self.offset, pixel) * np.clip(1 - from_peak**2, 0, 1)
-        return np.maximum(lowered, _remap(self.silhouette_sdf, pixel) * depth / FOCAL).astype(np.float32)
+        position, depth = project(points, self.camera_to_world, 1)
+        peak_depth, offset, silhouette_sdf = (
+            sample_bilinear(image, position * len(image))
+            for image in (self.peak_depth, self.offset, self.silhouette_sdf)
+        )
+        lowered = distance - offset * np.clip(1 - ((depth - peak_depth) / WINDOW) ** 2, 0, 1)
+        return np.maximum(lowered, silhouette_sdf * depth / FOCAL).astype(np.float32)
 
 
 def _smallest_distance(
@@ -132,18 +133,3 @@ def _blur(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """A Gaussian blur, normalized so that nothing leaks in from outside the object."""
     weight = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 1.0)
     return np.where(inside, cv2.GaussianBlur(image, (0, 0), 1.0) / np.maximum(weight, 1e-3), 0).astype(np.float32)
-
-
-def _remap(image: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Bilinear samples (P,) of an image (S, S) at positions (P, 2) in image widths; border pixels repeat outside.
-
-    Not ``rendering.sampling.sample_bilinear``: cv2.remap rounds positions to 1/32 pixel, so every field would change
-    (docs/adr/028-bilinear-samplers.md).
-    """
-    pixels = (positions * len(image) - 0.5).astype(np.float32)
-    samples: list[np.ndarray] = [np.zeros(0, np.float32)]
-    for start in range(0, len(pixels), MAX_REMAP_ROWS):
-        rows = pixels[start : start + MAX_REMAP_ROWS, None]
-        none: Any = None  # OpenCV's declarations do not allow None for the second map, which it does without
-        samples.append(cv2.remap(image, rows, none, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0])
-    return np.concatenate(samples)

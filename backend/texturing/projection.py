@@ -7,8 +7,8 @@ import numpy as np
 
 from .. import camera
 from ..data_types import Mesh, Views
+from ..image_filters import sample_bilinear
 from ..rendering.raycasting import RayCaster
-from ..rendering.sampling import sample_bilinear
 from .surface_points import SurfacePoints, face_centers
 
 VISIBLE = 0.99
@@ -43,9 +43,9 @@ class InputImage:
         """image: (S, S, 4) float32 RGBA, straight alpha, of the camera pose (4, 4).
         texel_density: texels per world unit."""
         self._caster, self._pose = caster, pose
-        self._image = _limit_resolution(image, 2 * texel_density)
-        size = len(self._image)
-        inside = cv2.distanceTransform((self._image[..., 3] > OPAQUE).astype(np.uint8), cv2.DIST_L2, 3)
+        image = _limit_resolution(image, 2 * texel_density)
+        self._colors, size = np.ascontiguousarray(image[..., :3]), len(image)
+        inside = cv2.distanceTransform((image[..., 3] > OPAQUE).astype(np.uint8), cv2.DIST_L2, 3)
         self._inside = _smoothstep(RIM * size, 3 * RIM * size, inside)
         self._nearest = _nearest_depth(caster, pose)
         share = _visible_share(mesh, caster, np.arange(len(mesh.faces)), pose[None, :3, 3])
@@ -54,7 +54,7 @@ class InputImage:
     def colors(self, points: SurfacePoints) -> tuple[np.ndarray, np.ndarray]:
         """Colors (P, 3) float32 of P points and weights (P,) float32 0..1: 1 where the image shows the point clearly, 0
         where it is occluded, at grazing angles and on the cutout's rim, with smooth transitions."""
-        size = len(self._image)
+        size = len(self._colors)
         color, weight = np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
         cosine = _cosines(points.position, points.normal, self._pose[:3, 3])
         pixels, depth = camera.project(points.position, self._pose, size)
@@ -64,7 +64,7 @@ class InputImage:
         visible[unsure] = _is_visible(self._caster, points.position[seen[unsure]], self._pose[:3, 3])
         seen = seen[visible]
         pixels = pixels[seen]
-        color[seen] = sample_bilinear(self._image[..., :3], pixels)
+        color[seen] = sample_bilinear(self._colors, pixels)
         weight[seen] = _smoothstep(0.12, 0.35, cosine[seen]) * sample_bilinear(self._inside, pixels)
         depth_gap = _depth_gap(self._nearest, points.position[seen], cosine[seen], self._pose)
         weight[seen] *= 1 - _smoothstep(DEPTH_STEP, 2 * DEPTH_STEP, depth_gap)
