@@ -76,7 +76,9 @@ def extract(
             widest = handles.MAX_WIDTH if without_handles else handles.PINHOLE
             values, offset = _crop(values, int(widest / cell) + REACH)
             values = bridging.bridge_components(values, cell, is_needed)
-            vertices, triangles = isosurface(handles.close_handles(values, cell, widest))
+            values, inner_offset = _crop(handles.close_handles(values, cell, widest), 1)
+            offset += inner_offset
+            vertices, triangles = isosurface(values)
         mesh = simplify.outer_shell(Mesh(grid_to_world((vertices + offset) * step - 1), triangles), parts)
     if mesh is None:
         raise UserError(

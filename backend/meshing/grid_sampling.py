@@ -56,7 +56,13 @@ def sample_coarse_to_fine(field: Field, resolution: int, on_progress: OnProgress
             missing = _points_of_cells(to_divide) & ~known
             done = evaluate(values, missing, done)
             known |= missing
-            to_divide = _has_sign_change(values, 2) & ~divided
+            # only what touches divided cells can have changed
+            low, high = extent(divided)
+            low = np.maximum(low - 1, 0)
+            cells = tuple(slice(*bounds) for bounds in zip(low, high + 1, strict=True))
+            points = tuple(slice(*bounds) for bounds in zip(2 * low, 2 * high + 3, strict=True))
+            to_divide = np.zeros_like(divided)
+            to_divide[cells] = _has_sign_change(values[points], 2) & ~divided[cells]
     _make_border_positive(values, field.half_side / side)
     return values
 

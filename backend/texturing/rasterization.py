@@ -25,20 +25,17 @@ def covered_spans(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     y = span_row + 0.5
     # Edges run upwards, so that both triangles of an edge compute the same crossing. Every row crosses the one from the
     # lowest to the highest corner, and one of the other two.
-    flat = corners.reshape(-1, 2)
-    first = 3 * span_face
-    upper = (y >= flat[first + 1, 1]).astype(np.int64)
-    first_side = _crossing(flat[first], flat[first + 2], y)
-    second_side = _crossing(flat[first + upper], flat[first + upper + 1], y)
+    starts, ends = corners[:, [0, 0, 1]], corners[:, [2, 1, 2]]
+    with np.errstate(divide="ignore", invalid="ignore"):  # no row crosses an edge that is level
+        slopes = ((ends[..., 0] - starts[..., 0]) / (ends[..., 1] - starts[..., 1])).ravel()
+    start_x, start_y = starts[..., 0].ravel(), starts[..., 1].ravel()
+    longest = 3 * span_face
+    other = longest + 1 + (y >= start_y[longest + 2])
+    first_side, second_side = (start_x[edge] + (y - start_y[edge]) * slopes[edge] for edge in (longest, other))
     left, right = np.minimum(first_side, second_side), np.maximum(first_side, second_side)
     hit = left < right
     left, right = (np.ceil(side[hit] - 0.5).astype(np.int64) for side in (left, right))
     return span_face[hit], span_row[hit], left, right
-
-
-def _crossing(start: np.ndarray, end: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Where edges from ``start`` (S, 2) up to ``end`` (S, 2) have the height ``y`` (S,): their x (S,)."""
-    return start[:, 0] + (y - start[:, 1]) * (end[:, 0] - start[:, 0]) / (end[:, 1] - start[:, 1])
 
 
 def barycentric(triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
