@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from backend import meshing, texturing
 from backend.data_types import Mesh
 from backend.meshing.simplify import simplify_to_budget
-from backend.texturing.charts import adjacent_faces
+from backend.texturing.charts import opposite_sides
 from backend.texturing.rasterization import covered_samples
 from procedural.scene import load_held_out
 
@@ -78,7 +78,7 @@ def measure(mesh: Mesh, unwrap: Callable[[Mesh], np.ndarray]) -> dict[str, float
 def find_seams(mesh: Mesh, uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each of the E edges of a closed mesh its two faces (E, 2), whether they differ in UVs there (E,), and the
     edge's length (E,)."""
-    pairs = adjacent_faces(mesh.faces)
+    pairs = opposite_sides(mesh.faces) // 3
     at_first, at_second = (mesh.faces[pairs[:, side]] for side in (0, 1))
     match = at_first[:, :, None] == at_second[:, None]  # (E, corner of the first face, corner of the second)
     shared = match.any(2)

@@ -20,6 +20,7 @@ from training.cameras import camera_matrices, plan_cameras
 from training.field_metrics import SAMPLES, SampledSurface, grid_points, sample_field
 from training.mesh_rasterizer import MeshBatch, render_depths, render_meshes
 from training.object_library import ObjectLibrary
+from training.procedural_scenes import render_scenes
 
 SEEDS, FAMILY_SEEDS, FIRST_SEED = 40, 10, 1_000_000_100
 
@@ -58,8 +59,7 @@ def procedural_groups(size: int, half_side: float, workers: Pool, device: torch.
     scenes.object_to_world = object_to_world.contiguous()
     angles = plan_cameras(elevation)
     cameras = torch.from_numpy(camera_matrices(*angles)).to(device)
-    owner = torch.arange(len(rows), device=device).repeat_interleave(cameras.shape[1])
-    images = scenes.render(cameras.flatten(0, 1), owner, size).unflatten(0, cameras.shape[:2])
+    images = render_scenes(scenes, cameras, size)
     grid = grid_points(half_side, device)
     fields = (scenes[number : number + 1].distance(grid)[0].cpu().numpy() for number in range(len(rows)))
     surfaces = workers.starmap(sample_field, [(field, half_side) for field in fields])

@@ -23,7 +23,7 @@ from training.input_augmentation import (
 from training.lighting import relight
 from training.mesh_rasterizer import MeshBatch, render_meshes
 from training.object_library import ObjectLibrary
-from training.procedural_scenes import started_scenes
+from training.procedural_scenes import render_scenes, started_scenes
 from training.scene_buffer import SceneBuffer
 
 Angles = tuple[np.ndarray, np.ndarray]
@@ -92,13 +92,14 @@ class JointScenes:
         """Random scenes."""
         config, rng = self._config, self._rng
         scenes, elevation = self._sample_scenes()
-        is_object = isinstance(scenes, MeshBatch)
         angles = sample_cameras(elevation, config.plan_share, rng)
         cameras, given = self._cameras(angles)
         changed = None
-        if is_object:
+        if isinstance(scenes, MeshBatch):
             cameras[:, 0], changed = change_lens(cameras[:, 0], config.lens_share, rng)
-        pictures = _render(scenes, cameras, self._size)
+            pictures = render_meshes(scenes, cameras, self._size)
+        else:
+            pictures = render_scenes(scenes, cameras, self._size)
         for view in (0, -1):
             pictures[:, view] = relight(pictures[:, view], scenes, cameras[:, view], config.lit_share, rng)
         framed = torch.from_numpy(rng.random(len(given)) < config.framed_share).to(self._device)
@@ -106,7 +107,7 @@ class JointScenes:
             pictures[:, 0] = _reframe_some(pictures[:, 0], changed, LARGEST_LENS_CHANGE)
         pictures[:, -1] = _reframe_some(pictures[:, -1], framed, LARGEST_REFRAMING)
         pictures = change_tones(pictures, config.tone_share, rng)
-        return RenderedScenes(pictures, angles, given, framed, is_object)
+        return RenderedScenes(pictures, angles, given, framed, isinstance(scenes, MeshBatch))
 
     def _sample_scenes(self) -> tuple[MeshBatch | Scenes, np.ndarray]:
         """Scenes (N) and the elevations (N,) in degrees of the input cameras that they are framed for. Objects come
@@ -125,14 +126,6 @@ class JointScenes:
         matrices = camera_matrices(*angles)
         matrices = np.concatenate([matrices, matrices[np.arange(count), given][:, None]], 1)
         return torch.from_numpy(matrices).to(self._device), torch.from_numpy(given).to(self._device)
-
-
-def _render(scenes: MeshBatch | Scenes, cameras: torch.Tensor, size: int) -> torch.Tensor:
-    """Scenes (N) seen by cameras (N, V, 4, 4): (N, V, size, size, 4) uint8, color on white and coverage."""
-    if isinstance(scenes, MeshBatch):
-        return render_meshes(scenes, cameras, size)
-    scene_of_view = torch.arange(len(scenes), device=cameras.device).repeat_interleave(cameras.shape[1])
-    return scenes.render(cameras.flatten(0, 1), scene_of_view, size).unflatten(0, cameras.shape[:2])
 
 
 def _reframe_some(pictures: torch.Tensor, which: torch.Tensor, largest_change: float) -> torch.Tensor:

@@ -69,6 +69,12 @@ def started_scenes(
     return itertools.chain([next(stream)], stream)  # the first starts the workers
 
 
+def render_scenes(scenes: Scenes, cameras: torch.Tensor, size: int) -> torch.Tensor:
+    """Scenes (N) seen by cameras (N, V, 4, 4): (N, V, size, size, 4) uint8, color on white and coverage."""
+    scene_of_view = torch.arange(len(scenes), device=cameras.device).repeat_interleave(cameras.shape[1])
+    return scenes.render(cameras.flatten(0, 1), scene_of_view, size).unflatten(0, cameras.shape[:2])
+
+
 def normalized_scenes(
     start: int, workers: int, device, count: int = CHUNK, joined_share: float = 0.0
 ) -> Iterator[tuple[Scenes, torch.Tensor]]:

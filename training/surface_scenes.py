@@ -16,7 +16,7 @@ from training.input_augmentation import degrade_cutouts
 from training.lighting import relight
 from training.mesh_rasterizer import render_meshes
 from training.object_library import ObjectLibrary
-from training.procedural_scenes import started_scenes
+from training.procedural_scenes import render_scenes, started_scenes
 from training.solid_meshes import SolidMeshes
 from training.supervision import mesh_supervision, procedural_supervision
 
@@ -131,8 +131,7 @@ class SurfaceScenes:
         scenes, elevations = next(self._procedural)
         angles = angles_of(elevations.cpu().numpy())
         cameras = torch.from_numpy(camera_matrices(*angles)).to(self._device)
-        scene_of_view = torch.arange(len(scenes), device=self._device).repeat_interleave(cameras.shape[1])
-        images = scenes.render(cameras.flatten(0, 1), scene_of_view, self._size).unflatten(0, cameras.shape[:2])
+        images = render_scenes(scenes, cameras, self._size)
         images[:, 0] = relight(images[:, 0], scenes, cameras[:, 0], self._config.lit_share, self._rng)
         return angles, {
             "images": images,

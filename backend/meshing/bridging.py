@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
+from .grid_sampling import box
+
 MAX_GAP = 0.25
 """World units; wider gaps are never bridged."""
 SHALLOW_GAP_RATIO = 0.4
@@ -69,11 +71,11 @@ def _add_rod(values: np.ndarray, start: np.ndarray, end: np.ndarray, cell: float
     """The union of a grid of distances with a rod between two grid points (3,)."""
     low = np.maximum(np.minimum(start, end) - 3, 1)  # the outermost layer stays positive, or the surface would be open
     high = np.minimum(np.maximum(start, end) + 4, np.subtract(values.shape, 1))
-    box = tuple(slice(*bounds) for bounds in zip(low, high, strict=True))
-    points = np.stack(list(np.mgrid[box]), -1) - start
+    around = box(low, high)
+    points = np.stack(list(np.mgrid[around]), -1) - start
     axis = end - start
     fraction = np.clip(points @ axis / max(axis @ axis, 1), 0, 1)
     rod = (np.linalg.norm(points - fraction[..., None] * axis, axis=-1) - BRIDGE_RADIUS) * cell
     values = values.copy()
-    values[box] = np.minimum(values[box], rod.astype(np.float32))
+    values[around] = np.minimum(values[around], rod.astype(np.float32))
     return values

@@ -92,7 +92,7 @@ def _crop(values: np.ndarray, margin: int) -> tuple[np.ndarray, np.ndarray]:
     """The part of a grid (X, Y, Z) of distances with the object and a margin in grid cells, and its first point."""
     low, high = grid_sampling.extent(values < 0)
     low = np.maximum(low - margin, 0)
-    return values[tuple(slice(*bounds) for bounds in zip(low, high + margin, strict=True))], low
+    return values[grid_sampling.box(low, high + margin)], low
 
 
 def isosurface(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

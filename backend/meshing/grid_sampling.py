@@ -56,13 +56,7 @@ def sample_coarse_to_fine(field: Field, resolution: int, on_progress: OnProgress
             missing = _points_of_cells(to_divide) & ~known
             done = evaluate(values, missing, done)
             known |= missing
-            # only what touches divided cells can have changed
-            low, high = extent(divided)
-            low = np.maximum(low - 1, 0)
-            cells = tuple(slice(*bounds) for bounds in zip(low, high + 1, strict=True))
-            points = tuple(slice(*bounds) for bounds in zip(2 * low, 2 * high + 3, strict=True))
-            to_divide = np.zeros_like(divided)
-            to_divide[cells] = _has_sign_change(values[points], 2) & ~divided[cells]
+            to_divide = _entered_beside(divided, values)
     _make_border_positive(values, field.half_side / side)
     return values
 
@@ -84,6 +78,11 @@ def extent(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The lowest indices (3,) of a set of grid points (X, Y, Z) bool, and those after the highest."""
     inside = [np.flatnonzero(points.any(axes)) for axes in ((1, 2), (0, 2), (0, 1))]
     return np.array([each[0] for each in inside]), np.array([each[-1] + 1 for each in inside])
+
+
+def box(low: np.ndarray, high: np.ndarray) -> tuple[slice, ...]:
+    """The index of the grid points from ``low`` (3,) up to but not including ``high`` (3,)."""
+    return tuple(slice(*bounds) for bounds in zip(low, high, strict=True))
 
 
 def _make_border_positive(values: np.ndarray, least: float) -> None:
@@ -130,6 +129,16 @@ def _has_sign_change(values: np.ndarray, stride: int) -> np.ndarray:
     """Cells with both signs among their points."""
     inside = values < 0
     return _reduce_cells(inside, np.logical_or, stride) & ~_reduce_cells(inside, np.logical_and, stride)
+
+
+def _entered_beside(divided: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The cells (n, n, n) bool that are not ``divided`` (n, n, n) and into which the surface of values (2 n + 1,) * 3
+    goes on from those that are. All others are as they were."""
+    low, high = extent(divided)
+    low = np.maximum(low - 1, 0)
+    entered, beside = np.zeros_like(divided), box(low, high + 1)
+    entered[beside] = _has_sign_change(values[box(2 * low, 2 * high + 3)], 2) & ~divided[beside]
+    return entered
 
 
 def _points_of_cells(cells: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from scipy import ndimage
 
-from .grid_sampling import extent
+from .grid_sampling import box, extent
 
 MAX_WIDTH = 0.1
 """World units: the widest hole that is filled where handles are to be closed. A mug's is wider."""
@@ -29,7 +29,7 @@ def close_handles(values: np.ndarray, cell: float, max_width: float) -> np.ndarr
     reach = int(max_width / cell) + 2
     low = np.maximum(low - reach, 1)  # the outermost layer stays positive, or the surface would be open
     high = np.minimum(high + reach, np.subtract(values.shape, 1))
-    inner = values[tuple(slice(*bounds) for bounds in zip(low, high, strict=True))]
+    inner = values[box(low, high)]
     if not has_handles(inner < 0):
         return values
     for radius in np.arange(_STEP, max_width / 2 / cell + _STEP, _STEP):

@@ -22,17 +22,18 @@ MIN_COSINE = 0.3
 """A face may be projected along a direction if its normal's cosine with it is at least this."""
 
 
-def compute_charts(mesh: Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def compute_charts(mesh: Mesh, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Charts of a closed mesh: connected faces with similar normals, flattened without flipping any face.
 
-    Returns the chart index (F,), the corners of every face in its chart's plane (F, 3, 2) in world units, and its
-    altitude above that plane (F,). Charts may still overlap themselves: see ``overlapping_faces`` and ``split_charts``.
+    sides: the mesh's ``opposite_sides``. Returns the chart index (F,), the corners of every face in its chart's plane
+    (F, 3, 2) in world units, and its altitude above that plane (F,). Charts may still overlap themselves: see
+    ``overlapping_faces`` and ``split_charts``.
     """
     corners = mesh.vertices[mesh.faces].astype(np.float64)
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     areas = np.linalg.norm(normals, axis=1)
     normals /= np.maximum(areas, 1e-30)[:, None]
-    pairs = adjacent_faces(mesh.faces)
+    pairs = sides // 3
     labels = _choose_directions(normals, areas, pairs)
     charts = _connected_components(labels, pairs)
     return charts, *_project(corners, normals, areas, labels, charts)
@@ -59,27 +60,21 @@ def overlapping_faces(flat: np.ndarray, charts: np.ndarray, altitude: np.ndarray
     return overlapping
 
 
-def split_charts(charts: np.ndarray, split: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def split_charts(charts: np.ndarray, split: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """New chart indices (F,): within each chart (F,), the faces in ``split`` (F,) bool are separated from the rest."""
-    return _connected_components(2 * charts + split, adjacent_faces(faces))
+    return _connected_components(2 * charts + split, sides // 3)
 
 
-def adjacent_faces(faces: np.ndarray) -> np.ndarray:
-    """The pairs (3 F / 2, 2) of faces of a closed mesh (F, 3) that share an edge."""
-    return _opposite_sides(faces) // 3
-
-
-def chart_borders(charts: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Which sides of the faces (F, 3) of a closed mesh, side k from corner k to the next, border another one of the
-    ``charts`` (F,): (F, 3) bool."""
-    sides = _opposite_sides(faces)
-    on_border = np.zeros(faces.size, bool)
+def chart_borders(charts: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Which sides of the faces of a closed mesh border another one of the ``charts`` (F,): (F, 3) bool."""
+    on_border = np.zeros(3 * len(charts), bool)
     on_border[sides[charts[sides[:, 0] // 3] != charts[sides[:, 1] // 3]]] = True
-    return on_border.reshape(faces.shape)
+    return on_border.reshape(-1, 3)
 
 
-def _opposite_sides(faces: np.ndarray) -> np.ndarray:
-    """The pairs (3 F / 2, 2) of sides that are one edge of a closed mesh (F, 3); side k of face f is 3 f + k."""
+def opposite_sides(faces: np.ndarray) -> np.ndarray:
+    """The pairs (3 F / 2, 2) of sides that are one edge of a closed mesh (F, 3). Side k of face f, from its corner k to
+    the next, is 3 f + k."""
     start, end = faces.ravel().astype(np.int64), np.roll(faces, -1, axis=1).ravel().astype(np.int64)
     return np.argsort(np.minimum(start, end) << 32 | np.maximum(start, end)).reshape(-1, 2)
 

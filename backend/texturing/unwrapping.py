@@ -17,7 +17,8 @@ def unwrap(mesh: Mesh, size: int) -> np.ndarray:
 
     All charts have one scale. size: the texture's side in texels; no texel's center lies in two faces.
     """
-    chart, flat, altitude = charts.compute_charts(mesh)
+    sides = charts.opposite_sides(mesh.faces)
+    chart, flat, altitude = charts.compute_charts(mesh, sides)
     density = max(size, MIN_CHECKED_SIZE) / np.sqrt(bounding_boxes(flat, chart)[1].prod(1).sum())
     checked = np.arange(len(chart))
     while True:
@@ -27,11 +28,11 @@ def unwrap(mesh: Mesh, size: int) -> np.ndarray:
         if not overlapping.any():
             break
         checked = np.flatnonzero(np.isin(chart, chart[overlapping]))  # the others are split no further
-        chart = charts.split_charts(chart, overlapping, mesh.faces)
+        chart = charts.split_charts(chart, overlapping, sides)
     while True:
         # checked again at the packed positions, where the texels' centers fall elsewhere on the charts
-        uvs = packing.pack(flat, chart, charts.chart_borders(chart, mesh.faces)).astype(np.float32)
+        uvs = packing.pack(flat, chart, charts.chart_borders(chart, sides)).astype(np.float32)
         overlapping = charts.overlapping_faces(uvs.astype(np.float64) * size, chart, altitude)
         if not overlapping.any():
             return uvs
-        chart = charts.split_charts(chart, overlapping, mesh.faces)
+        chart = charts.split_charts(chart, overlapping, sides)
