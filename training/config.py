@@ -71,8 +71,6 @@ class JointViewsConfig(RunConfig):
     """Scale of the guidance whose result the conditioned prediction learns to be (1: none)."""
     extra_clean_views: tuple[float, ...]
     """Probabilities of 0, 1, 2, ... views given clean besides the input."""
-    framed_share: float
-    """Share of scenes whose given view fills its frame as a cutout does, instead of lying where its camera sees it."""
     tone_share: float
     """Share of scenes with changed tones (``input_augmentation``)."""
     lens_share: float

@@ -29,7 +29,7 @@ from training.evaluation_groups import Group, object_group, procedural_groups
 from training.field_metrics import predict_fields, score_field
 from training.generated_views import load_view_model
 from training.images import as_input
-from training.input_augmentation import LARGEST_REFRAMING, reframe
+from training.input_augmentation import misplace
 from training.joint_sampling import generate_joint_views
 from training.object_library import ObjectLibrary
 
@@ -62,27 +62,14 @@ def elevation_error(model: Zero123, group: Group) -> float:
     return (model.elevation(embedding)[0] - group.angles[:, 0, 0]).abs().median().item()
 
 
-def with_back_given(model: Zero123, group: Group, steps: int, guidance: float) -> torch.Tensor:
-    """Views generated from the input and the true view from behind, in the order of ``plan_cameras``."""
-    order = [0, BACK, *(column for column in range(9) if column not in (0, BACK))]
-    views = generate_joint_views(model, group.images[:, order, ..., :3], group.angles[:, order], steps, guidance, 2)
-    return views[:, np.argsort(order)]
-
-
-def with_back_cut_out(model: Zero123, group: Group, steps: int, guidance: float) -> torch.Tensor:
-    """Views generated, all, from the input and the true view from behind as its cutout shows it, in the order of
+def with_back_given(model: Zero123, group: Group, backs: torch.Tensor, steps: int, guidance: float) -> torch.Tensor:
+    """Views generated from the input and ``backs`` (N, S, S, 4), pictures of the back, in the order of
     ``plan_cameras``."""
-    cut_out = reframe(group.images[:, BACK], LARGEST_REFRAMING)
-    pictures = torch.cat([group.images[:, :1], cut_out[:, None], group.images[:, 1:]], 1)[..., :3]
-    angles = torch.cat([group.angles[:, :1], group.angles[:, BACK : BACK + 1], group.angles[:, 1:]], 1)
-    views = generate_joint_views(model, pictures, angles, steps, guidance, 2)
-    return torch.cat([views[:, :1], views[:, 2:]], 1)
-
-
-def overlap_of_backs(group: Group, views: torch.Tensor) -> float:
-    """Mean IoU of the masks of the views (N, 9, S, S, 4) from behind with the true ones."""
-    made, true = (images[:, BACK, ..., 3] > 127 for images in (views, group.images))
-    return ((made & true).sum((1, 2)) / (made | true).sum((1, 2)).clamp_min(1)).mean().item()
+    order = [0, BACK, *(column for column in range(9) if column not in (0, BACK))]
+    pictures = group.images[:, order, ..., :3]
+    pictures[:, 1] = backs[..., :3]
+    views = generate_joint_views(model, pictures, group.angles[:, order], steps, guidance, 2)
+    return views[:, np.argsort(order)]
 
 
 def main() -> None:
@@ -114,13 +101,13 @@ def main() -> None:
                 made.append(generate_joint_views(model, group.images[..., :3], group.angles, steps, guidance))
                 record("generated", group, made[-1], steps=steps, guidance=guidance)
             steps, guidance = SETTINGS[0]
-            two = with_back_given(model, group, steps, guidance)
-            record("generated, back given", group, two, steps=steps, guidance=guidance)
-            made.append(with_back_cut_out(model, group, steps, guidance))
-            backs = {"back_iou": overlap_of_backs(group, made[-1]), "alone": overlap_of_backs(group, made[0])}
-            record("generated, back given as cut out", group, made[-1], steps=steps, guidance=guidance, **backs)
+            backs = group.images[:, BACK]
+            for name, pictures in (("", backs), (", misplaced", misplace(backs, np.random.default_rng(0)))):
+                made.append(with_back_given(model, group, pictures, steps, guidance))
+                record(f"generated, back given{name}", group, made[-1], steps=steps, guidance=guidance)
             for number in range(0, len(group.images), max(1, len(group.images) // 10)):
-                sheet += [torch.cat(list(views[number, :, ..., :3]), 1) for views in (group.images, made[0], two)]
+                shown = (group.images, made[0], made[-2])
+                sheet += [torch.cat(list(views[number, :, ..., :3]), 1) for views in shown]
             (args.out / "scores.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
     Image.fromarray(torch.cat(sheet).cpu().numpy()).save(args.out / "contact-sheet.png")
 

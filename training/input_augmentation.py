@@ -16,8 +16,9 @@ from training.jpeg import compress
 
 LARGEST_LENS_CHANGE = 0.25
 """By which share another lens changes how large an object is seen; farther off, a picture is not reframed."""
-LARGEST_REFRAMING = 0.6
-"""The same of a camera elsewhere around the object, which is as far away as the input's."""
+MISPLACEMENT = 0.03, 0.01
+"""Standard deviations of what the backend is wrong by where it places a given view (``backend.views.given``): of the
+logarithm of its size, and of its place as a share of the frame; measured in docs/experiments.md."""
 LUMA = (0.299, 0.587, 0.114)
 LARGEST_BLUR = 2.0
 """Standard deviation in pixels of 128-pixel pictures."""
@@ -38,16 +39,31 @@ def change_lens(cameras: torch.Tensor, share: float, rng: np.random.Generator) -
     return cameras, torch.from_numpy(changed).to(cameras.device)
 
 
-def reframe(pictures: torch.Tensor, largest_change: float = LARGEST_LENS_CHANGE) -> torch.Tensor:
+def reframe(pictures: torch.Tensor) -> torch.Tensor:
     """Pictures (N, S, S, 4) uint8, color on white and coverage -> the same, centered and filling the frame as a cutout
-    does. Where what is then seen is this much (a share) smaller or larger than before, they stay as they are."""
+    does. Where this changes their size by more than ``LARGEST_LENS_CHANGE``, they stay as they are."""
     covered = pictures[..., 3] > 127
     low_x, high_x = _extent(covered.any(1))
     low_y, high_y = _extent(covered.any(2))
     scale = torch.maximum(high_x - low_x, high_y - low_y) / FRAME_FILL
-    keep = ((scale - 1).abs() > largest_change) | ~covered.any((1, 2))
+    keep = ((scale - 1).abs() > LARGEST_LENS_CHANGE) | ~covered.any((1, 2))
     scale = torch.where(keep, 1.0, scale)
     x, y = (torch.where(keep, 0.0, low + high - 1) for low, high in ((low_x, high_x), (low_y, high_y)))
+    return _zoom(pictures, scale, x, y)
+
+
+def misplace(pictures: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Pictures (N, S, S, 4) uint8, color on white and coverage -> the same, a little larger or smaller and moved a
+    little, by ``MISPLACEMENT``."""
+    size, place = MISPLACEMENT
+    errors = rng.normal(0, (size, 2 * place, 2 * place), (len(pictures), 3)).astype(np.float32)
+    scale, x, y = torch.from_numpy(errors).to(pictures.device).unbind(1)
+    return _zoom(pictures, scale.exp(), x, y)
+
+
+def _zoom(pictures: torch.Tensor, scale: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Pictures (N, S, S, 4) uint8 -> what a window of ``scale`` (N,) times their frame shows, whose center is at x, y
+    (N,) in -1..1; white and uncovered outside."""
     zero = torch.zeros_like(scale)
     transform = torch.stack([torch.stack([scale, zero, x], -1), torch.stack([zero, scale, y], -1)], 1)
     background = torch.tensor([255.0, 255, 255, 0], device=pictures.device).view(4, 1, 1)

@@ -69,7 +69,6 @@ class JointObjective:
         device = batch["latents"].device
         conditioned = (torch.rand(count, device=device) >= self._config.condition_dropout).float()
         extra = torch.multinomial(self._clean_probabilities, count, replacement=True)
-        batch = _beside_its_view(batch, batch["framed"] & (extra > 0))
         latents, angles = batch["latents"].float(), batch["angles"]
         clean = _sample_clean(batch["given"], extra, views)
         t = shifted_timesteps(torch.rand(count, device=device), self._config.timestep_shift, len(self._alphas))
@@ -110,22 +109,6 @@ class JointObjective:
         """
         share = 1 - 1 / self._config.learned_guidance_scale
         return velocity + share * conditioned.view(-1, 1, 1, 1, 1) * (predicted - unconditional)
-
-
-def _beside_its_view(batch: dict[str, torch.Tensor], which: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The batch with the given view of some scenes (B,) in another view's place, at its own camera.
-
-    What its camera really sees is then generated beside it, which tells where the object lies in a picture that was
-    framed by its cutout (``backend.views.joint``).
-    """
-    given, (count, views) = batch["given"], batch["latents"].shape[:2]
-    scenes = torch.arange(count, device=given.device)
-    others = 1 + (given - 1 + torch.randint(1, views - 1, (count,), device=given.device)) % (views - 1)
-    place = torch.where(which, others, given)
-    latents, angles = batch["latents"].clone(), batch["angles"].clone()
-    latents[scenes, place] = torch.where(which.view(-1, 1, 1, 1), batch["given_latents"], latents[scenes, place])
-    angles[scenes, place] = angles[scenes, given]
-    return batch | {"latents": latents, "angles": angles, "given": place}
 
 
 def _sample_clean(given: torch.Tensor, extra: torch.Tensor, views: int) -> torch.Tensor:

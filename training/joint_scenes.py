@@ -12,14 +12,7 @@ from procedural.triton_renderer import Scenes
 from training.cameras import camera_matrices, sample_cameras
 from training.config import JointViewsConfig, derive_seed
 from training.images import as_input
-from training.input_augmentation import (
-    LARGEST_LENS_CHANGE,
-    LARGEST_REFRAMING,
-    change_lens,
-    change_tones,
-    degrade_cutouts,
-    reframe,
-)
+from training.input_augmentation import change_lens, change_tones, degrade_cutouts, misplace, reframe
 from training.lighting import relight
 from training.mesh_rasterizer import MeshBatch, render_meshes
 from training.object_library import ObjectLibrary
@@ -41,8 +34,6 @@ class RenderedScenes(NamedTuple):
     """Of the V cameras."""
     given: torch.Tensor
     """(N,) which of the other views is the given one, 1 to V - 1."""
-    framed: torch.Tensor
-    """(N,) bool, whether it fills its frame as a cutout does."""
     is_object: bool
     """Whether the scenes show objects of packs."""
 
@@ -69,8 +60,7 @@ class JointScenes:
     def next_chunk(self, encode: Encode) -> dict[str, torch.Tensor]:
         """Random scenes: ``picture`` (N, S, S, 3) uint8 of the input, ``latents`` (N, V, c, h, w) float16, ``angles``
         (N, V, 2) elevation and azimuth in degrees, ``is_object`` (N,) bool; ``given`` (N,) one of the other views,
-        ``given_latents`` (N, c, h, w) float16 what it looks like to somebody who gives it, ``framed`` (N,) bool whether
-        it fills its frame as a cutout does."""
+        ``given_latents`` (N, c, h, w) float16 what it looks like to somebody who gives it."""
         scenes = self.render_chunk()
         pictures = scenes.pictures[..., :3].clone()
         for view in (0, -1):
@@ -85,7 +75,6 @@ class JointScenes:
             "is_object": torch.full((len(pictures),), scenes.is_object, device=self._device),
             "given": scenes.given,
             "given_latents": latents[:, -1],
-            "framed": scenes.framed,
         }
 
     def render_chunk(self) -> RenderedScenes:
@@ -102,12 +91,11 @@ class JointScenes:
             pictures = render_scenes(scenes, cameras, self._size)
         for view in (0, -1):
             pictures[:, view] = relight(pictures[:, view], scenes, cameras[:, view], config.lit_share, rng)
-        framed = torch.from_numpy(rng.random(len(given)) < config.framed_share).to(self._device)
         if changed is not None:
-            pictures[:, 0] = _reframe_some(pictures[:, 0], changed, LARGEST_LENS_CHANGE)
-        pictures[:, -1] = _reframe_some(pictures[:, -1], framed, LARGEST_REFRAMING)
+            pictures[:, 0] = torch.where(changed.view(-1, 1, 1, 1), reframe(pictures[:, 0]), pictures[:, 0])
+        pictures[:, -1] = misplace(pictures[:, -1], rng)
         pictures = change_tones(pictures, config.tone_share, rng)
-        return RenderedScenes(pictures, angles, given, framed, isinstance(scenes, MeshBatch))
+        return RenderedScenes(pictures, angles, given, isinstance(scenes, MeshBatch))
 
     def _sample_scenes(self) -> tuple[MeshBatch | Scenes, np.ndarray]:
         """Scenes (N) and the elevations (N,) in degrees of the input cameras that they are framed for. Objects come
@@ -126,11 +114,6 @@ class JointScenes:
         matrices = camera_matrices(*angles)
         matrices = np.concatenate([matrices, matrices[np.arange(count), given][:, None]], 1)
         return torch.from_numpy(matrices).to(self._device), torch.from_numpy(given).to(self._device)
-
-
-def _reframe_some(pictures: torch.Tensor, which: torch.Tensor, largest_change: float) -> torch.Tensor:
-    """Pictures (N, S, S, 4) of which those (N,) bool are reframed."""
-    return torch.where(which.view(-1, 1, 1, 1), reframe(pictures, largest_change), pictures)
 
 
 def scenes_for_run(

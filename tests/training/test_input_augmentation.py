@@ -8,7 +8,7 @@ import torch
 
 from tests.helpers.training_runs import cube
 from training.cameras import camera_matrices
-from training.input_augmentation import change_lens, change_tones, degrade_cutouts, reframe
+from training.input_augmentation import change_lens, change_tones, degrade_cutouts, misplace, reframe
 from training.mesh_rasterizer import render_meshes
 from training.object_library import ObjectLibrary
 
@@ -38,6 +38,17 @@ def test_reframed_pictures_are_centered_and_filled_like_cutouts(low, high):
 def test_pictures_that_would_need_much_zoom_stay():
     tiny = square(64, 30, 36)
     assert torch.equal(reframe(tiny), tiny)
+
+
+def test_misplaced_pictures_are_a_little_larger_or_smaller_and_moved_a_little():
+    pictures = square(128, 40, 88).expand(200, -1, -1, -1)
+    covered = misplace(pictures, np.random.default_rng(0))[..., 3].float() / 255
+    sizes = covered.sum((1, 2)).sqrt() / 48
+    assert sizes.log().std().item() == pytest.approx(0.03, rel=0.2)
+    columns = (covered.sum(1) * (torch.arange(128) + 0.5)).sum(1) / covered.sum((1, 2)) / 128
+    assert columns.std().item() == pytest.approx(0.01, rel=0.2) and columns.mean().item() == pytest.approx(
+        0.5, abs=0.003
+    )
 
 
 def test_tones_change_alike_in_all_views_and_never_on_the_background():

@@ -17,7 +17,7 @@ from tests.helpers.training_runs import CONFIG, SCHEDULE, joint_model, short_run
 from training.cameras import ABOVE_ELEVATION, VIEWS, plan_cameras, random_cameras
 from training.checkpoint import SHARD_BYTES, load_checkpoint, save_checkpoint
 from training.config import JointViewsConfig, derive_seed, load_config
-from training.evaluate_joint_views import BACK, overlap_of_backs, with_back_cut_out, with_back_given
+from training.evaluate_joint_views import BACK, with_back_given
 from training.evaluation_groups import Group
 from training.joint_diffusion import JointDenoiser, JointObjective, relative_poses, shifted_timesteps
 from training.joint_sampling import generate_joint_views
@@ -44,7 +44,6 @@ def batch(count: int) -> dict[str, torch.Tensor]:
         "is_object": torch.zeros(count, dtype=torch.bool),
         "given": torch.arange(count) + 1,
         "given_latents": torch.randn(count, 4, 4, 4).half(),
-        "framed": torch.zeros(count, dtype=torch.bool),
     }
 
 
@@ -101,35 +100,6 @@ def test_given_views_are_clean_at_timestep_zero_and_take_no_loss(model, config):
     assert clean[index, scenes["given"]].all()
     torch.testing.assert_close(noisy[clean], shown[clean])
     assert report["error"].max() < 100
-
-
-def test_a_view_framed_by_its_cutout_is_given_beside_its_camera_s_own_view(model, config):
-    config = dataclasses.replace(config, extra_clean_views=(0.5, 0.5), condition_dropout=0.0)
-    scenes, calls = batch(8), []
-    scenes["framed"][::2] = True
-
-    class Denoiser(nn.Module):
-        def forward(self, pixels, noisy, timesteps, condition, poses, conditioned):
-            calls.append((noisy, timesteps, poses))
-            return torch.zeros_like(noisy), torch.zeros(len(noisy), 2)
-
-    torch.manual_seed(0)
-    JointObjective(model, config, torch.device("cpu"))(Denoiser(), scenes, torch.float32)
-    noisy, timesteps, poses = calls[0]
-    unchanged, seen = relative_poses(scenes["angles"]), 0
-    for scene, given in enumerate(scenes["given"].tolist()):
-        clean = (timesteps[scene] == 0).nonzero().flatten().tolist()
-        if len(clean) == 1 or not scenes["framed"][scene]:
-            assert set(clean) <= {0, given}
-            torch.testing.assert_close(poses[scene], unchanged[scene])
-            continue
-        seen += 1
-        _, place = clean
-        assert place != given
-        torch.testing.assert_close(poses[scene, place], unchanged[scene, given])
-        torch.testing.assert_close(poses[scene, given], unchanged[scene, given])
-        torch.testing.assert_close(noisy[scene, place], scenes["given_latents"][scene].float())
-    assert 0 < seen < 4
 
 
 def test_without_condition_nothing_given_is_visible(model, config):
@@ -242,16 +212,12 @@ def test_given_views_come_back_unchanged_and_the_others_are_generated(model):
     assert not torch.equal(generate_joint_views(model, pictures, angles, 2, 2.0, clean=3)[:, 3:], views[:, 3:])
 
 
-def test_a_back_as_its_cutout_shows_it_is_no_view_of_the_plan(model):
-    """Its own place in the plan is generated; a back in its place is returned as it is."""
-    pictures = torch.full((2, VIEWS, 16, 16, 4), 255, dtype=torch.uint8)
-    pictures[..., 3] = 0
-    pictures[:, :, 5:11, 3:9] = torch.tensor([200, 20, 20, 255], dtype=torch.uint8)  # smaller than a cutout, off center
+def test_a_given_back_takes_its_place_in_the_plan(model):
+    pictures = torch.randint(0, 255, (2, VIEWS, 16, 16, 4), dtype=torch.uint8)
     angles = torch.from_numpy(np.stack(plan_cameras(np.array([5.0, 30.0])), -1)).float()
-    group = Group("squares", pictures, angles, [])
-    cut_out, placed = (make(model.eval(), group, 2, 1.0) for make in (with_back_cut_out, with_back_given))
-    assert cut_out.shape == placed.shape == pictures.shape
-    assert torch.equal(cut_out[:, 0, ..., :3], pictures[:, 0, ..., :3])
-    assert torch.equal(placed[:, BACK, ..., :3], pictures[:, BACK, ..., :3])
-    assert not torch.equal(cut_out[:, BACK, ..., :3], pictures[:, BACK, ..., :3])
-    assert overlap_of_backs(group, pictures) == 1.0 > overlap_of_backs(group, cut_out)
+    backs = torch.randint(0, 255, (2, 16, 16, 4), dtype=torch.uint8)
+    views = with_back_given(model.eval(), Group("noise", pictures, angles, []), backs, 2, 1.0)
+    assert views.shape == pictures.shape
+    assert torch.equal(views[:, BACK, ..., :3], backs[..., :3])
+    assert torch.equal(views[:, 0, ..., :3], pictures[:, 0, ..., :3])
+    assert not torch.equal(views[:, 1:BACK, ..., :3], pictures[:, 1:BACK, ..., :3])
