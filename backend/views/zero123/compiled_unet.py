@@ -82,8 +82,11 @@ def compile_unet(unet: UNet2DConditionModel, inputs: tuple[torch.Tensor, torch.T
     exported = torch.export.export(_CallWithWeights(unet), (dict(unet.named_parameters()), *inputs), strict=False)
     torch._inductor.aoti_compile_and_package(exported, package_path=str(partial))
     # In a process of its own: a library that was linked wrongly ends the process that loads it.
-    if subprocess.run([sys.executable, "-c", _TRY_TO_LOAD, partial], capture_output=True).returncode:
+    tried = subprocess.run([sys.executable, "-c", _TRY_TO_LOAD, partial], capture_output=True)
+    if tried.returncode:
         partial.unlink()
+        said = tried.stderr.decode(errors="replace").strip()
+        _log.warning("loading what was compiled ended with status %d: %s", tried.returncode, said[-2000:])
         raise UserError(
             ErrorCode.NO_COMPILER,
             "PyTorch cannot load what it compiled on this computer: go on without, jobs are only slower.",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from backend.__main__ import main
+from backend.errors import ErrorCode, UserError
 from backend.views.zero123 import compiled_unet
 from backend.views.zero123.cuda_graphs import GraphedUNet
 from backend.views.zero123.joint_attention import use_joint_attention
@@ -90,6 +92,19 @@ def test_a_damaged_file_is_logged_and_not_used(unet, caplog):
     with caplog.at_level(logging.WARNING):
         assert compiled_unet.load_compiled(unet, inputs(2)) is None
     assert str(path) in caplog.text
+
+
+def test_what_cannot_be_loaded_is_not_kept_and_the_log_says_why(unet, monkeypatch, caplog):
+    def link_wrongly(_, package_path: str):
+        Path(package_path).write_bytes(b"PK\3\4" + bytes(100))
+
+    monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", link_wrongly)
+    path = compiled_unet.compiled_path(unet, inputs(2))
+    with caplog.at_level(logging.WARNING), pytest.raises(UserError) as raised:
+        compiled_unet.compile_unet(unet, inputs(2))
+    assert raised.value.code == ErrorCode.NO_COMPILER
+    assert "Error" in caplog.text
+    assert list(path.parent.iterdir()) == []
 
 
 def test_every_structure_shape_and_precision_has_its_own_file(unet):
