@@ -22,12 +22,18 @@ NEIGHBORS = ((-10.0, 0.0), (10.0, 0.0), (0.0, -10.0), (0.0, 10.0))
 """Stage-2 views around each stage-1 view: (polar change, azimuth change) in degrees."""
 
 
-ABOVE_ELEVATION = 80.0
-"""Elevation in degrees of the view from above, which only the joint plan has."""
+ABOVE_ELEVATION, BELOW_ELEVATION = 80.0, -30.0
+"""Elevations in degrees of the views from above and below, which only joint plans have."""
+JOINT_PLANS = {
+    "rings and above": (("above", ABOVE_ELEVATION),),
+    "rings, above and below": (("above", ABOVE_ELEVATION), ("below", BELOW_ELEVATION)),
+}
+"""What plans of views that are generated together have beside both rings, by the plan's name: views at the input
+camera's azimuth, each with its name and elevation in degrees."""
 
 
 GENERATED_VIEWS = frozenset(
-    {"above"}
+    {"above", "below"}
     | {name for ring in (FIRST_RING, LOWER_RING, UPPER_RING) for name, *_ in ring}
     | {f"{view}_{neighbor}" for view in range(12) for neighbor in range(len(NEIGHBORS))}
 )
@@ -39,13 +45,16 @@ def second_ring(polar: float) -> tuple[tuple[str, float, float], ...]:
     return LOWER_RING if polar <= LOWER_RING_UP_TO else UPPER_RING
 
 
-def joint_plan(elevation: float) -> tuple[tuple[str, float, float], ...]:
+def joint_plan(elevation: float, plan: str) -> tuple[tuple[str, float, float], ...]:
     """The views that are generated together for an input camera at ``elevation`` degrees: (name, elevation, azimuth).
 
-    Both rings and a view from above, which takes the place of the one that would repeat the input.
+    Those of ``JOINT_PLANS[plan]``, which take the place of the one that would repeat the input, and both rings.
     """
     rings = (*FIRST_RING[1:], *second_ring(90 - elevation))
-    return (("above", ABOVE_ELEVATION, 0.0), *((name, elevation - polar, azimuth) for name, polar, azimuth in rings))
+    return (
+        *((name, height, 0.0) for name, height in JOINT_PLANS[plan]),
+        *((name, elevation - polar, azimuth) for name, polar, azimuth in rings),
+    )
 
 
 def camera_to_world(polar, azimuth, radius: float = RADIUS) -> np.ndarray:

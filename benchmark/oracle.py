@@ -1,6 +1,6 @@
 """The oracle: the weights' surface network and our texture from true views, an upper bound for every view model.
 
-Its input are the true views of the weights' own plan, at the true elevation: the eight of ``camera.joint_plan``, or the
+Its input are the true views of the weights' own plan, at the true elevation: those of ``camera.joint_plan``, or the
 8 + 32 of One-2-3-45 (arXiv 2306.16928, section 3.2) for weights that sample views independently.
 """
 
@@ -51,7 +51,7 @@ def reconstruct_from_true_views(
     truth: GroundTruth, cutout: Cutout, networks: Networks, options: Options
 ) -> TexturedMesh:
     """The textured mesh that the pipeline would make of true views. Raises UserError where there is no surface."""
-    planner = camera.joint_plan if isinstance(networks.views, JointViewModel) else independent_plan
+    planner = networks.views.plan if isinstance(networks.views, JointViewModel) else independent_plan
     size = getattr(networks.surface, "image_size", DEFAULT_IMAGE_SIZE)
     views = true_views(truth, cutout, size, planner(truth.shape.elevation))
     config = resolve_options(options, choose_device(options.device).type)

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.camera import FIRST_RING, LOWER_RING, LOWER_RING_UP_TO, UPPER_RING, camera_to_world
+from backend.camera import JOINT_PLANS, camera_to_world, joint_plan
 
-VIEWS = 9
-"""The input and eight more."""
-ABOVE_ELEVATION = 80.0
-"""Elevation of the plan's view from above, at the input's azimuth."""
-ABOVE_SPREAD = 6.0
-"""In training its elevation is up to this many degrees off."""
-RANDOM_ELEVATIONS = -30.0, 85.0
+VIEW_PLAN = "rings, above and below"
+"""The plan of ``backend.camera.JOINT_PLANS`` that joint weights are trained for."""
+BESIDE_RINGS = len(JOINT_PLANS[VIEW_PLAN])
+"""Its views beside both rings."""
+VIEWS = 1 + len(joint_plan(0.0, VIEW_PLAN))
+"""The input and the plan's."""
+SPREAD = 6.0
+"""In training the elevations of views beside the rings are up to this many degrees off."""
+RANDOM_ELEVATIONS = -36.0, 85.0
 
 
 def plan_cameras(elevations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The plan of views for joint generation: input elevations (B,) -> elevations and azimuths (B, VIEWS) in degrees.
-
-    Both rings of the independent plan, but a view from above replaces the one that repeats the input. Order:
-    input, above, the rest of the first ring, the second ring.
-    """
-    first, lower, upper = (np.array([offset for _, *offset in ring]) for ring in (FIRST_RING, LOWER_RING, UPPER_RING))
-    second = np.where((90 - elevations[:, None, None]) <= LOWER_RING_UP_TO, lower, upper)
-    offsets = np.concatenate([np.broadcast_to(first, (len(elevations), 4, 2)), second], 1)
-    polar, azimuth = np.concatenate([np.zeros_like(offsets[:, :1]), offsets], 1).transpose(2, 0, 1)
-    angles = elevations[:, None] - polar
-    angles[:, 1] = ABOVE_ELEVATION
-    return angles, azimuth
+    """The plan of views for joint generation: input elevations (B,) -> elevations and azimuths (B, VIEWS) in degrees,
+    the input first, then those of ``joint_plan``."""
+    angles = [
+        [(elevation, 0.0), *(angles for _, *angles in joint_plan(elevation, VIEW_PLAN))]
+        for elevation in elevations.tolist()
+    ]
+    degrees, azimuths = np.moveaxis(np.array(angles), -1, 0)
+    return degrees, azimuths
 
 
 def random_cameras(elevations: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +45,7 @@ def sample_cameras(
     Returns elevations and azimuths (B, VIEWS) in degrees.
     """
     planned, scattered = plan_cameras(elevations), random_cameras(elevations, rng)
-    planned[0][:, 1] += rng.uniform(-ABOVE_SPREAD, ABOVE_SPREAD, len(elevations))
+    planned[0][:, 1 : 1 + BESIDE_RINGS] += rng.uniform(-SPREAD, SPREAD, (len(elevations), BESIDE_RINGS))
     use_plan = rng.random((len(elevations), 1)) < plan_share
     return np.where(use_plan, planned[0], scattered[0]), np.where(use_plan, planned[1], scattered[1])
 

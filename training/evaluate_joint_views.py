@@ -25,6 +25,7 @@ from PIL import Image
 from backend.paths import STARTER_WEIGHTS
 from backend.surface.network import SurfaceNetwork, load
 from backend.views.zero123.model import Zero123
+from training.cameras import BESIDE_RINGS, VIEWS
 from training.evaluation_groups import Group, object_group, procedural_groups
 from training.field_metrics import predict_fields, score_field
 from training.generated_views import load_view_model
@@ -33,17 +34,17 @@ from training.input_augmentation import misplace
 from training.joint_sampling import generate_joint_views
 from training.object_library import ObjectLibrary
 
-RING = slice(2, 9)
-"""Columns of ``plan_cameras`` without the input and the view from above."""
+RING = slice(1 + BESIDE_RINGS, VIEWS)
+"""Columns of ``plan_cameras`` without the input and the views from above and below."""
 SETTINGS = ((4, 1.0), (4, 1.5), (8, 1.0), (12, 1.0))
 """Steps and guidance of the sampler; the first is the default preset."""
-BACK = 3
+BACK = 2 + BESIDE_RINGS
 """Column of the view from behind."""
 
 
 @torch.inference_mode()
 def evaluate(network: SurfaceNetwork, group: Group, views: torch.Tensor, workers: Pool) -> dict[str, float]:
-    """Scores of generated views (N, 9, S, S, 4) uint8 in the order of ``plan_cameras``."""
+    """Scores of generated views (N, VIEWS, S, S, 4) uint8 in the order of ``plan_cameras``."""
     fields = predict_fields(network, views, group.angles)
     jobs = [(field, network.half_side, surface) for field, surface in zip(fields, group.surfaces, strict=True)]
     scores = workers.starmap(score_field, jobs)
@@ -65,7 +66,7 @@ def elevation_error(model: Zero123, group: Group) -> float:
 def with_back_given(model: Zero123, group: Group, backs: torch.Tensor, steps: int, guidance: float) -> torch.Tensor:
     """Views generated from the input and ``backs`` (N, S, S, 4), pictures of the back, in the order of
     ``plan_cameras``."""
-    order = [0, BACK, *(column for column in range(9) if column not in (0, BACK))]
+    order = [0, BACK, *(column for column in range(VIEWS) if column not in (0, BACK))]
     pictures = group.images[:, order, ..., :3]
     pictures[:, 1] = backs[..., :3]
     views = generate_joint_views(model, pictures, group.angles[:, order], steps, guidance, 2)

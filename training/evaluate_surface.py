@@ -2,7 +2,7 @@
 
     python -m training.evaluate_surface NETWORK --objects PACK ... --views VIEWS
 
-``NETWORK`` is a checkpoint of ``training.surface``, a folder of weights, or "starter". It sees the nine views of
+``NETWORK`` is a checkpoint of ``training.surface``, a folder of weights, or "starter". It sees the views of
 ``training.cameras.plan_cameras`` with their true elevations. Prints a JSON object for each group of scenes and kind of
 views: mean F-scores at .05 and .02 (longest side 1), normal consistency, and the share of procedural scenes whose genus
 is right within 1, all of the raw field. The benchmark's scores are the ones of record.
@@ -32,7 +32,7 @@ STEPS, GUIDANCE = 4, 1.0
 
 
 def evaluate(network: SurfaceNetwork, group: Group, images: torch.Tensor, workers: Pool) -> dict[str, float]:
-    """Mean scores of the fields made of ``images`` (N, 9, S, S, 4) uint8, in the order of ``plan_cameras``."""
+    """Mean scores of the fields made of ``images`` (N, V, S, S, 4) uint8, in the order of ``plan_cameras``."""
     fields = predict_fields(network, images, group.angles)
     jobs = [
         workers.apply_async(score_field, (field, network.half_side, surface))

@@ -31,9 +31,9 @@ class Group:
 
     name: str
     images: torch.Tensor
-    """(N, 9, S, S, 4) uint8, in the order of ``plan_cameras``."""
+    """(N, VIEWS, S, S, 4) uint8, in the order of ``plan_cameras``."""
     angles: torch.Tensor
-    """(N, 9, 2) in degrees."""
+    """(N, VIEWS, 2) in degrees."""
     surfaces: list[SampledSurface]
 
 

@@ -12,9 +12,9 @@ from torch import nn
 from transformers.models.clip import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from backend.io.tensors import write_tensors
-from backend.views.loading import VIEW_PLAN
 from backend.views.zero123.conditioning import build_elevation_head
 from backend.views.zero123.model import Zero123
+from training.cameras import VIEW_PLAN
 
 SIZE = 128
 """Pictures of 128 x 128, latents of 4 x 32 x 32."""
@@ -99,14 +99,15 @@ def save(
                 _write_json(folder / name / "config.json", config)
     if "elevation" in parts:
         write_tensors(folder / "elevation.safetensors", _halved(model.elevation_head), False)
-    settings = {
-        "kind": "joint",
-        "view_plan": VIEW_PLAN,
-        "guidance_scale": guidance_scale,
-        "elevation_head": ELEVATION_WIDTHS,
-    }
-    _write_json(folder / "view.json", settings)
-    _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULE)
+    if "unet" in parts:
+        settings = {
+            "kind": "joint",
+            "view_plan": VIEW_PLAN,
+            "guidance_scale": guidance_scale,
+            "elevation_head": ELEVATION_WIDTHS,
+        }
+        _write_json(folder / "view.json", settings)
+        _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULE)
 
 
 def _unet_config(model: Zero123) -> dict:

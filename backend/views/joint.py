@@ -32,9 +32,14 @@ class JointViewModel:
 
     is_joint = True
 
-    def __init__(self, model: Zero123, guidance_scale: float):
-        """``guidance_scale``: of classifier-free guidance where a job does not say; 1 where the weights learned it."""
-        self.model, self.guidance_scale = model, guidance_scale
+    def __init__(self, model: Zero123, guidance_scale: float, view_plan: str):
+        """``guidance_scale``: of classifier-free guidance where a job does not say; 1 where the weights learned it.
+        ``view_plan``: that of ``camera.JOINT_PLANS`` that the weights were trained for."""
+        self.model, self.guidance_scale, self._view_plan = model, guidance_scale, view_plan
+
+    def plan(self, elevation: float) -> tuple[PlannedView, ...]:
+        """The views that are generated of an input image from ``elevation`` degrees."""
+        return camera.joint_plan(elevation, self._view_plan)
 
     def sample_views(
         self,
@@ -61,7 +66,7 @@ class JointViewModel:
         level = input_view(cutout, size, 0.0)
         elevation = estimate_elevation(lambda: self.model.predict_elevation(level.images[0]), _no_neighbors)
         clean = move_views(level, [(elevation.degrees, 0.0)])
-        plan = camera.joint_plan(elevation.degrees)
+        plan = self.plan(elevation.degrees)
         passes = 2 * config.joint_num_samples + bool(given)
 
         def on_step_end_of(number: int) -> OnProgress:
@@ -108,7 +113,7 @@ class JointViewModel:
         """See ``ViewModel``. What is sampled sees the given views and, up to ``MOST_GIVEN`` in all, the nearest kept
         ones."""
         size, height = self.model.image_size, elevation.degrees
-        earlier_plan = camera.joint_plan(earlier_elevation)
+        earlier_plan = self.plan(earlier_elevation)
         earlier_given = select_views(views, [name for name in views.names[1:] if name not in camera.GENERATED_VIEWS])
         kept_given, new_given = change_given_views(earlier_given, changes, cutout, size, height, views)
         clean = join_views([input_view(cutout, size, height), kept_given, new_given])
@@ -116,7 +121,7 @@ class JointViewModel:
         # A planned view that is missing, without a given one in its place, was dropped earlier.
         missing = [entry for entry in earlier_plan if entry[0] not in views.names]
         dropped = changes.dropped | {name for name, *_ in _not_near(missing, _angles(earlier_given))}
-        planned = [entry for entry in camera.joint_plan(height) if entry[0] not in dropped]
+        planned = [entry for entry in self.plan(height) if entry[0] not in dropped]
         planned = _not_near(planned, _angles(clean))
         heights = {name: degrees - earlier_elevation for name, degrees, _ in earlier_plan if name in views.names}
         kept = [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from ..camera import JOINT_PLANS
 from ..data_types import ViewModel
 from ..device import has_fast_bfloat16
 from ..errors import ErrorCode, UserError
@@ -16,7 +17,7 @@ from .joint import JointViewModel
 from .zero123.model import Zero123
 
 VIEW_PLAN = "rings and above"
-"""Name of ``camera.joint_plan``, which a folder of joint weights says it was trained for."""
+"""In ``camera.JOINT_PLANS``, of joint weights that do not say which plan they were trained for."""
 JOINT_GUIDANCE_SCALE = 2.0
 """Of joint weights that do not say theirs."""
 
@@ -29,7 +30,8 @@ def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype, low_
         content = read_json(folder / "view.json")
     settings = content if isinstance(content, dict) else {}
     kind = settings.get("kind", "independent")
-    if kind not in ("independent", "joint") or settings.get("view_plan", VIEW_PLAN) != VIEW_PLAN:
+    plan = settings.get("view_plan", VIEW_PLAN)
+    if kind not in ("independent", "joint") or plan not in list(JOINT_PLANS):
         raise UserError(
             ErrorCode.WEIGHTS_UNKNOWN,
             f"The view weights in {folder} are of the kind “{kind}”, which this version does not know: update Image to "
@@ -46,4 +48,4 @@ def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype, low_
         return IndependentViewModel(model)
     if has_fast_bfloat16(device):
         model.use_bfloat16()
-    return JointViewModel(model, scale)
+    return JointViewModel(model, scale, plan)

@@ -51,11 +51,11 @@ def test_oracle_has_the_whole_plan_of_views_as_the_network_takes_them():
 def test_oracle_has_the_views_that_joint_weights_generate(elevation):
     truth = GroundTruth(ProceduralShape(ball_scene(elevation=elevation), 64), view_size=64)
     cutout = Cutout(truth.picture(size=64), "alpha", (0, 0, 64))
-    views = true_views(truth, cutout, 32, camera.joint_plan(elevation))
-    assert views.names[:2] == ("input", "above")
-    assert len(set(views.names)) == len(views.images) == len(views.masks) == 9
+    views = true_views(truth, cutout, 32, camera.joint_plan(elevation, "rings, above and below"))
+    assert views.names[:3] == ("input", "above", "below")
+    assert len(set(views.names)) == len(views.images) == len(views.masks) == 10
     polar = np.degrees(np.arccos(views.camera_to_world[:, 2, 2]))
-    assert polar[:2] == pytest.approx((90 - elevation, 10), abs=0.01)
+    assert polar[:3] == pytest.approx((90 - elevation, 10, 120), abs=0.01)
     assert (views.masks.mean((1, 2)) > 0.1).all()
 
 

@@ -35,7 +35,7 @@ CONFIG = replace(
 
 @pytest.fixture(scope="module")
 def joint():
-    return JointViewModel(joint_model().requires_grad_(False).eval(), guidance_scale=2.0)
+    return JointViewModel(joint_model().requires_grad_(False).eval(), 2.0, "rings and above")
 
 
 @pytest.fixture(scope="module")

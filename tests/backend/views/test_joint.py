@@ -27,6 +27,7 @@ from backend.views.zero123.model import Zero123
 from tests.helpers.training_runs import joint_model
 
 ELEVATION = Elevation(20.0, 1.0, "given")
+PLAN = "rings and above"
 
 
 def cutout(height: float = 0.75, width: float = 0.75, color: float = 0.5) -> Cutout:
@@ -47,7 +48,9 @@ def config(seed: int = 0, reference_mode: bool = False) -> ReconstructionConfig:
 
 
 def sample(model, *views: GivenView, elevation: Elevation = ELEVATION, **changes):
-    return JointViewModel(model, 2.0).sample_views(cutout(), views, lambda predict, near: elevation, config(**changes))
+    return JointViewModel(model, 2.0, PLAN).sample_views(
+        cutout(), views, lambda predict, near: elevation, config(**changes)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +66,20 @@ def folder(weights, tmp_path) -> Path:
     return tmp_path / "view"
 
 
+@pytest.mark.parametrize(
+    "plan, beside", [(PLAN, {"above": 80}), ("rings, above and below", {"above": 80, "below": -30})]
+)
 @pytest.mark.parametrize("elevation, ring", [(20.0, "4567"), (-10.0, ("8", "9", "10", "11"))])
-def test_the_plan_is_both_rings_and_a_view_from_above(model, elevation, ring):
-    sampled = sample(model, elevation=Elevation(elevation, 1.0, "given"))
+def test_the_plan_is_both_rings_and_views_from_above_and_below(model, plan, beside, elevation, ring):
+    height = Elevation(elevation, 1.0, "given")
+    sampled = JointViewModel(model, 2.0, plan).sample_views(cutout(), (), lambda predict, near: height, config())
     views = sampled.views
-    assert sampled.elevation.degrees == elevation and views.names == ("input", "above", "1", "2", "3", *ring)
-    assert views.images.shape == (9, 16, 16, 3) and views.masks.shape == (9, 16, 16)
-    back, up = (views.camera_to_world[views.names.index(name), :3, 2] for name in ("2", "above"))
-    np.testing.assert_allclose(np.degrees(np.arcsin([back[2], up[2]])), [elevation, 80], atol=1e-3)
+    assert sampled.elevation.degrees == elevation and views.names == ("input", *beside, "1", "2", "3", *ring)
+    count = len(views.names)
+    assert views.images.shape == (count, 16, 16, 3) and views.masks.shape == (count, 16, 16)
+    back, *others = (views.camera_to_world[views.names.index(name), :3, 2] for name in ("2", *beside))
+    heights = np.degrees(np.arcsin([eye[2] for eye in (back, *others)]))
+    np.testing.assert_allclose(heights, [elevation, *beside.values()], atol=1e-3)
     assert back[1] > 0 > views.camera_to_world[0, 1, 3]
 
 
@@ -160,17 +169,17 @@ def test_elevation_is_predicted_or_asked_for(model):
         estimates.append(predict())
         return Elevation(estimates[0][0], 0.5, "predicted")
 
-    sampled = JointViewModel(model, 2.0).sample_views(cutout(), (), estimate, config())
+    sampled = JointViewModel(model, 2.0, PLAN).sample_views(cutout(), (), estimate, config())
     assert sampled.elevation.degrees == estimates[0][0] and estimates[0][1] > 0 and len(sampled.views.names) == 9
     with pytest.raises(UserError, match="set it"):
-        JointViewModel(model, 2.0).sample_views(cutout(), (), lambda predict, near: near(), config())
+        JointViewModel(model, 2.0, PLAN).sample_views(cutout(), (), lambda predict, near: near(), config())
 
 
 def test_the_mirror_image_gives_the_views_another_chance(model):
     """What is generated from it and mirrored back is what would be generated if it were the input image."""
     mirror_image = replace(cutout(), image=np.ascontiguousarray(cutout().image[:, ::-1]))
     views, mirrored = (part(sample(model)) for part in (lambda it: it.views, lambda it: it.others[0]))
-    of_mirror_image = JointViewModel(model, 2.0).sample_views(
+    of_mirror_image = JointViewModel(model, 2.0, PLAN).sample_views(
         mirror_image, (), lambda predict, near: ELEVATION, config()
     )
     expected = mirror_views(of_mirror_image.views)
@@ -187,8 +196,10 @@ def test_the_mirror_image_gives_the_views_another_chance(model):
 def test_more_samples_are_other_opinions_and_leave_the_first_as_it_is(model, sides):
     done: list[float] = []
     arguments = (cutout(), [given(side) for side in sides], lambda predict, near: ELEVATION)
-    once = JointViewModel(model, 2.0).sample_views(*arguments, replace(config(), joint_num_samples=1))
-    twice = JointViewModel(model, 2.0).sample_views(*arguments, replace(config(), joint_num_samples=2), done.append)
+    once = JointViewModel(model, 2.0, PLAN).sample_views(*arguments, replace(config(), joint_num_samples=1))
+    twice = JointViewModel(model, 2.0, PLAN).sample_views(
+        *arguments, replace(config(), joint_num_samples=2), done.append
+    )
     (mirrored,), (same, other, other_mirrored) = once.others, twice.others
     for views, expected in ((twice.views, once.views), (same, mirrored)):
         np.testing.assert_array_equal(views.images, expected.images)
@@ -256,12 +267,22 @@ def test_a_job_may_set_the_guidance_and_one_without_takes_one_pass(model):
     images = []
     for own, job in ((1.0, None), (2.0, 1.0), (2.0, None), (1.0, 2.0)):
         settings = replace(config(), joint_guidance_scale=job)
-        sampled = JointViewModel(model, own).sample_views(cutout(), (), lambda predict, near: ELEVATION, settings)
+        sampled = JointViewModel(model, own, PLAN).sample_views(cutout(), (), lambda predict, near: ELEVATION, settings)
         images.append(sampled.views.images)
     hook.remove()
     np.testing.assert_array_equal(images[0], images[1])
     np.testing.assert_array_equal(images[2], images[3])
     assert len(batches) == 2 * (2 + 2 + 4 + 4)  # two steps each, of the views and of those of the mirror image
+
+
+def test_weights_say_which_plan_they_were_trained_for(folder):
+    names = []
+    for settings in ({}, {"view_plan": "rings, above and below"}):
+        (folder / "view.json").write_text(json.dumps({"kind": "joint"} | settings))
+        loaded = load_view_model(folder, torch.device("cpu"), torch.float32)
+        assert isinstance(loaded, JointViewModel)
+        names.append({name for name, *_ in loaded.plan(20.0)})
+    assert names[1] - names[0] == {"below"} and not names[0] - names[1]
 
 
 @pytest.mark.parametrize("settings", [{"kind": "other"}, {"kind": "joint", "view_plan": "twelve"}, {"kind": 3}])
@@ -271,11 +292,15 @@ def test_unknown_kinds_and_plans_are_refused(folder, settings):
         load_view_model(folder, torch.device("cpu"), torch.float32)
 
 
-def test_the_camera_plan_never_repeats_the_input():
-    for elevation in (-30.0, 0.0, 15.0, 45.0, 75.0):
-        poses = [camera.camera_to_world(90 - degrees, azimuth) for _, degrees, azimuth in camera.joint_plan(elevation)]
-        source = camera.camera_to_world(90 - elevation, 0.0)
-        assert len(poses) == 8 and min(np.abs(pose - source).max() for pose in poses) > 0.05
+@pytest.mark.parametrize("plan", camera.JOINT_PLANS)
+def test_what_is_generated_never_repeats_the_input(model, plan):
+    view_model = JointViewModel(model, 2.0, plan)
+    for degrees in (-30.0, 0.0, 45.0, 75.0):
+        elevation = Elevation(degrees, 1.0, "given")
+        source, *poses = view_model.sample_views(
+            cutout(), (), lambda predict, near, elevation=elevation: elevation, config()
+        ).views.camera_to_world
+        assert min(np.abs(pose - source).max() for pose in poses) > 0.05
 
 
 @pytest.mark.parametrize("arguments", [["back"], ["back="], ["=x.png"], ["under=x.png"], ["back=a.png", "back=b.png"]])
@@ -294,8 +319,8 @@ def test_who_watches_sees_all_views_in_their_order_and_changes_none(model, sides
     four_steps = replace(config(), joint_num_inference_steps=4)
     views = [given(side) for side in sides]
     arguments = (cutout(), views, lambda predict, near: ELEVATION, four_steps)
-    plain = JointViewModel(model, 2.0).sample_views(*arguments).views
-    watched = JointViewModel(model, 2.0).sample_views(*arguments, on_views=sheets.append).views
+    plain = JointViewModel(model, 2.0, PLAN).sample_views(*arguments).views
+    watched = JointViewModel(model, 2.0, PLAN).sample_views(*arguments, on_views=sheets.append).views
     np.testing.assert_array_equal(plain.images, watched.images)
     np.testing.assert_array_equal(plain.masks, watched.masks)
     assert len(sheets) == 3 * (1 + len(sides))  # of every pass all steps but the last
