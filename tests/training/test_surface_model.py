@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,7 @@ from training.surface_model import CONFIG, load_network
 @pytest.mark.parametrize("kind", ["checkpoint", "folder", "starter"])
 def test_a_network_is_loaded_from(kind, tmp_path):
     torch.manual_seed(0)
-    config = short_surface_run()
+    config = dataclasses.replace(short_surface_run(), resolution=80)
     network = SurfaceNetwork(**CONFIG | {"resolution": config.resolution})
     if kind == "checkpoint":
         save_checkpoint(tmp_path, 3, config, network.state_dict())
