@@ -16,7 +16,7 @@ from .independent import IndependentViewModel
 from .joint import JointViewModel
 from .zero123.model import Zero123
 
-VIEW_PLAN = "rings and above"
+DEFAULT_VIEW_PLAN = "rings and above"
 """In ``camera.JOINT_PLANS``, of joint weights that do not say which plan they were trained for."""
 JOINT_GUIDANCE_SCALE = 2.0
 """Of joint weights that do not say theirs."""
@@ -30,8 +30,8 @@ def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype, low_
         content = read_json(folder / "view.json")
     settings = content if isinstance(content, dict) else {}
     kind = settings.get("kind", "independent")
-    plan = settings.get("view_plan", VIEW_PLAN)
-    if kind not in ("independent", "joint") or plan not in list(JOINT_PLANS):
+    plan = settings.get("view_plan", DEFAULT_VIEW_PLAN)
+    if kind not in ("independent", "joint") or plan not in list(JOINT_PLANS):  # a list: a file may hold anything
         raise UserError(
             ErrorCode.WEIGHTS_UNKNOWN,
             f"The view weights in {folder} are of the kind “{kind}”, which this version does not know: update Image to "

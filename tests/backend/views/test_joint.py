@@ -47,8 +47,8 @@ def config(seed: int = 0, reference_mode: bool = False) -> ReconstructionConfig:
     return replace(resolve_options(options, "cpu"), joint_num_inference_steps=2)
 
 
-def sample(model, *views: GivenView, elevation: Elevation = ELEVATION, **changes):
-    return JointViewModel(model, 2.0, PLAN).sample_views(
+def sample(model, *views: GivenView, elevation: Elevation = ELEVATION, plan: str = PLAN, **changes):
+    return JointViewModel(model, 2.0, plan).sample_views(
         cutout(), views, lambda predict, near: elevation, config(**changes)
     )
 
@@ -71,8 +71,7 @@ def folder(weights, tmp_path) -> Path:
 )
 @pytest.mark.parametrize("elevation, ring", [(20.0, "4567"), (-10.0, ("8", "9", "10", "11"))])
 def test_the_plan_is_both_rings_and_views_from_above_and_below(model, plan, beside, elevation, ring):
-    height = Elevation(elevation, 1.0, "given")
-    sampled = JointViewModel(model, 2.0, plan).sample_views(cutout(), (), lambda predict, near: height, config())
+    sampled = sample(model, elevation=Elevation(elevation, 1.0, "given"), plan=plan)
     views = sampled.views
     assert sampled.elevation.degrees == elevation and views.names == ("input", *beside, "1", "2", "3", *ring)
     count = len(views.names)
@@ -294,12 +293,9 @@ def test_unknown_kinds_and_plans_are_refused(folder, settings):
 
 @pytest.mark.parametrize("plan", camera.JOINT_PLANS)
 def test_what_is_generated_never_repeats_the_input(model, plan):
-    view_model = JointViewModel(model, 2.0, plan)
-    for degrees in (-30.0, 0.0, 45.0, 75.0):
-        elevation = Elevation(degrees, 1.0, "given")
-        source, *poses = view_model.sample_views(
-            cutout(), (), lambda predict, near, elevation=elevation: elevation, config()
-        ).views.camera_to_world
+    for degrees in (-30.0, 0.0, 15.0, 45.0, 75.0):
+        sampled = sample(model, elevation=Elevation(degrees, 1.0, "given"), plan=plan)
+        source, *poses = sampled.views.camera_to_world
         assert min(np.abs(pose - source).max() for pose in poses) > 0.05
 
 
