@@ -199,7 +199,7 @@ class Pipeline:
                 "seconds": tracker.seconds,
             }
             report["warnings"] = collect_warnings(report)
-            save = partial(save_state, target, field.tensors(), views, cutout)
+            save = partial(save_state, target, field, views, cutout)
             files = _export(target, textured, report, tracker, save)
         return {"folder": str(folder), "files": files, "report": report}
 
@@ -293,7 +293,7 @@ class Pipeline:
             **result.report,
             "options": options.to_dict(),
         }
-        save = partial(save_state, target, result.field.tensors(), result.views, result.cutout)
+        save = partial(save_state, target, result.field, result.views, result.cutout)
         return _export(target, result.textured, report, tracker, save), report
 
 

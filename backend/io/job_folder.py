@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from ..data_types import Cutout, Views
+from ..data_types import Cutout, Field, Views
 from ..errors import ErrorCode, UserError
 from ..input_files import check_regular_file, read_json
 from .tensors import read_tensors, write_tensors
@@ -21,9 +20,9 @@ REPORT_FILE = "report.json"
 DEVICES = ("cpu", "cuda", "mps")
 
 
-def save_state(folder: Path, field_tensors: Mapping[str, torch.Tensor], views: Views, cutout: Cutout) -> None:
+def save_state(folder: Path, field: Field, views: Views, cutout: Cutout) -> None:
     """Write what remeshing starts from: the tensors of the field, and views and cutout with 8 bits a channel."""
-    write_tensors(folder / FIELD_FILE, dict(field_tensors), quantize=False)
+    write_tensors(folder / FIELD_FILE, field.tensors(), quantize=False)
     np.savez_compressed(
         folder / VIEWS_FILE,
         images=_to_8_bit(views.images),

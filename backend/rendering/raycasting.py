@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import product
 
 import numpy as np
 import trimesh
@@ -16,6 +17,9 @@ from .sampling import sample_texture
 
 AMBIENT = 0.55
 """Brightness of a shaded surface that faces away from the lamp; 1 where it faces the lamp."""
+
+BANDS = 4
+"""Parts of an image, one above the other, that are rendered on threads of their own."""
 
 EMBREE_BYTES = 256 << 20
 EMBREE_BYTES_PER_FACE = 200
@@ -65,14 +69,25 @@ def render(textured: TexturedMesh, poses: np.ndarray, size: int, shaded: bool = 
     if shaded:
         mesh = trimesh.Trimesh(textured.mesh.vertices, textured.mesh.faces, process=False)
         normals = mesh.vertex_normals.astype(np.float32)
-    return np.stack([*map_on_threads(lambda pose: _render(textured, caster, normals, pose, size, samples), poses)])
+    edges = [size * number // BANDS for number in range(BANDS + 1)]
+    bands = [*product(poses, map(slice, edges[:-1], edges[1:]))]
+    rows = [*map_on_threads(lambda band: _render(textured, caster, normals, *band, size, samples), bands)]
+    return np.concatenate(rows).reshape(len(poses), size, size, 4)
 
 
 def _render(
-    textured: TexturedMesh, caster: RayCaster, normals: np.ndarray | None, pose: np.ndarray, size: int, samples: int
+    textured: TexturedMesh,
+    caster: RayCaster,
+    normals: np.ndarray | None,
+    pose: np.ndarray,
+    band: slice,
+    size: int,
+    samples: int,
 ) -> np.ndarray:
-    """One of ``render``'s images; with the normals (V, 3) of the vertices it is shaded."""
+    """Some rows of one of ``render``'s images; with the normals (V, 3) of the vertices it is shaded."""
     top, bottom, left, right = _window(textured.mesh, pose, size)  # most of an image is often empty
+    top = max(top, band.start)
+    bottom = max(top, min(bottom, band.stop))
     rows, columns = slice(top * samples, bottom * samples), slice(left * samples, right * samples)
     origins, directions = (array.reshape(-1, 3) for array in camera.rays(pose, size * samples, rows, columns))
     hit, _, face, weights = caster.cast(origins, directions)
@@ -84,8 +99,8 @@ def _render(
     fine = np.zeros((len(hit), 4), np.float32)
     fine[hit, :3], fine[hit, 3] = color, 1
     fine = fine.reshape(bottom - top, samples, right - left, samples, 4)
-    image = np.zeros((size, size, 4), np.float32)
-    inside = image[top:bottom, left:right]
+    image = np.zeros((band.stop - band.start, size, 4), np.float32)
+    inside = image[top - band.start : bottom - band.start, left:right]
     for row in range(samples):
         for column in range(samples):
             inside += fine[:, row, :, column]

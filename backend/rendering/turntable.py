@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import camera
 from ..data_types import TexturedMesh
+from ..threads import map_on_threads
 from . import raycasting
 
 SECOND_ROW = 30
@@ -34,6 +35,9 @@ def turntable(textured: TexturedMesh, elevation: float, size: int) -> np.ndarray
         for azimuth in range(first, 360, 90)
     ]
     images = raycasting.render(textured, np.stack(poses), size, shaded=True, samples=2)
-    images = gray + images[..., 3:] * (images[..., :3] - gray)
-    rows = images.reshape(2, 4, size, size, 3).swapaxes(1, 2).reshape(2 * size, 4 * size, 3)
-    return np.round(rows * 255).astype(np.uint8)
+
+    def on_gray(image: np.ndarray) -> np.ndarray:
+        return np.round(255 * (gray + image[..., 3:] * (image[..., :3] - gray))).astype(np.uint8)
+
+    rows = np.stack([*map_on_threads(on_gray, images)]).reshape(2, 4, size, size, 3).swapaxes(1, 2)
+    return rows.reshape(2 * size, 4 * size, 3)

@@ -108,7 +108,7 @@ def job_folder(folder: Path) -> Iterator[Case]:
     images = np.full((2, 8, 8, 3), 0.5, np.float32)
     poses = np.tile(np.eye(4, dtype=np.float32), (2, 1, 1))
     views = Views(images, images[..., 0], poses, ("input", "0"))
-    save_state(folder, field.tensors(), views, Cutout(np.ones((8, 8, 4), np.float32), "alpha", (0, 0, 8)))
+    save_state(folder, field, views, Cutout(np.ones((8, 8, 4), np.float32), "alpha", (0, 0, 8)))
     report = {"device": "cpu", "elevation": {"degrees": 10.0}, "options": {"faces": 500}, "mesh": {"faces": 500}}
     (folder / REPORT_FILE).write_text(json.dumps(report))
     originals = {name: (folder / name).read_bytes() for name in (VIEWS_FILE, FIELD_FILE, REPORT_FILE)}
