@@ -39,17 +39,24 @@ SHARPNESS = 6
 class InputImage:
     """The input image as a source of colors."""
 
-    def __init__(self, caster: RayCaster, mesh: Mesh, image: np.ndarray, pose: np.ndarray, texel_density: float):
-        """image: (S, S, 4) float32 RGBA, straight alpha, of the camera pose (4, 4).
-        texel_density: texels per world unit."""
-        self._caster, self._pose = caster, pose
-        image = _limit_resolution(image, 2 * texel_density)
-        self._colors, size = np.ascontiguousarray(image[..., :3]), len(image)
-        inside = cv2.distanceTransform((image[..., 3] > OPAQUE).astype(np.uint8), cv2.DIST_L2, 3)
-        self._inside = _smoothstep(RIM * size, 3 * RIM * size, inside)
+    def __init__(self, caster: RayCaster, mesh: Mesh, image: np.ndarray, pose: np.ndarray):
+        """image: (S, S, 4) float32 RGBA, straight alpha, of the camera pose (4, 4)."""
+        self._caster, self._image, self._pose = caster, image, pose
+        self._prepare(image)
         self._nearest = _nearest_depth(caster, pose)
         share = _visible_share(mesh, caster, np.arange(len(mesh.faces)), pose[None, :3, 3])
         self._is_whole = (share == 1) & _is_small(mesh)
+
+    def limit_resolution(self, texel_density: float) -> None:
+        """Shrink the image where it is finer than two pixels a texel. texel_density: texels per world unit."""
+        image = _limit_resolution(self._image, 2 * texel_density)
+        if image is not self._image:
+            self._prepare(image)
+
+    def _prepare(self, image: np.ndarray) -> None:
+        self._colors, size = np.ascontiguousarray(image[..., :3]), len(image)
+        inside = cv2.distanceTransform((image[..., 3] > OPAQUE).astype(np.uint8), cv2.DIST_L2, 3)
+        self._inside = _smoothstep(RIM * size, 3 * RIM * size, inside)
 
     def colors(self, points: SurfacePoints) -> tuple[np.ndarray, np.ndarray]:
         """Colors (P, 3) float32 of P points and weights (P,) float32 0..1: 1 where the image shows the point clearly, 0
