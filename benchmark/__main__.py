@@ -17,6 +17,9 @@ from backend.batch.commands import ENGINES
 from backend.bootstrap import run_inside, unmet_requirements
 from backend.errors import UserError
 
+FULL_SIZE_PARTS = ("starter", "memory", "shap_e", "views")
+"""``gpu_speed.MEASUREMENTS``, which take torch to import; the first one also tells what a fresh process costs."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; the exit status: 0 success, 1 with one sentence on what the user can do."""
@@ -58,8 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--json", type=Path, metavar="OUT", help="write every number")
     speed.add_argument(
         "--full-size",
-        action="store_true",
-        help="on a GPU: a view model of the public weights' size with random numbers, beside the reference's plan",
+        nargs="*",
+        choices=FULL_SIZE_PARTS,
+        metavar="PART",
+        help="on a GPU: a view model of the public weights' size with random numbers, beside the reference's plan; all "
+        f"parts (default), or some of {', '.join(FULL_SIZE_PARTS)}",
     )
     options.add_flags(speed)
 

@@ -38,10 +38,10 @@ def sheet(flags: Namespace) -> None:
 
 
 def speed(flags: Namespace) -> None:
-    if flags.full_size:
+    if flags.full_size is not None:
         from .gpu_speed import EXAMPLE_IMAGE, gpu_speed_text, measure_gpu_speed  # imports Shap-E, which takes seconds
 
-        measured = measure_gpu_speed(flags.images[0] if flags.images else EXAMPLE_IMAGE)
+        measured = measure_gpu_speed(flags.images[0] if flags.images else EXAMPLE_IMAGE, flags.full_size)
         print(gpu_speed_text(measured))
     else:
         measured = measure_speed(options.from_flags(flags), flags.images)

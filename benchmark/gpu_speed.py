@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -42,12 +42,15 @@ BATCHES = (8, 16, 32, 64)
 MATRIX = 8192
 
 
-def measure_gpu_speed(image: Path) -> dict:
-    """All rows for ``image``, as plain values. Raises UserError ``no_device`` without a CUDA GPU."""
+def measure_gpu_speed(image: Path, parts: Sequence[str]) -> dict:
+    """The rows of these parts of ``MEASUREMENTS`` for ``image``, as plain values; none: of all, in their order.
+
+    Raises UserError ``no_device`` without a CUDA GPU.
+    """
     if not torch.cuda.is_available():
         raise UserError(ErrorCode.NO_DEVICE, "The full-size model is measured on a CUDA GPU, and there is none.")
     info = run_info(Options(), load_image(image).shape[0])
-    return {"run": info, **{name: measure(image) for name, measure in MEASUREMENTS.items()}}
+    return {"run": info, **{name: MEASUREMENTS[name](image) for name in parts or MEASUREMENTS}}
 
 
 def measure_jobs(image: Path) -> dict:

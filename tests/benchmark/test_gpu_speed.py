@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from backend.errors import UserError
+from benchmark.__main__ import FULL_SIZE_PARTS
 from benchmark.gpu_speed import EXAMPLE_IMAGE, MEASUREMENTS, gpu_speed_text, measure_gpu_speed
 
 RUN = {"hardware": {"gpu": "NVIDIA H100", "torch": "2.11"}, "commit": "0123456"}
@@ -26,7 +27,7 @@ PARTS = {
 
 
 def test_tables_have_the_rows_of_every_part():
-    assert set(PARTS) == set(MEASUREMENTS)
+    assert set(PARTS) == set(MEASUREMENTS) and tuple(MEASUREMENTS) == FULL_SIZE_PARTS
     lines = [line.split(" | ") for line in gpu_speed_text({"run": RUN, **PARTS}).splitlines()]
     rows = {cells[0].removeprefix("| ").strip(): [cell.strip(" |") for cell in cells[1:]] for cells in lines}
     assert rows["8"] == ["20.0", "10.0", "4.0", "100", "0.50"] and rows["16"] == ["20.0", "10.0", "-", "-", "0.40"]
@@ -46,5 +47,5 @@ def test_one_part_alone_has_its_tables(name):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, where it takes minutes")
 def test_without_a_gpu_one_sentence_says_so():
     with pytest.raises(UserError, match="there is none") as caught:
-        measure_gpu_speed(EXAMPLE_IMAGE)
+        measure_gpu_speed(EXAMPLE_IMAGE, [])
     assert caught.value.code == "no_device"
