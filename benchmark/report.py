@@ -37,7 +37,8 @@ The prediction stays where the input camera shows the object: it is not aligned 
   predicted point; light as for PSNR.
 - **Torn pixels**: holes in the predicted silhouette where the true one is solid, in pixels of an image; the same views.
 - **Genus right**: share of the closed true shapes whose number of handles is right within one; of a shape in several
-  parts, those that intersect are joined and the largest counts.
+  parts, those that intersect are joined and the largest counts. **Genus error**: how many handles there are too many or
+  too few.
 - **Procedural shapes** are scenes with an exactly known surface. **Real objects** are textured meshes, framed, turned
   and lit as these are; of their surfaces, what no camera outside sees does not count.
 - **Baselines** know the input's silhouette and the pipeline's elevation. **Oracle** (upper bound): the weights' surface

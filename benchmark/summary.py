@@ -20,12 +20,12 @@ VISIBILITY_METRICS = (
     "color_hidden",
 )
 """Metrics of the points, or the pixels, that the input camera sees, and of the others."""
-TOPOLOGY_METRICS = ("torn_pixels", "genus_right")
+TOPOLOGY_METRICS = ("torn_pixels", "genus_right", "genus_error")
 BASELINES = ("sphere", "box", "inflated")
 TRUE_ELEVATION, BACK_GIVEN = VARIANTS = ("true_elevation", "back_given")
 """What the pipeline can be measured with besides one image: the camera's elevation, or a second image, of the back."""
 METHODS = ("image_to_mesh", *VARIANTS, *BASELINES, "oracle")
-LOWER_IS_BETTER = {"chamfer", "color_visible", "color_hidden", "torn_pixels"}
+LOWER_IS_BETTER = {"chamfer", "color_visible", "color_hidden", "torn_pixels", "genus_error"}
 ZERO_WITHOUT_MESH = {"f05", "f02", "f10", "volume_iou", "silhouette_iou", *VISIBILITY_METRICS[:4], "genus_right"}
 """A shape for which a method gave no mesh counts as 0 in these metrics; in the others it is left out."""
 
@@ -58,11 +58,17 @@ def is_genus_right(found: int | None, true: int | None) -> float | None:
     return None if true is None else float(found is not None and abs(found - true) <= 1)
 
 
+def genus_error(found: int | None, true: int | None) -> float | None:
+    """By how many handles there are too many or too few, None where either number is not known."""
+    return None if true is None or found is None else float(abs(found - true))
+
+
 def _summarize_method(results: list[dict], method: str) -> dict:
     scores = [
-        score and score | {"genus_right": is_genus_right(score["genus"], result["genus"])}
+        score and score | {"genus_right": is_genus_right(*numbers), "genus_error": genus_error(*numbers)}
         for result in results
         for score in [result["methods"].get(method)]
+        for numbers in [(score and score["genus"], result["genus"])]
     ]
     statistics = {}
     for metric in (*METRICS, *VISIBILITY_METRICS, *TOPOLOGY_METRICS):

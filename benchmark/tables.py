@@ -25,6 +25,7 @@ METRIC_TITLES = {
     "color_hidden": "hidden",
     "torn_pixels": "Torn pixels",
     "genus_right": "Genus right",
+    "genus_error": "Genus error",
 }
 DIGITS = {"psnr": 2, "chamfer": 4, "torn": 1, "genus": 2}
 """Digits after the point, by the first word of a metric's name; 3 for the others."""

@@ -12,6 +12,7 @@ from benchmark.run_info import run_info
 from benchmark.summary import (
     METRICS,
     VISIBILITY_METRICS,
+    genus_error,
     is_genus_right,
     summarize,
     summarize_seconds,
@@ -62,6 +63,7 @@ def test_summary_counts_a_missing_mesh_as_zero(results):
     assert group["f05_above_best_baseline"] == pytest.approx(0.21)
     assert (group["shapes"], group["failed"], group["watertight"]) == (10, 1, 9)
     assert statistics["genus_right"]["mean"] == pytest.approx(0.9)
+    assert statistics["genus_error"]["mean"] == 1
     assert statistics["torn_pixels"]["mean"] == 0.5
     assert group["elevation_error"]["mean"] == 4
 
@@ -123,11 +125,12 @@ def test_text_has_no_numbers_where_nothing_was_measured(results):
 
 
 @pytest.mark.parametrize(
-    ("found", "true", "expected"),
-    [(0, 0, 1), (2, 1, 1), (0, 1, 1), (26, 1, 0), (3, 5, 0), (None, 0, 0), (4, None, None)],
+    ("found", "true", "right", "error"),
+    [(0, 0, 1, 0), (2, 1, 1, 1), (0, 1, 1, 1), (26, 1, 0, 25), (3, 5, 0, 2), (None, 0, 0, None), (4, None, None, None)],
 )
-def test_genus_may_be_wrong_by_one(found, true, expected):
-    assert is_genus_right(found, true) == expected
+def test_genus_may_be_wrong_by_one(found, true, right, error):
+    assert is_genus_right(found, true) == right
+    assert genus_error(found, true) == error
 
 
 def goal_rows(quality, speed=None):
