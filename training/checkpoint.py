@@ -78,6 +78,11 @@ def has_checkpoint(folder: Path) -> bool:
     return (folder / "checkpoint.json").exists()
 
 
+def checkpoint_config(folder: Path) -> RunConfig:
+    """The configuration of the checkpoint in ``folder``."""
+    return config_from_dict(json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))["config"])
+
+
 def load_checkpoint(folder: Path) -> Checkpoint:
     """The checkpoint in ``folder``. Raises FileNotFoundError where there is none."""
     description = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))

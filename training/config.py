@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from backend.camera import JOINT_PLANS
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -43,8 +45,10 @@ class RunConfig:
     """Share of inputs in other light than the views that are to be generated of them (``lighting``)."""
     degraded_share: float
     """Share of inputs that look cut out of a photograph badly."""
+    view_plan: str
+    """The plan of ``backend.camera.JOINT_PLANS`` that the weights are trained for: the views beside the input."""
     plan_share: float
-    """Share of scenes seen from the fixed plan of cameras; the rest are seen from random ones."""
+    """Share of scenes seen from the plan's cameras; the rest are seen from as many random ones."""
     scene_reuse: float
     """Average number of times that a scene is sampled before a new one replaces it."""
     scenes_per_chunk: int
@@ -53,6 +57,11 @@ class RunConfig:
     """Scenes in memory before the first step, over all GPUs."""
     buffer_scenes: int
     """Most scenes in memory, over all GPUs."""
+
+    def __post_init__(self) -> None:
+        if self.view_plan not in JOINT_PLANS:
+            plans = " or ".join(f'"{plan}"' for plan in JOINT_PLANS)
+            raise ValueError(f"the configuration names the plan of views {self.view_plan}: choose {plans}")
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ class SurfaceConfig(RunConfig):
     generation_steps: int
     guidance_scale: float
     many_views: tuple[int, ...]
-    """Numbers of true views shown in a few of the steps, instead of ``cameras.VIEWS``."""
+    """Numbers of true views shown in a few of the steps, instead of the plan's."""
     many_views_share: float
     """Share of those steps."""
 
@@ -142,7 +151,7 @@ def load_config(config_type: type[_Config], path: str | Path, overrides: Sequenc
 
 
 def config_from_dict(values: dict[str, Any]) -> RunConfig:
-    """The configuration whose fields ``values`` are. Raises ValueError where they are those of none."""
+    """The configuration whose fields ``values`` are. Raises ValueError where they are those of none, or bad ones."""
     for config_type in _CONFIG_TYPES:
         if _field_names(config_type) == set(values):
             return config_type(**_with_tuples(values))

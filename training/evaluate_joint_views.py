@@ -2,7 +2,7 @@
 
     python -m training.evaluate_joint_views VIEWS --objects PACK ... --out DIR
 
-``VIEWS`` is a checkpoint of ``training.joint_views`` or a folder of weights.
+``VIEWS`` is a checkpoint of ``training.joint_views`` or a folder of weights; it generates the views of its own plan.
 
 Three groups: 40 new seeds of the training families, 10 seeds of each held-out family, and the objects set aside in the
 packs. Of each: PSNR and mask IoU of the seven ring views besides the input, and F-scores at .05 and .02 (longest side
@@ -22,33 +22,35 @@ import numpy as np
 import torch
 from PIL import Image
 
+from backend.camera import JOINT_PLANS
 from backend.paths import STARTER_WEIGHTS
 from backend.surface.network import SurfaceNetwork, load
 from backend.views.zero123.model import Zero123
-from training.cameras import BESIDE_RINGS, VIEWS
 from training.evaluation_groups import Group, object_group, procedural_groups
 from training.field_metrics import predict_fields, score_field
-from training.generated_views import load_view_model
+from training.generated_views import load_view_model, view_plan_of
 from training.images import as_input
 from training.input_augmentation import misplace
 from training.joint_sampling import generate_joint_views
 from training.object_library import ObjectLibrary
 
-RING = slice(1 + BESIDE_RINGS, VIEWS)
-"""Columns of ``plan_cameras`` without the input and the views from above and below."""
 SETTINGS = ((4, 1.0), (4, 1.5), (8, 1.0), (12, 1.0))
 """Steps and guidance of the sampler; the first is the default preset."""
-BACK = 2 + BESIDE_RINGS
-"""Column of the view from behind."""
+
+
+def back_column(plan: str) -> int:
+    """Column of the view from behind in ``plan_cameras``."""
+    return 2 + len(JOINT_PLANS[plan])
 
 
 @torch.inference_mode()
 def evaluate(network: SurfaceNetwork, group: Group, views: torch.Tensor, workers: Pool) -> dict[str, float]:
-    """Scores of generated views (N, VIEWS, S, S, 4) uint8 in the order of ``plan_cameras``."""
+    """Scores of generated views (N, V, S, S, 4) uint8 in the order of ``plan_cameras``."""
     fields = predict_fields(network, views, group.angles)
     jobs = [(field, network.half_side, surface) for field, surface in zip(fields, group.surfaces, strict=True)]
     scores = workers.starmap(score_field, jobs)
-    made, true = views[:, RING].float() / 255, group.images[:, RING].float() / 255
+    rings = 1 + len(JOINT_PLANS[group.plan])  # after the input and the views from above and below
+    made, true = views[:, rings:].float() / 255, group.images[:, rings:].float() / 255
     psnr = -10 * torch.log10((made - true)[..., :3].square().mean((1, 2, 3, 4)).clamp_min(1e-6))
     inside, truly = made[..., 3] > 0.5, true[..., 3] > 0.5
     overlap = (inside & truly).sum((1, 2, 3)) / (inside | truly).sum((1, 2, 3)).clamp_min(1)
@@ -66,7 +68,8 @@ def elevation_error(model: Zero123, group: Group) -> float:
 def with_back_given(model: Zero123, group: Group, backs: torch.Tensor, steps: int, guidance: float) -> torch.Tensor:
     """Views generated from the input and ``backs`` (N, S, S, 4), pictures of the back, in the order of
     ``plan_cameras``."""
-    order = [0, BACK, *(column for column in range(VIEWS) if column not in (0, BACK))]
+    back = back_column(group.plan)
+    order = [0, back, *(column for column in range(group.angles.shape[1]) if column not in (0, back))]
     pictures = group.images[:, order, ..., :3]
     pictures[:, 1] = backs[..., :3]
     views = generate_joint_views(model, pictures, group.angles[:, order], steps, guidance, 2)
@@ -85,14 +88,16 @@ def main() -> None:
     with multiprocessing.get_context("fork").Pool() as workers:  # before this process touches the GPU
         network = load(STARTER_WEIGHTS / "surface", device)
         model = load_view_model(args.views, args.vae, device)
-        groups = procedural_groups(model.image_size, network.half_side, workers, device)
+        plan = view_plan_of(args.views)
+        groups = procedural_groups(plan, model.image_size, network.half_side, workers, device)
         if args.objects:
             library = ObjectLibrary.from_packs(args.objects, device, test=True)
-            groups.append(object_group(library, model.image_size))
+            groups.append(object_group(library, plan, model.image_size))
         rows, sheet = [], []
 
         def record(name: str, group: Group, views: torch.Tensor, **values) -> None:
-            rows.append({"views": name, "group": group.name, **values, **evaluate(network, group, views, workers)})
+            scores = evaluate(network, group, views, workers)
+            rows.append({"views": name, "group": group.name, "plan": plan, **values, **scores})
             print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in rows[-1].items()}), flush=True)
 
         for group in groups:
@@ -102,7 +107,7 @@ def main() -> None:
                 made.append(generate_joint_views(model, group.images[..., :3], group.angles, steps, guidance))
                 record("generated", group, made[-1], steps=steps, guidance=guidance)
             steps, guidance = SETTINGS[0]
-            backs = group.images[:, BACK]
+            backs = group.images[:, back_column(plan)]
             for name, pictures in (("", backs), (", misplaced", misplace(backs, np.random.default_rng(0)))):
                 made.append(with_back_given(model, group, pictures, steps, guidance))
                 record(f"generated, back given{name}", group, made[-1], steps=steps, guidance=guidance)

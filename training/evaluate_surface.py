@@ -2,10 +2,11 @@
 
     python -m training.evaluate_surface NETWORK --objects PACK ... --views VIEWS
 
-``NETWORK`` is a checkpoint of ``training.surface``, a folder of weights, or "starter". It sees the views of
-``training.cameras.plan_cameras`` with their true elevations. Prints a JSON object for each group of scenes and kind of
-views: mean F-scores at .05 and .02 (longest side 1), normal consistency, and the share of procedural scenes whose genus
-is right within 1, all of the raw field. The benchmark's scores are the ones of record.
+``NETWORK`` is a checkpoint of ``training.surface``, a folder of weights, or "starter". As in use it sees the plan of
+the view model ``VIEWS``; without one it sees that of its own checkpoint, else that of the shipped weights. All views
+have their true elevations. Prints a JSON object for each group of scenes and kind of views: mean F-scores at .05 and
+.02 (longest side 1), normal consistency, and the share of procedural scenes whose genus is right within 1, all of the
+raw field. The benchmark's scores are the ones of record.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ import numpy as np
 import torch
 
 from backend.surface.network import SurfaceNetwork
+from training.checkpoint import has_checkpoint
 from training.evaluation_groups import Group, object_group, procedural_groups
 from training.field_metrics import predict_fields, score_field
-from training.generated_views import ViewGenerator, load_view_model
+from training.generated_views import ViewGenerator, load_view_model, view_plan_of
 from training.object_library import ObjectLibrary
 from training.surface_model import load_network
 
@@ -56,15 +58,17 @@ def main() -> None:
         generator = None
         if args.views:
             generator = ViewGenerator(load_view_model(args.views, args.vae, device), STEPS, GUIDANCE)
-        groups = procedural_groups(network.image_size, network.half_side, workers, device)
+        plan = view_plan_of(args.views or (args.network if has_checkpoint(Path(args.network)) else "starter"))
+        groups = procedural_groups(plan, network.image_size, network.half_side, workers, device)
         if args.objects:
-            groups.append(object_group(ObjectLibrary.from_packs(args.objects, device, test=True), network.image_size))
+            library = ObjectLibrary.from_packs(args.objects, device, test=True)
+            groups.append(object_group(library, plan, network.image_size))
         for group in groups:
             views = {"true": group.images}
             if generator:
                 views["generated"] = generator(group.images, group.angles, seed=0)
             for name, images in views.items():
-                row = {"network": args.network, "group": group.name, "views": name}
+                row = {"network": args.network, "group": group.name, "plan": plan, "views": name}
                 row |= {key: round(value, 4) for key, value in evaluate(network, group, images, workers).items()}
                 print(json.dumps(row | {"seconds": round(time.monotonic() - begin, 1)}), flush=True)
 

@@ -30,14 +30,16 @@ class Group:
     """Scenes with true views."""
 
     name: str
+    plan: str
+    """Of ``backend.camera.JOINT_PLANS``: where the views are taken from."""
     images: torch.Tensor
-    """(N, VIEWS, S, S, 4) uint8, in the order of ``plan_cameras``."""
+    """(N, V, S, S, 4) uint8, in the order of ``plan_cameras``."""
     angles: torch.Tensor
-    """(N, VIEWS, 2) in degrees."""
+    """(N, V, 2) in degrees."""
     surfaces: list[SampledSurface]
 
 
-def procedural_groups(size: int, half_side: float, workers: Pool, device: torch.device | str) -> list[Group]:
+def procedural_groups(plan: str, size: int, half_side: float, workers: Pool, device: torch.device | str) -> list[Group]:
     """New seeds of the training families, and the held-out families; ``workers`` is a pool of processes."""
     rng = np.random.default_rng(77)
     families = [name for name in FAMILIES if name != "composite"]
@@ -57,7 +59,7 @@ def procedural_groups(size: int, half_side: float, workers: Pool, device: torch.
     )
     assert valid.all(), "an evaluation scene is empty"
     scenes.object_to_world = object_to_world.contiguous()
-    angles = plan_cameras(elevation)
+    angles = plan_cameras(elevation, plan)
     cameras = torch.from_numpy(camera_matrices(*angles)).to(device)
     images = render_scenes(scenes, cameras, size)
     grid = grid_points(half_side, device)
@@ -65,19 +67,19 @@ def procedural_groups(size: int, half_side: float, workers: Pool, device: torch.
     surfaces = workers.starmap(sample_field, [(field, half_side) for field in fields])
     angles = torch.from_numpy(np.stack(angles, -1).astype(np.float32)).to(device)
     groups = (("seeds", slice(0, SEEDS)), ("held-out families", slice(SEEDS, None)))
-    return [Group(name, images[rows], angles[rows], surfaces[rows]) for name, rows in groups]
+    return [Group(name, plan, images[rows], angles[rows], surfaces[rows]) for name, rows in groups]
 
 
-def object_group(library: ObjectLibrary, size: int) -> Group:
+def object_group(library: ObjectLibrary, plan: str, size: int) -> Group:
     """All objects of a library, unchanged."""
     rng = np.random.default_rng(5)
     meshes, elevation = library.scenes(np.arange(len(library)), rng)
-    angles = plan_cameras(elevation)
+    angles = plan_cameras(elevation, plan)
     cameras = torch.from_numpy(camera_matrices(*angles)).to(library.device)
     images = [render_meshes(meshes[k : k + 8], cameras[k : k + 8], size) for k in range(0, len(library), 8)]
     surfaces = [visible_surface(meshes[k : k + 1]) for k in range(len(library))]
     angles = torch.from_numpy(np.stack(angles, -1).astype(np.float32)).to(library.device)
-    return Group("real objects", torch.cat(images), angles, surfaces)
+    return Group("real objects", plan, torch.cat(images), angles, surfaces)
 
 
 def visible_surface(mesh: MeshBatch, size: int = 256) -> SampledSurface:

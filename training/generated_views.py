@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 from backend.paths import STARTER_WEIGHTS
+from backend.views.loading import read_settings
 from backend.views.zero123.model import Zero123
-from training.checkpoint import has_checkpoint
+from training.checkpoint import checkpoint_config, has_checkpoint
 from training.group_norm import fuse
 from training.joint_model import load_joint_model
 from training.joint_sampling import generate_joint_views
@@ -34,6 +35,13 @@ def load_view_model(source: str | Path, vae: Path | None, device: torch.device |
             network.to(memory_format=torch.channels_last)
             fuse(network)
     return model
+
+
+def view_plan_of(source: str | Path) -> str:
+    """The plan of ``backend.camera.JOINT_PLANS`` that ``source`` was trained for: "starter", a checkpoint, or a folder
+    of joint view weights. Raises UserError for weights of an unknown plan."""
+    source = STARTER_WEIGHTS / "view" if source == "starter" else Path(source)
+    return checkpoint_config(source).view_plan if has_checkpoint(source) else read_settings(source).view_plan
 
 
 class ViewGenerator:

@@ -9,7 +9,7 @@ import torch
 from backend.paths import STARTER_WEIGHTS
 from backend.views.zero123.joint_attention import use_joint_attention
 from backend.views.zero123.model import Zero123
-from training.cameras import VIEWS
+from training.cameras import view_count
 from training.checkpoint import load_checkpoint
 from training.config import JointViewsConfig
 from training.joint_diffusion import JointDenoiser
@@ -25,7 +25,7 @@ def initial_model(config: JointViewsConfig) -> Zero123:
     else:
         model = Zero123.load(STARTER_WEIGHTS / "view" if weights == "starter" else weights)
     model = deepen(model, config.transformer_layers)
-    use_joint_attention(model.unet, VIEWS)
+    use_joint_attention(model.unet, view_count(config.view_plan))
     return model
 
 

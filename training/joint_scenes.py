@@ -81,7 +81,7 @@ class JointScenes:
         """Random scenes."""
         config, rng = self._config, self._rng
         scenes, elevation = self._sample_scenes()
-        angles = sample_cameras(elevation, config.plan_share, rng)
+        angles = sample_cameras(elevation, config.view_plan, config.plan_share, rng)
         cameras, given = self._cameras(angles)
         changed = None
         if isinstance(scenes, MeshBatch):

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import nn
 
 from backend.views.zero123.model import Zero123
-from training.cameras import VIEWS
+from training.cameras import view_count
 from training.checkpoint import Checkpoint, has_checkpoint, load_checkpoint
 from training.config import JointViewsConfig, derive_seed, load_config
 from training.distributed import ProcessGroup, init_distributed, mean_over_ranks, process_group, worker_count
@@ -112,8 +112,8 @@ def train(
                 step=state.step, error=error, error_objects=object_error / max(objects, 1e-9),
                 error_procedural=(error - object_error) / max(1 - objects, 1e-9), elevation_error=elevation_error,
                 learning_rate=learning_rate,
-                views_per_second=(state.step - state.first_step) * config.scenes_per_step * VIEWS
-                / (time.monotonic() - begin),
+                views_per_second=(state.step - state.first_step) * config.scenes_per_step
+                * view_count(config.view_plan) / (time.monotonic() - begin),
             )  # fmt: skip
         if clock.is_over(state.step):
             break

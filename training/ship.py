@@ -2,7 +2,8 @@
 
     python -m training.ship --views OUT --vae DIR --surface OUT
 
-What is not named stays as it is
+What is not named stays as it is. Views keep the plan that they were trained for, and a checkpoint of a surface network
+is only shipped beside views of its plan.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 from backend.paths import STARTER_WEIGHTS
 from backend.views.zero123.model import Zero123
 from training import surface_model, view_model
+from training.checkpoint import has_checkpoint
+from training.generated_views import view_plan_of
 from training.joint_model import load_joint_model
 from training.model_config import interpolate
 from training.vae_model import load_vae
@@ -38,17 +41,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         shutil.copytree(STARTER_WEIGHTS, place, dirs_exist_ok=True)
+        plan = view_plan_of(args.views or place / "view")
         if args.views:
             model = load_joint_model(args.views)
             if args.views_share < 1:
                 interpolate(model, Zero123.load(place / "view"), args.views_share)
-            view_model.save(model, place / "view", quantize=True, parts=set(view_model.PARTS) - {"vae"})
+            view_model.save(model, place / "view", plan, quantize=True, parts=set(view_model.PARTS) - {"vae"})
         if args.vae:
             model = Zero123.load(place / "view")
             model.vae = load_vae(args.vae)
-            view_model.save(model, place / "view", quantize=True, parts={"vae"})
+            view_model.save(model, place / "view", plan, quantize=True, parts={"vae"})
         if args.surface:
             network = surface_model.load_network(args.surface)
+            if has_checkpoint(Path(args.surface)) and (trained_for := view_plan_of(args.surface)) != plan:
+                raise SystemExit(
+                    f"The surface network was trained for the plan “{trained_for}”, the views for “{plan}”: ship views "
+                    "of its plan with it (--views), or train it for theirs (view_plan); nothing was shipped."
+                )
             if args.surface_share < 1:
                 interpolate(network, surface_model.load_network("starter"), args.surface_share)
             surface_model.save(network, place / "surface", quantize=True)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from procedural.triton_depth import depths
-from training.cameras import VIEWS, camera_matrices, plan_cameras, random_cameras, sample_cameras
+from training.cameras import camera_matrices, plan_cameras, random_cameras, sample_cameras
 from training.config import SurfaceConfig, derive_seed
 from training.generated_views import ViewGenerator
 from training.input_augmentation import degrade_cutouts
@@ -53,30 +53,28 @@ class SurfaceScenes:
         self._shares = itertools.count(1)
 
     def next_chunk(self) -> dict[str, torch.Tensor]:
-        """Random scenes of ``VIEWS`` views, the input first: ``images`` (N, V, S, S, 4) uint8, ``cameras`` (N, V, 4,
-        4), ``depths`` (N, V, S, S, 2) float16 of the true object, ``is_object`` and ``is_generated`` (N,) bool, and
-        what ``training.supervision`` makes."""
+        """Random scenes of as many views as the plan has, the input first: ``images`` (N, V, S, S, 4) uint8,
+        ``cameras`` (N, V, 4, 4), ``depths`` (N, V, S, S, 2) float16 of the true object, ``is_object`` and
+        ``is_generated`` (N,) bool, and what ``training.supervision`` makes."""
         is_object, is_generated = self._kinds()
         planned = self._config.plan_share
         generated = planned * self._config.generated_share if self._generator else 0.0
         true_plan_share = (planned - generated) / max(1 - generated, 1e-9)
 
         def angles_of(elevations: np.ndarray) -> Angles:
-            return sample_cameras(elevations, 1.0 if is_generated else true_plan_share, self._rng)
+            plan_share = 1.0 if is_generated else true_plan_share
+            return sample_cameras(elevations, self._config.view_plan, plan_share, self._rng)
 
         return self._make(is_object, is_generated, angles_of)
 
     def next_chunk_of_many_views(self) -> dict[str, torch.Tensor]:
         """The same with the largest number of ``many_views``: the plan's, then random ones; all are true."""
-        extra = max(self._config.many_views) - VIEWS
+        most = max(self._config.many_views)
 
         def angles_of(elevations: np.ndarray) -> Angles:
-            planned = plan_cameras(elevations)
-            scattered = [random_cameras(elevations, self._rng) for _ in range(-(-extra // (VIEWS - 1)))]
-            elevation, azimuth = (
-                np.concatenate([planned[k], *(angles[k][:, 1:] for angles in scattered)], 1)[:, : VIEWS + extra]
-                for k in (0, 1)
-            )
+            planned = plan_cameras(elevations, self._config.view_plan)
+            scattered = random_cameras(elevations, most, self._rng)
+            elevation, azimuth = (np.concatenate([planned[k], scattered[k][:, 1:]], 1)[:, :most] for k in (0, 1))
             return elevation, azimuth
 
         return self._make(self._kinds()[0], False, angles_of)

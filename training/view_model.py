@@ -14,7 +14,6 @@ from transformers.models.clip import CLIPVisionConfig, CLIPVisionModelWithProjec
 from backend.io.tensors import write_tensors
 from backend.views.zero123.conditioning import build_elevation_head
 from backend.views.zero123.model import Zero123
-from training.cameras import VIEW_PLAN
 
 SIZE = 128
 """Pictures of 128 x 128, latents of 4 x 32 x 32."""
@@ -80,11 +79,17 @@ def _write_json(path: Path, value: dict) -> None:
 
 
 def save(
-    model: Zero123, folder: Path, quantize: bool, parts: Collection[str] = PARTS, guidance_scale: float = 1.0
+    model: Zero123,
+    folder: Path,
+    view_plan: str,
+    quantize: bool,
+    parts: Collection[str] = PARTS,
+    guidance_scale: float = 1.0,
 ) -> None:
     """Write ``parts`` of the folder that ``backend.views.loading`` reads as a joint view model.
 
-    ``quantize`` stores matrices as int8, else as float16; ``guidance_scale`` is what the model is to be sampled with.
+    ``view_plan`` is that of ``backend.camera.JOINT_PLANS`` that the model was trained for; ``quantize`` stores matrices
+    as int8, else as float16; ``guidance_scale`` is what the model is to be sampled with.
     """
     modules = {
         "unet": (model.unet, "diffusion_pytorch_model.safetensors", _unet_config(model)),
@@ -102,7 +107,7 @@ def save(
     if "unet" in parts:
         settings = {
             "kind": "joint",
-            "view_plan": VIEW_PLAN,
+            "view_plan": view_plan,
             "guidance_scale": guidance_scale,
             "elevation_head": ELEVATION_WIDTHS,
         }

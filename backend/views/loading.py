@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -22,9 +23,31 @@ JOINT_GUIDANCE_SCALE = 2.0
 """Of joint weights that do not say theirs."""
 
 
+class ViewSettings(NamedTuple):
+    """What the ``view.json`` of view weights says of them; the last two are those of joint weights."""
+
+    kind: str
+    """"independent" or "joint"."""
+    guidance_scale: float
+    view_plan: str
+    """In ``camera.JOINT_PLANS``."""
+
+
 def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype, low_memory: bool = False) -> ViewModel:
     """The view model in ``folder``, whose ``view.json``, where there is one, may say its ``kind``. ``low_memory``: see
     ``Zero123.place``; models that sample views jointly are small. Raises UserError."""
+    kind, scale, plan = read_settings(folder)
+    model = Zero123.load(folder, device, dtype, low_memory and kind == "independent")
+    if kind == "independent":
+        return IndependentViewModel(model)
+    if has_fast_bfloat16(device):
+        model.use_bfloat16()
+    return JointViewModel(model, scale, plan)
+
+
+def read_settings(folder: Path) -> ViewSettings:
+    """The settings of the view weights in ``folder``; those of independent ones where nothing says others. Raises
+    UserError for what this version does not know."""
     content = None
     with contextlib.suppress(OSError, ValueError):  # Zero123.load says what is wrong with it
         content = read_json(folder / "view.json")
@@ -43,9 +66,4 @@ def load_view_model(folder: Path, device: torch.device, dtype: torch.dtype, low_
             ErrorCode.WEIGHTS_BROKEN,
             f"“guidance_scale” in {folder / 'view.json'} must be a number from 1 to 100: install the weights again.",
         )
-    model = Zero123.load(folder, device, dtype, low_memory and kind == "independent")
-    if kind == "independent":
-        return IndependentViewModel(model)
-    if has_fast_bfloat16(device):
-        model.use_bfloat16()
-    return JointViewModel(model, scale, plan)
+    return ViewSettings(kind, scale, plan)

@@ -15,11 +15,15 @@ from backend.views.zero123.conditioning import build_elevation_head
 from backend.views.zero123.joint_attention import use_joint_attention
 from backend.views.zero123.model import Zero123
 from objects.pack import TexturedObject
-from training.cameras import VIEWS
+from training.cameras import view_count
 from training.config import JointViewsConfig, SurfaceConfig, load_config
 
 CONFIG = Path(__file__).parents[2] / "training" / "config" / "joint_views.toml"
 SURFACE_CONFIG = CONFIG.with_name("surface.toml")
+PLAN = load_config(JointViewsConfig, CONFIG).view_plan
+"""Of the short runs' views."""
+VIEWS = view_count(PLAN)
+"""The input and the plan's."""
 SHORT_RUN = (
     "scenes_per_step=2 scenes_per_chunk=1 initial_scenes=1 buffer_scenes=1 scene_reuse=100.0 steps=6 warmup_steps=2 "
     "object_share=1.0"
@@ -46,7 +50,7 @@ def short_run() -> JointViewsConfig:
 
 
 def short_surface_run() -> SurfaceConfig:
-    return load_config(SurfaceConfig, SURFACE_CONFIG, SHORT_SURFACE_RUN.split())
+    return load_config(SurfaceConfig, SURFACE_CONFIG, [*SHORT_SURFACE_RUN.split(), f'view_plan="{PLAN}"'])
 
 
 def joint_model() -> Zero123:

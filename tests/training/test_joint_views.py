@@ -13,11 +13,11 @@ from torch import nn
 
 from backend import camera
 from backend.views.zero123.model import Zero123
-from tests.helpers.training_runs import CONFIG, SCHEDULE, joint_model, short_run
-from training.cameras import VIEW_PLAN, VIEWS, plan_cameras, random_cameras, sample_cameras
+from tests.helpers.training_runs import CONFIG, PLAN, SCHEDULE, VIEWS, joint_model, short_run
+from training.cameras import plan_cameras, random_cameras, sample_cameras, view_count
 from training.checkpoint import SHARD_BYTES, load_checkpoint, save_checkpoint
 from training.config import JointViewsConfig, derive_seed, load_config
-from training.evaluate_joint_views import BACK, with_back_given
+from training.evaluate_joint_views import back_column, with_back_given
 from training.evaluation_groups import Group
 from training.joint_diffusion import JointDenoiser, JointObjective, relative_poses, shifted_timesteps
 from training.joint_sampling import generate_joint_views
@@ -36,7 +36,7 @@ def model() -> Zero123:
 
 
 def batch(count: int) -> dict[str, torch.Tensor]:
-    angles = np.stack(plan_cameras(np.linspace(5, 40, count)), -1)
+    angles = np.stack(plan_cameras(np.linspace(5, 40, count), PLAN), -1)
     return {
         "picture": torch.randint(0, 255, (count, 16, 16, 3), dtype=torch.uint8),
         "latents": torch.randn(count, VIEWS, 4, 4, 4).half(),
@@ -47,26 +47,31 @@ def batch(count: int) -> dict[str, torch.Tensor]:
     }
 
 
-def test_the_plan_is_the_backend_s():
+@pytest.mark.parametrize(("plan", "views"), [("rings and above", 9), ("rings, above and below", 10)])
+def test_the_plan_is_the_backend_s(plan, views):
+    assert view_count(plan) == views
     for elevation in (5.0, 40.0):
-        angles = np.stack(plan_cameras(np.array([0.0, elevation])), -1)[1]
+        angles = np.stack(plan_cameras(np.array([0.0, elevation]), plan), -1)[1]
         np.testing.assert_allclose(angles[0], [elevation, 0])
-        np.testing.assert_allclose(angles[1:], [entry[1:] for entry in camera.joint_plan(elevation, VIEW_PLAN)])
+        np.testing.assert_allclose(angles[1:], [entry[1:] for entry in camera.joint_plan(elevation, plan)])
+        assert len(angles) == views
 
 
-def test_in_training_only_views_beside_the_rings_are_a_little_off_the_plan():
+@pytest.mark.parametrize(("plan", "beside_rings"), [("rings and above", {1}), ("rings, above and below", {1, 2})])
+def test_in_training_only_views_beside_the_rings_are_a_little_off_the_plan(plan, beside_rings):
     inputs = np.full(100, 20.0)
-    planned, trained = plan_cameras(inputs), sample_cameras(inputs, 1.0, np.random.default_rng(0))
+    planned, trained = plan_cameras(inputs, plan), sample_cameras(inputs, plan, 1.0, np.random.default_rng(0))
     off = trained[0] - planned[0]
     np.testing.assert_array_equal(trained[1], planned[1])
-    assert (off.std(0) > 1).tolist() == [number in (1, 2) for number in range(VIEWS)]
+    assert set(np.flatnonzero(off.std(0) > 1)) == beside_rings
     assert np.abs(off).max() < 7
 
 
 def test_random_cameras_start_at_the_input():
-    elevations, azimuths = random_cameras(np.array([10.0, 30.0]), np.random.default_rng(0))
+    elevations, azimuths = random_cameras(np.array([10.0, 30.0]), 7, np.random.default_rng(0))
+    assert elevations.shape == (2, 7)
     assert elevations[:, 0].tolist() == [10, 30] and azimuths[:, 0].tolist() == [0, 0]
-    assert elevations.min() > -37 and elevations.max() < 86 and len(np.unique(azimuths)) == 2 * VIEWS - 1
+    assert elevations.min() > -37 and elevations.max() < 86 and len(np.unique(azimuths)) == 2 * 7 - 1
 
 
 def test_poses_are_those_of_inference():
@@ -183,6 +188,16 @@ def test_a_configuration_names_every_field_and_no_other():
         load_config(JointViewsConfig, CONFIG, ["speed=3"])
 
 
+def test_a_configuration_names_a_plan_of_views_that_exists(tmp_path, config):
+    with pytest.raises(ValueError, match='plan of views twelve: choose "rings and above" or'):
+        load_config(JointViewsConfig, CONFIG, ['view_plan="twelve"'])
+    save_checkpoint(tmp_path, 1, config, {})
+    description = tmp_path / "checkpoint.json"
+    description.write_text(description.read_text().replace(config.view_plan, "twelve"))
+    with pytest.raises(ValueError, match="plan of views twelve"):
+        load_checkpoint(tmp_path)
+
+
 @pytest.mark.parametrize("bits", [None, 8, 6])
 def test_a_checkpoint_survives(tmp_path, config, bits):
     torch.manual_seed(0)
@@ -207,7 +222,7 @@ def test_a_checkpoint_survives(tmp_path, config, bits):
 
 def test_given_views_come_back_unchanged_and_the_others_are_generated(model):
     pictures = torch.randint(0, 255, (2, VIEWS, 16, 16, 3), dtype=torch.uint8)
-    angles = torch.from_numpy(np.stack(plan_cameras(np.array([5.0, 30.0])), -1)).float()
+    angles = torch.from_numpy(np.stack(plan_cameras(np.array([5.0, 30.0]), PLAN), -1)).float()
     views = generate_joint_views(model.eval(), pictures, angles, 2, 2.0, clean=3)
     assert views.shape == (2, VIEWS, 16, 16, 4)
     assert torch.equal(views[:, :3, ..., :3], pictures[:, :3])
@@ -218,12 +233,14 @@ def test_given_views_come_back_unchanged_and_the_others_are_generated(model):
     assert not torch.equal(generate_joint_views(model, pictures, angles, 2, 2.0, clean=3)[:, 3:], views[:, 3:])
 
 
-def test_a_given_back_takes_its_place_in_the_plan(model):
-    pictures = torch.randint(0, 255, (2, VIEWS, 16, 16, 4), dtype=torch.uint8)
-    angles = torch.from_numpy(np.stack(plan_cameras(np.array([5.0, 30.0])), -1)).float()
+@pytest.mark.parametrize(("plan", "back"), [("rings and above", 3), ("rings, above and below", 4)])
+def test_a_given_back_takes_its_place_in_the_plan(model, plan, back):
+    angles = torch.from_numpy(np.stack(plan_cameras(np.array([5.0, 30.0]), plan), -1)).float()
+    assert back_column(plan) == back and (angles[:, back, 1] == 180).all()
+    pictures = torch.randint(0, 255, (*angles.shape[:2], 16, 16, 4), dtype=torch.uint8)
     backs = torch.randint(0, 255, (2, 16, 16, 4), dtype=torch.uint8)
-    views = with_back_given(model.eval(), Group("noise", pictures, angles, []), backs, 2, 1.0)
+    views = with_back_given(model.eval(), Group("noise", plan, pictures, angles, []), backs, 2, 1.0)
     assert views.shape == pictures.shape
-    assert torch.equal(views[:, BACK, ..., :3], backs[..., :3])
+    assert torch.equal(views[:, back, ..., :3], backs[..., :3])
     assert torch.equal(views[:, 0, ..., :3], pictures[:, 0, ..., :3])
-    assert not torch.equal(views[:, 1:BACK, ..., :3], pictures[:, 1:BACK, ..., :3])
+    assert not torch.equal(views[:, 1:back, ..., :3], pictures[:, 1:back, ..., :3])

@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 import numpy as np
 import torch
 
+from backend.views.zero123.joint_attention import use_joint_attention
 from tests.helpers.training_runs import cube, joint_model, log_rows, short_run
+from training.cameras import view_count
 from training.checkpoint import has_checkpoint, load_checkpoint
 from training.distributed import process_group
 from training.joint_scenes import scenes_for_run
@@ -20,7 +22,8 @@ from training.run_log import RunLog
 
 
 def test_a_run_is_stopped_resumed_and_learns(tmp_path, monkeypatch):
-    model, config = joint_model(), short_run()
+    model, config = joint_model(), dataclasses.replace(short_run(), view_plan="rings and above")
+    use_joint_attention(model.unet, view_count(config.view_plan))
     monkeypatch.setattr("training.run_clock.CHECK_CLOCK_EVERY", 2)
     monkeypatch.setattr("training.joint_views.LOG_EVERY", 2)
     torch.manual_seed(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sys
 
 import pytest
@@ -11,7 +13,7 @@ from backend import camera
 from backend.views.joint import JointViewModel
 from backend.views.loading import load_view_model
 from backend.views.zero123.model import Zero123
-from tests.helpers.training_runs import CONFIG
+from tests.helpers.training_runs import CONFIG, short_surface_run
 from training import ship, surface_model, view_model
 from training.checkpoint import save_checkpoint
 from training.config import JointViewsConfig, load_config
@@ -29,7 +31,7 @@ def starter():
 
 def test_an_untrained_view_model_survives_its_folder(starter, tmp_path):
     torch.set_num_threads(1)
-    view_model.save(starter, tmp_path, quantize=False)
+    view_model.save(starter, tmp_path, "rings and above", quantize=False)
     assert isinstance(load_view_model(tmp_path, torch.device("cpu"), torch.float32), JointViewModel)
     again = Zero123.load(tmp_path)
     kept = again.state_dict()
@@ -65,7 +67,7 @@ def shop(starter, tmp_path, monkeypatch):
     surface_model.save(network, tmp_path / "surface", quantize=False)
     (tmp_path / "starter").mkdir()
     monkeypatch.setattr(ship, "STARTER_WEIGHTS", tmp_path / "starter")
-    view_model.save(starter, tmp_path / "starter" / "view", quantize=True)
+    view_model.save(starter, tmp_path / "starter" / "view", "rings and above", quantize=True)
     arguments = [f"--{part}={tmp_path / part}" for part in ("views", "vae", "surface")]
     monkeypatch.setattr(sys, "argv", ["ship", *arguments])
     return tmp_path, denoiser
@@ -89,6 +91,42 @@ def test_too_much_to_ship_is_refused(shop):
     with pytest.raises(SystemExit, match="nothing was shipped"):
         ship.main()
     assert {path: path.read_bytes() for path in (folder / "starter").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("plan", camera.JOINT_PLANS)
+def test_views_keep_their_plan_and_a_surface_network_is_shipped_beside_its_own(shop, monkeypatch, plan):
+    folder, denoiser = shop
+    (other,) = set(camera.JOINT_PLANS) - {plan}
+    view_json = folder / "starter" / "view" / "view.json"
+    config = load_config(JointViewsConfig, CONFIG, ['initial_weights="untrained"', f'view_plan="{plan}"'])
+    save_checkpoint(folder / "views", 1, config, trained_tensors(denoiser))
+    network = surface_model.SurfaceNetwork(**surface_model.CONFIG)
+    surface = dataclasses.replace(short_surface_run(), view_plan=plan)
+    save_checkpoint(folder / "surface-run", 1, surface, network.state_dict())
+    names = {part: f"--{part}={folder / name}" for part, name in (("views", "views"), ("surface", "surface-run"))}
+
+    def run(*parts: str) -> str:
+        """The plan of the shipped views after shipping these parts."""
+        monkeypatch.setattr(sys, "argv", ["ship", *(names[part] for part in parts)])
+        ship.main()
+        return json.loads(view_json.read_text())["view_plan"]
+
+    settings = json.loads(view_json.read_text()) | {"view_plan": other}
+    view_json.write_text(json.dumps(settings))
+    with pytest.raises(SystemExit, match=f"for the plan “{plan}”, the views for “{other}”.*nothing was shipped"):
+        run("surface")
+    assert not (folder / "starter" / "surface").exists()
+    assert run("views", "surface") == plan
+    assert (folder / "starter" / "surface" / "model.safetensors").exists()
+    assert run("surface") == plan
+
+
+def test_a_new_vae_leaves_the_plan_as_it_is(shop, monkeypatch):
+    folder, _ = shop
+    monkeypatch.setattr(sys, "argv", ["ship", f"--vae={folder / 'vae'}"])
+    before = (folder / "starter" / "view" / "view.json").read_bytes()
+    ship.main()
+    assert (folder / "starter" / "view" / "view.json").read_bytes() == before
 
 
 def test_the_weights_in_the_tree_fit_the_limit():

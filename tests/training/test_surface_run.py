@@ -13,10 +13,10 @@ import torch
 
 from backend.camera import camera_to_world
 from backend.surface.network import SurfaceNetwork
-from tests.helpers.training_runs import cube, joint_model, log_rows, short_surface_run
+from tests.helpers.training_runs import PLAN, VIEWS, cube, joint_model, log_rows, short_surface_run
 from training import back_projection, field_metrics, mesh_distance, supervision
 from training.back_projection import FusedSurfaceNetwork
-from training.cameras import VIEWS, plan_cameras
+from training.cameras import plan_cameras
 from training.checkpoint import has_checkpoint, load_checkpoint
 from training.distributed import process_group
 from training.evaluate_surface import evaluate
@@ -81,12 +81,14 @@ def test_a_run_is_stopped_resumed_and_learns(tmp_path, monkeypatch):
     assert {name.split(".")[0] for name in changed} == {"features", "unet", "decoder"}
 
 
-@pytest.mark.parametrize("joined_share", [0.0, 1.0])
-def test_scenes_have_views_depths_and_exact_distances(joined_share):
-    config = dataclasses.replace(short_surface_run(), generated_share=0.0, joined_share=joined_share)
+@pytest.mark.parametrize(
+    ("joined_share", "plan", "planned"), [(0.0, "rings and above", 9), (1.0, "rings, above and below", 10)]
+)
+def test_scenes_have_views_depths_and_exact_distances(joined_share, plan, planned):
+    config = dataclasses.replace(short_surface_run(), generated_share=0.0, joined_share=joined_share, view_plan=plan)
     scenes = SurfaceScenes(config, library(), None, SIZE, HALF_SIDE, 5, 1, torch.device("cpu"))
     torch.manual_seed(0)
-    for chunk, views in ((scenes.next_chunk(), VIEWS), (scenes.next_chunk_of_many_views(), 11)):
+    for chunk, views in ((scenes.next_chunk(), planned), (scenes.next_chunk_of_many_views(), 11)):
         assert chunk["images"].shape == (1, views, SIZE, SIZE, 4)
         assert chunk["cameras"].shape == (1, views, 4, 4)
         assert chunk["depths"].shape == (1, views, SIZE, SIZE, 2)
@@ -125,8 +127,8 @@ def test_evaluation_scores_views_in_the_plans_order(monkeypatch):
     )
     assert ball is not None
     images = torch.randint(0, 255, (1, VIEWS, SIZE, SIZE, 4), dtype=torch.uint8)
-    angles = torch.from_numpy(np.stack(plan_cameras(np.array([20.0])), -1)).float()
-    group = Group("balls", images, angles, [ball])
+    angles = torch.from_numpy(np.stack(plan_cameras(np.array([20.0]), PLAN), -1)).float()
+    group = Group("balls", PLAN, images, angles, [ball])
     field = next(iter(field_metrics.predict_fields(network, group.images, group.angles)))
     elevations, azimuths = group.angles[0].unbind(-1)
     cameras = torch.from_numpy(camera_to_world(90 - elevations.numpy(), azimuths.numpy()))[None]
