@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from itertools import product
+from itertools import pairwise
 
 import numpy as np
 import trimesh
@@ -69,27 +69,33 @@ def render(textured: TexturedMesh, poses: np.ndarray, size: int, shaded: bool = 
     if shaded:
         mesh = trimesh.Trimesh(textured.mesh.vertices, textured.mesh.faces, process=False)
         normals = mesh.vertex_normals.astype(np.float32)
-    edges = [size * number // BANDS for number in range(BANDS + 1)]
-    bands = [*product(poses, map(slice, edges[:-1], edges[1:]))]
-    rows = [*map_on_threads(lambda band: _render(textured, caster, normals, *band, size, samples), bands)]
-    return np.concatenate(rows).reshape(len(poses), size, size, 4)
+    images = np.zeros((len(poses), size, size, 4), np.float32)
+    windows = map_on_threads(lambda pose: _window(textured.mesh, pose, size), poses)  # most of an image is often empty
+    bands = []
+    for image, pose, (top, bottom, left, right) in zip(images, poses, windows, strict=True):
+        edges = [top + (bottom - top) * number // BANDS for number in range(BANDS + 1)]
+        bands += [(image, pose, slice(*rows), slice(left, right)) for rows in pairwise(edges)]
+    for _ in map_on_threads(lambda band: _render(textured, caster, normals, *band, samples=samples), bands):
+        pass
+    return images
 
 
 def _render(
     textured: TexturedMesh,
     caster: RayCaster,
     normals: np.ndarray | None,
+    image: np.ndarray,
     pose: np.ndarray,
-    band: slice,
-    size: int,
+    rows: slice,
+    columns: slice,
     samples: int,
-) -> np.ndarray:
-    """Some rows of one of ``render``'s images; with the normals (V, 3) of the vertices it is shaded."""
-    top, bottom, left, right = _window(textured.mesh, pose, size)  # most of an image is often empty
-    top = max(top, band.start)
-    bottom = max(top, min(bottom, band.stop))
-    rows, columns = slice(top * samples, bottom * samples), slice(left * samples, right * samples)
-    origins, directions = (array.reshape(-1, 3) for array in camera.rays(pose, size * samples, rows, columns))
+) -> None:
+    """Draw a part of one of ``render``'s images, black and empty before; with the normals (V, 3) of the vertices it is
+    shaded."""
+    inside = image[rows, columns]
+    fine_rows, fine_columns = (slice(part.start * samples, part.stop * samples) for part in (rows, columns))
+    rays = camera.rays(pose, len(image) * samples, fine_rows, fine_columns)
+    origins, directions = (array.reshape(-1, 3) for array in rays)
     hit, _, face, weights = caster.cast(origins, directions)
     face, weights = face[hit], weights[hit]
     color = sample_texture(textured.texture, np.einsum("pc,pcd->pd", weights, textured.uvs[face]))
@@ -98,16 +104,13 @@ def _render(
         color *= _shade(np.einsum("pc,pcd->pd", weights, corners), pose)[:, None]
     fine = np.zeros((len(hit), 4), np.float32)
     fine[hit, :3], fine[hit, 3] = color, 1
-    fine = fine.reshape(bottom - top, samples, right - left, samples, 4)
-    image = np.zeros((band.stop - band.start, size, 4), np.float32)
-    inside = image[top - band.start : bottom - band.start, left:right]
+    fine = fine.reshape(inside.shape[0], samples, inside.shape[1], samples, 4)
     for row in range(samples):
         for column in range(samples):
             inside += fine[:, row, :, column]
     inside /= samples**2
     # colors were averaged with black where nothing was hit: undo the premultiplication
     inside[..., :3] /= np.maximum(inside[..., 3:], 1e-6)
-    return image
 
 
 def _window(mesh: Mesh, pose: np.ndarray, size: int) -> tuple[int, int, int, int]:

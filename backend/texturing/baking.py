@@ -47,13 +47,14 @@ def bake(
         unwrapping = thread.submit(unwrap, mesh, size)
         normals = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).vertex_normals.astype(np.float32)
         caster = RayCaster(mesh)
-        image = generated = None
-        if views is not None and cutout is not None:
+        visibility = generated = None
+        if views is not None:
+            visibility = projection.InputVisibility(caster, mesh, views.camera_to_world[0])
             generated = projection.GeneratedViews(caster, mesh, views)
-            image = projection.InputImage(caster, mesh, cutout.image, views.camera_to_world[0])
         uvs = unwrapping.result()
-    if image is not None and generated is not None:
-        image.limit_resolution(size * _uv_scale(mesh, uvs))
+    image = None
+    if visibility is not None and generated is not None and cutout is not None:
+        image = projection.InputImage(visibility, cutout.image, size * _uv_scale(mesh, uvs))
         generated.match(image)
     triangles = uvs.astype(np.float64) * size
     face, column, row = rasterization.covered_samples(triangles)

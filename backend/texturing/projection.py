@@ -36,24 +36,24 @@ SHARPNESS = 6
 """Exponent of the cosine in a view's weight: the most frontal view dominates, the others smooth the transitions."""
 
 
+class InputVisibility:
+    """What the input camera sees of a mesh: all that ``InputImage`` needs but the image and its resolution."""
+
+    def __init__(self, caster: RayCaster, mesh: Mesh, pose: np.ndarray):
+        """pose: the camera's, (4, 4)."""
+        self.caster, self.pose = caster, pose
+        self.nearest = _nearest_depth(caster, pose)
+        share = _visible_share(mesh, caster, np.arange(len(mesh.faces)), pose[None, :3, 3])
+        self.is_whole = (share == 1) & _is_small(mesh)
+
+
 class InputImage:
     """The input image as a source of colors."""
 
-    def __init__(self, caster: RayCaster, mesh: Mesh, image: np.ndarray, pose: np.ndarray):
-        """image: (S, S, 4) float32 RGBA, straight alpha, of the camera pose (4, 4)."""
-        self._caster, self._image, self._pose = caster, image, pose
-        self._prepare(image)
-        self._nearest = _nearest_depth(caster, pose)
-        share = _visible_share(mesh, caster, np.arange(len(mesh.faces)), pose[None, :3, 3])
-        self._is_whole = (share == 1) & _is_small(mesh)
-
-    def limit_resolution(self, texel_density: float) -> None:
-        """Shrink the image where it is finer than two pixels a texel. texel_density: texels per world unit."""
-        image = _limit_resolution(self._image, 2 * texel_density)
-        if image is not self._image:
-            self._prepare(image)
-
-    def _prepare(self, image: np.ndarray) -> None:
+    def __init__(self, visibility: InputVisibility, image: np.ndarray, texel_density: float):
+        """image: (S, S, 4) float32 RGBA, straight alpha. texel_density: texels per world unit."""
+        self._visibility = visibility
+        image = _limit_resolution(image, 2 * texel_density)
         self._colors, size = np.ascontiguousarray(image[..., :3]), len(image)
         inside = cv2.distanceTransform((image[..., 3] > OPAQUE).astype(np.uint8), cv2.DIST_L2, 3)
         self._inside = _smoothstep(RIM * size, 3 * RIM * size, inside)
@@ -61,19 +61,19 @@ class InputImage:
     def colors(self, points: SurfacePoints) -> tuple[np.ndarray, np.ndarray]:
         """Colors (P, 3) float32 of P points and weights (P,) float32 0..1: 1 where the image shows the point clearly, 0
         where it is occluded, at grazing angles and on the cutout's rim, with smooth transitions."""
-        size = len(self._colors)
+        seen_by, size = self._visibility, len(self._colors)
         color, weight = np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
-        cosine = _cosines(points.position, points.normal, self._pose[:3, 3])
-        pixels, depth = camera.project(points.position, self._pose, size)
+        cosine = _cosines(points.position, points.normal, seen_by.pose[:3, 3])
+        pixels, depth = camera.project(points.position, seen_by.pose, size)
         seen = np.flatnonzero((cosine > 0.1) & (depth > 0) & (pixels >= 0).all(1) & (pixels <= size).all(1))
-        visible = self._is_whole[points.face[seen]]
+        visible = seen_by.is_whole[points.face[seen]]
         unsure = np.flatnonzero(~visible)
-        visible[unsure] = _is_visible(self._caster, points.position[seen[unsure]], self._pose[:3, 3])
+        visible[unsure] = _is_visible(seen_by.caster, points.position[seen[unsure]], seen_by.pose[:3, 3])
         seen = seen[visible]
         pixels = pixels[seen]
         color[seen] = sample_bilinear(self._colors, pixels)
         weight[seen] = _smoothstep(0.12, 0.35, cosine[seen]) * sample_bilinear(self._inside, pixels)
-        depth_gap = _depth_gap(self._nearest, points.position[seen], cosine[seen], self._pose)
+        depth_gap = _depth_gap(seen_by.nearest, points.position[seen], cosine[seen], seen_by.pose)
         weight[seen] *= 1 - _smoothstep(DEPTH_STEP, 2 * DEPTH_STEP, depth_gap)
         return color, weight
 
