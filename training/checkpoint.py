@@ -80,12 +80,12 @@ def has_checkpoint(folder: Path) -> bool:
 
 def checkpoint_config(folder: Path) -> RunConfig:
     """The configuration of the checkpoint in ``folder``."""
-    return config_from_dict(json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))["config"])
+    return config_from_dict(_description(folder)["config"])
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """The checkpoint in ``folder``. Raises FileNotFoundError where there is none."""
-    description = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
+    description = _description(folder)
     averaged: dict[str, torch.Tensor] = {}
     for name in description["shards"]:
         data = (folder / name).read_bytes()
@@ -96,6 +96,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         if trainer["step"] != description["step"]:
             trainer = None
     return Checkpoint(description["step"], config_from_dict(description["config"]), averaged, trainer)
+
+
+def _description(folder: Path) -> dict:
+    return json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
 
 
 def _shards(tensors: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
